@@ -1,0 +1,55 @@
+# Every target sets up what it needs, and nothing has to be activated. `make help` lists them.
+PYTHON ?= python3
+BIN    := .venv/bin
+READY  := .venv/.ready
+
+# Options of `make sim`; empty ones are left out.
+SIMFLAGS = $(if $(SIMULATOR),--simulator $(SIMULATOR)) $(if $(IMAGES),--images $(IMAGES)) \
+           $(if $(STALL),--stall $(STALL)) $(if $(LANES),--lanes $(LANES)) \
+           $(if $(filter-out 0,$(WAVES)),--waves)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-icarus sim lint format bench clean distclean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+
+setup: $(READY)  ## the virtual environment, from PyPI alone
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## real digits to verified Verilog; writes build/digits/report/report.html
+	$(BIN)/spikewright demo $(ARGS)
+
+test: $(READY)  ## every test that needs nothing beyond PyPI
+	$(BIN)/pytest -m 'not icarus' $(ARGS)
+
+test-icarus: $(READY)  ## the tests on the second simulator; needs Debian's package iverilog
+	$(BIN)/pytest -m icarus $(ARGS)
+
+sim: $(READY)  ## NETWORK=file: simulate its Verilog against golden (WAVES=1 SIMULATOR= IMAGES= STALL= LANES=)
+	@test -n '$(NETWORK)' || { echo 'usage: make sim NETWORK=file.safetensors' >&2; exit 2; }
+	$(BIN)/spikewright verify '$(NETWORK)' $(SIMFLAGS) $(ARGS)
+
+lint: $(READY)  ## ruff, pyright, import directions
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --warnings
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q --doctest-modules golden model hw sim spikewright
+
+format: $(READY)  ## let ruff write the layout
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)  ## the golden engine against torch, as a ratio
+	$(BIN)/python benchmarks/engine_speed.py $(ARGS)
+
+clean:  ## remove what was built; keep the virtual environment
+	rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache results.xml sim_build
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the virtual environment too
+	rm -rf .venv

@@ -1,0 +1,265 @@
+"""The integer network's file: one safetensors file, schema version 1. Never pickle.
+
+Tensors are named `NODE.threshold` and `NODE.bias` (int32, one value per channel) and
+`SOURCE.TARGET.weight` (int8). The metadata has one key, `spikewright`: JSON with the graph, and a
+sha256 of graph and tensors, so that a flipped bit anywhere is noticed. The same network gives the
+same bytes on every machine; whatever `save` has written, `load` accepts. See docs/network_file.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.atomic import write_bytes
+from golden.container import MAX_FILE_BYTES, MAX_HEADER_BYTES, canonical, pack, parse, show, unpack
+from golden.edges import Conv2d, Edge, Linear, Operation, SumPool2d
+from golden.errors import BadInput, require
+from golden.network import Network
+from golden.nodes import LIF, Input, Node, Readout
+
+SCHEMA = 1
+KEY = "spikewright"
+MAX_NODES = 256
+MAX_STRING = 64  # also the length of a sha256
+
+Json = dict[str, object]
+Tensors = dict[str, NDArray[np.generic]]
+
+# What each kind has in the graph, and of which type; everything must be there, and nothing else.
+_FIELDS: dict[str, dict[str, type]] = {
+    "Input": {"name": str, "shape": list, "coding": str, "bits": int, "signed": bool},
+    "LIF": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int, "reset": str, "membrane_bits": int},
+    "Readout": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int},
+    "Edge": {"source": str, "target": str, "operations": list},
+    "Linear": {"weight_bits": int},
+    "Conv2d": {"weight_bits": int, "padding": list},
+    "SumPool2d": {"kernel_size": list},
+}
+_GRAPH: dict[str, type] = {"schema": int, "sha256": str, "timesteps": int, "nodes": list, "edges": list, "meta": dict}
+_WORDS_OF_LISTS = {"operations": "a list of one or two operations"} | dict.fromkeys(
+    ("shape", "padding", "kernel_size"), "a list of at most three integers"
+)
+_WORDS = {str: "a string of at most 64 characters", int: "an integer of 32 bits", bool: "true or false", list: "a list", dict: "an object"}
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Write a network; the file appears whole or not at all.
+
+    Raises
+    ------
+    BadInput
+        If the place cannot be written to, or the network is beyond the limits of a file.
+    """
+    write_bytes(path, encode(network))
+
+
+def load(path: str | Path) -> Network:
+    """Read a network, checking everything.
+
+    Raises
+    ------
+    BadInput
+        Naming file, node or tensor, field, value, and what would be right.
+    """
+    where = f"network file {str(path)!r}"
+    place = Path(path)
+    try:
+        there = place.exists()
+        if not place.is_file():
+            raise BadInput(f"{where}: is {'no file' if there else 'missing'}, must be a saved network")
+        with place.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{where}: cannot be read: {reason}") from None
+    return decode(data, where)
+
+
+def fingerprint(network: Network) -> str:
+    """The sha256 of the network's file, 64 hex digits: equal exactly if the networks are."""
+    return hashlib.sha256(encode(network)).hexdigest()
+
+
+def encode(network: Network) -> bytes:
+    """The file's bytes: a function of the network alone."""
+    many = len(network.nodes)
+    require(many <= MAX_NODES, "network", "number of nodes", many, f"at most {MAX_NODES}")
+    _check_meta(dict(network.meta), "network")
+    tensors: Tensors = {}
+    graph: Json = {
+        "schema": SCHEMA,
+        "timesteps": int(network.timesteps),
+        "nodes": [_node_out(node, tensors) for node in network.nodes],
+        "edges": [_edge_out(edge, tensors) for edge in network.edges],
+        "meta": dict(network.meta),
+    }
+    signed = graph | {"sha256": _digest(graph, tensors)}
+    data = pack({KEY: canonical(signed).decode()}, tensors)
+    header = int.from_bytes(data[:8], "little")
+    for part, size, limit in (("file", len(data), MAX_FILE_BYTES), ("header", header, MAX_HEADER_BYTES)):
+        require(size <= limit, "network", f"{part} size", f"{size} bytes", f"at most {limit}")
+    return data
+
+
+def decode(data: bytes, where: str = "network file") -> Network:
+    """The network in a file's bytes; `where` names the file in messages. Raises `BadInput`."""
+    metadata, tensors = unpack(data, where)
+    if set(metadata) != {KEY}:
+        keys = show(sorted(metadata))
+        raise BadInput(f"{where}: the keys of the metadata are {keys}, must be {KEY!r} alone")
+    graph = parse(metadata[KEY], f"{where}: graph")
+    version = graph.get("schema") if isinstance(graph, dict) else None
+    require(type(version) is int and version == SCHEMA, where, "schema", show(version),
+            f"{SCHEMA}, the version that this program reads")  # fmt: skip
+    graph = _object(graph, _GRAPH, f"{where}: graph")
+    stored = graph.pop("sha256")
+    require(stored == _digest(graph, tensors), where, "sha256", show(stored),
+            "that of the graph and the tensors: the file is damaged")  # fmt: skip
+    try:
+        return _network_in(graph, _Tensors(dict(tensors)))
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
+
+
+def _digest(graph: Json, tensors: Tensors) -> str:
+    """The sha256 of everything that a file says."""
+    digest = hashlib.sha256(canonical(graph))
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(canonical([name, tensor.dtype.name, list(tensor.shape)]))
+        digest.update(np.ascontiguousarray(tensor).astype(tensor.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def _node_out(node: Node, tensors: Tensors) -> Json:
+    if not isinstance(node, Input):
+        tensors[f"{node.name}.bias"] = node.bias.astype(np.int32)
+    if isinstance(node, LIF):
+        tensors[f"{node.name}.threshold"] = node.threshold.astype(np.int32)
+    return _fields_out(node)
+
+
+def _edge_out(edge: Edge, tensors: Tensors) -> Json:
+    if edge.synapse is not None:
+        tensors[f"{edge.source}.{edge.target}.weight"] = edge.synapse.weight
+    operations = [_fields_out(operation) for operation in edge.operations]
+    return {"source": edge.source, "target": edge.target, "operations": operations}
+
+
+def _fields_out(item: Node | Operation) -> Json:
+    """The fields as JSON holds them, also where a caller gave NumPy numbers."""
+    kind = type(item).__name__
+    plain: Json = {"kind": kind}
+    for field, want in _FIELDS[kind].items():
+        value = getattr(item, field)
+        plain[field] = [int(n) for n in value] if want is list else want(value)
+    return plain
+
+
+@dataclass
+class _Tensors:
+    """The file's tensors; each is taken once, and none may be left."""
+
+    left: Tensors
+
+    def take(self, name: str, dtype: type[np.generic]) -> NDArray[np.generic]:
+        if name not in self.left:
+            raise BadInput(f"tensor {name!r} is missing, must be there: the graph needs it")
+        tensor = self.left.pop(name)
+        want = np.dtype(dtype)
+        require(tensor.dtype == want, f"tensor {name!r}", "dtype", tensor.dtype, want.name)
+        return tensor
+
+    def finish(self) -> None:
+        if self.left:
+            name = show(min(self.left))
+            raise BadInput(f"tensor {name} is unknown, must not be there: the graph has no use for it")
+
+
+def _network_in(graph: Json, tensors: _Tensors) -> Network:
+    nodes, edges = cast(list[object], graph["nodes"]), cast(list[object], graph["edges"])
+    for what, items in (("nodes", nodes), ("edges", edges)):
+        few = len(items) <= MAX_NODES
+        require(few, "graph", f"number of {what}", len(items), f"at most {MAX_NODES}")
+    _check_meta(cast(Json, graph["meta"]), "graph")
+    network = Network(
+        cast(int, graph["timesteps"]),
+        tuple(_node_in(node, f"node {index}", tensors) for index, node in enumerate(nodes)),
+        tuple(_edge_in(edge, f"edge {index}", tensors) for index, edge in enumerate(edges)),
+        cast(dict[str, str], graph["meta"]),
+    )
+    tensors.finish()
+    return network
+
+
+def _node_in(value: object, where: str, tensors: _Tensors) -> Node:
+    kind, fields = _kind_of(value, ("Input", "LIF", "Readout"), where)
+    if kind == "Input":
+        return Input(**fields)
+    fields["bias"] = tensors.take(f"{fields['name']}.bias", np.int32)
+    if kind == "Readout":
+        return Readout(**fields)
+    fields["threshold"] = tensors.take(f"{fields['name']}.threshold", np.int32)
+    return LIF(**fields)
+
+
+def _edge_in(value: object, where: str, tensors: _Tensors) -> Edge:
+    fields = _object(value, _FIELDS["Edge"], where)
+    source, target = fields["source"], fields["target"]
+    operations: list[Operation] = []
+    for item in fields["operations"]:
+        kind, options = _kind_of(item, ("Linear", "Conv2d", "SumPool2d"), f"{where}: operation")
+        try:
+            if kind == "SumPool2d":
+                operations.append(SumPool2d(**options))
+            else:
+                weight = tensors.take(f"{source}.{target}.weight", np.int8)
+                operations.append((Linear if kind == "Linear" else Conv2d)(weight, **options))
+        except BadInput as error:
+            raise BadInput(f"edge {source!r} -> {target!r}: {error}") from None
+    return Edge(source, target, tuple(operations))
+
+
+def _kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, dict[str, Any]]:
+    kind = cast(Json, value).get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise BadInput(f"{where}: kind is {show(kind)}, must be {', '.join(kinds)}")
+    fields = _object(value, _FIELDS[kind] | {"kind": str}, where)
+    del fields["kind"]
+    return kind, fields
+
+
+def _object(value: object, fields: dict[str, type], where: str) -> dict[str, Any]:
+    """`value` as an object that has exactly `fields`, of these types and of a sane size."""
+    if not isinstance(value, dict):
+        raise BadInput(f"{where}: is {show(value)}, must be an object")
+    found = cast(dict[str, Any], value)
+    for key in found:
+        require(key in fields, where, "key", show(key), f"one of {', '.join(fields)}")
+    for key, kind in fields.items():
+        if key not in found:
+            raise BadInput(f"{where}: field {key!r} is missing, must be {_WORDS[kind]}")
+        item = found[key]
+        right = type(item) is kind  # True is no integer here
+        if kind is int:
+            right = right and abs(item) < 2**31
+        elif kind is str:
+            right = right and len(item) <= MAX_STRING
+        elif key in ("shape", "padding", "kernel_size"):
+            right = right and len(item) <= 3 and all(type(n) is int and abs(n) < 2**31 for n in item)
+        elif key == "operations":
+            right = right and len(item) <= 2
+        require(right, where, key, show(item), _WORDS_OF_LISTS.get(key, _WORDS[kind]))
+    return dict(found)
+
+
+def _check_meta(meta: Json, where: str) -> None:
+    for key, value in meta.items():
+        require(isinstance(key, str), where, "meta key", show(key), "a string")
+        require(isinstance(value, str), where, f"meta {show(key)}", show(value), "a string")

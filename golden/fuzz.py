@@ -1,0 +1,274 @@
+"""Random integer networks, small and nasty: every kind, every option, every corner of a step.
+
+A random network drawn blindly is dull: nothing fires, or everything does. So nodes are tuned as
+they are drawn: the network built so far is run (by the reference) on random inputs, and the next
+node's thresholds, biases and membrane bits are placed where its drive really lies. `coverage` says
+which corners a run has visited; tests assert that a set of seeds visits all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden import reference
+from golden.edges import Conv2d, Edge, Linear, Operation, SumPool2d
+from golden.network import Network
+from golden.nodes import LIF, Input, Readout, Shape
+from golden.trace import Trace
+
+Ints = NDArray[np.int64]
+Generator = np.random.Generator
+
+_PROBES = 4  # inferences that tune a node
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large random networks get; every number is included."""
+
+    side: int = 9
+    channels: int = 12
+    units: int = 60
+    kernel: int = 5
+    layers: int = 4
+    timesteps: int = 8
+
+
+_SMALL = Limits()
+
+
+def random_network(seed: int, limits: Limits = _SMALL) -> Network:
+    """A network drawn from `seed`: the same seed and limits give the same network.
+
+    One to `limits.layers` LIF nodes between an input (direct or events, 1..8 bits, signed or not)
+    and a readout; any edge of this version, with weights of 2..8 bits and density 0..1.
+    """
+    rng = np.random.default_rng((seed, 0x5EED))
+    timesteps = int(rng.integers(1, limits.timesteps + 1))
+    nodes: list[Input | LIF | Readout] = [_input(rng, limits)]
+    edges: list[Edge] = []
+    layers = int(rng.integers(1, limits.layers + 1))
+    for index in range(layers + 1):
+        last = index == layers
+        name = "readout" if last else f"lif{index + 1}"
+        edge = Edge(nodes[-1].name, name, _operations(rng, nodes[-1].shape, last, limits))
+        edges.append(edge)
+        drive = _drive(timesteps, nodes, edges, seed)
+        shape = drive.shape[2:]
+        nodes.append(_readout(rng, name, shape) if last else _lif(rng, name, shape, drive))
+    return Network(timesteps, tuple(nodes), tuple(edges), {"name": f"fuzz {seed}"})
+
+
+def random_inputs(network: Network, batch: int, seed: int) -> NDArray[np.int16]:
+    """Inputs of `batch` inferences, from all zeros over sparse to everything at its largest.
+
+    The first is silent, the second (if there is one) at the top; the others have rates of their own.
+    int16, shape as `Network.check_inputs` wants it.
+    """
+    node = network.input
+    rng = np.random.default_rng((seed, 0x1095))
+    frame = node.shape if node.coding == "direct" else (network.timesteps, *node.shape)
+    inputs = rng.integers(node.lowest, node.highest, (batch, *frame), np.int16, endpoint=True)
+    ends = np.array([node.lowest, node.highest], np.int16)
+    rates = rng.choice((0.02, 0.1, 0.3, 0.7, 1.0), batch)
+    for index, rate in enumerate(rates):
+        if rng.random() < 0.3:
+            inputs[index] = rng.choice(ends, frame)
+        inputs[index] *= rng.random(frame) < rate
+    if node.coding == "events" and batch:
+        inputs[:, rng.integers(network.timesteps)] = 0  # a silent step amid the others
+    inputs[0:1] = 0
+    inputs[1:2] = node.highest
+    return inputs
+
+
+def _input(rng: Generator, limits: Limits) -> Input:
+    flat = rng.random() < 0.2
+    high = int(rng.integers(1, limits.units + 1))
+    shape = (high,) if flat else (_few(rng, limits.channels), *_sides(rng, limits))
+    bits = int(rng.integers(1, 9))
+    coding: Literal["direct", "events"] = "direct" if rng.random() < 0.5 else "events"
+    return Input("input", shape, coding, bits, signed=bool(bits > 1 and rng.random() < 0.4))
+
+
+def _few(rng: Generator, most: int) -> int:
+    """1..most, small numbers more often."""
+    return int(rng.integers(1, rng.integers(1, most + 1) + 1))
+
+
+def _sides(rng: Generator, limits: Limits) -> tuple[int, int]:
+    least = min(3, limits.side) if rng.random() < 0.8 else 1
+    return int(rng.integers(least, limits.side + 1)), int(rng.integers(least, limits.side + 1))
+
+
+def _operations(rng: Generator, shape: Shape, last: bool, limits: Limits) -> tuple[Operation, ...]:
+    if len(shape) == 1:
+        return (_linear(rng, shape, last, limits),)
+    kinds = ("linear", "conv", "pool", "pool linear", "pool conv")
+    kind = str(rng.choice(kinds, p=(0.4, 0.1, 0.1, 0.3, 0.1) if last else (0.1, 0.45, 0.1, 0.05, 0.3)))
+    operations: list[Operation] = []
+    if "pool" in kind:
+        ky, kx = (int(rng.integers(1, min(3, side) + 1)) for side in shape[1:])
+        operations.append(SumPool2d((ky, kx)))
+        shape = operations[0].output_shape(shape)
+    if "conv" in kind:
+        operations.append(_conv(rng, shape, limits))
+    if "linear" in kind:
+        operations.append(_linear(rng, shape, last, limits))
+    return tuple(operations)
+
+
+def _linear(rng: Generator, shape: Shape, last: bool, limits: Limits) -> Linear:
+    units = int(rng.integers(2, 13)) if last else int(rng.integers(1, limits.units + 1))
+    bits = int(rng.integers(2, 9))
+    return Linear(_weights(rng, (units, int(np.prod(shape))), bits), bits)
+
+
+def _conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
+    kernel, padding = [], []
+    for side in shape[1:]:
+        k = int(rng.integers(1, limits.kernel + 1))
+        possible = [p for p in range(k) if side + 2 * p - k >= 0]
+        small = [p for p in possible if side + 2 * p - k < limits.side]
+        kernel.append(k)
+        padding.append(int(rng.choice(small or possible)))
+    bits = int(rng.integers(2, 9))
+    weight = _weights(rng, (_few(rng, limits.channels), shape[0], *kernel), bits)
+    return Conv2d(weight, bits, (padding[0], padding[1]))
+
+
+def _weights(rng: Generator, shape: tuple[int, ...], bits: int) -> Ints:
+    """The full range of `bits`, any density, some target channels and some rows wholly empty."""
+    top = 2 ** (bits - 1)
+    weight = rng.integers(-top, top, shape)
+    density = rng.choice((0.0, 0.05, 0.2, 0.5, 1.0), p=(0.03, 0.1, 0.27, 0.3, 0.3))
+    weight[rng.random(shape) >= density] = 0
+    for axis in (0, 1):
+        if rng.random() < 0.3:
+            empty = rng.random(shape[axis]) < 0.3
+            weight[empty if axis == 0 else (slice(None), empty)] = 0
+    return weight
+
+
+def _drive(timesteps: int, nodes: list[Input | LIF | Readout], edges: list[Edge], seed: int) -> Ints:
+    """The drive that the last edge delivers, (inferences, timesteps, *shape).
+
+    A readout without leak or bias in place of the node to come adds it up.
+    """
+    shape = edges[-1].output_shape(nodes[-1].shape)
+    meter = Readout(edges[-1].target, shape, np.zeros(shape[0], np.int64))
+    network = Network(timesteps, (*nodes, meter), tuple(edges))
+    trace = reference.run(network, random_inputs(network, _PROBES, seed))
+    return np.diff(trace.membranes[meter.name], axis=1, prepend=0)
+
+
+def _lif(rng: Generator, name: str, shape: Shape, drive: Ints) -> LIF:
+    """Thresholds amid the drive, often equal to a value of it; a clamp that is often too tight."""
+    channels = np.moveaxis(drive, 2, 0).reshape(shape[0], -1)
+    reach = np.maximum(1, np.quantile(np.abs(channels), 0.9, axis=1)).astype(np.int64)
+    bias = np.zeros(shape[0], np.int64)
+    if rng.random() < 0.6:
+        bias = rng.integers(-reach, reach, endpoint=True) // int(rng.choice((1, 2, 8)))
+    wanted = np.ceil(reach * rng.uniform(0.1, 1.5, shape[0])).astype(np.int64)
+    seen = np.array([rng.choice(values) for values in channels]) + bias
+    wanted = np.where((seen > 0) & (rng.random(shape[0]) < 0.5), seen, wanted)
+    if rng.random() < 0.2:
+        wanted[:] = wanted[0]
+    most = 2 ** (24 - 1) - 1
+    threshold = np.clip(wanted, 1, most)
+    bits = int(threshold.max()).bit_length() + 1 + int(rng.choice((0, 0, 1, 3)))
+    shift, leak = _leak(rng)
+    reset = cast(Literal["subtract", "zero"], str(rng.choice(("subtract", "zero"))))
+    return LIF(name, shape, threshold, bias, leak, shift, reset, min(max(bits, 2), 24))
+
+
+def _readout(rng: Generator, name: str, shape: Shape) -> Readout:
+    shift, leak = _leak(rng)
+    return Readout(name, shape, rng.integers(-50, 51, shape[0]), leak, shift)
+
+
+def _leak(rng: Generator) -> tuple[int, int]:
+    """(leak_shift, leak_mul): none in a third of the nodes, else up to everything."""
+    shift = int(rng.integers(0, 9))
+    return shift, 0 if rng.random() < 1 / 3 else int(rng.integers(1, 2**shift + 1))
+
+
+CORNERS = (
+    "silent inference",
+    "input at its highest",
+    "input below 0",
+    "leak of a membrane",
+    "leak that floors below 0",
+    "readout leaks",
+    "one below the threshold",
+    "equal to the threshold",
+    "above the threshold",
+    "spike reset by subtraction",
+    "spike reset to zero",
+    "spike in the last step",
+    "step without a spike",
+    "step with a spike",
+    "clamped at the low end",
+    "clamped at the high end",
+    "clamped after a spike",
+)
+
+
+def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dict[str, int]:
+    """How often a run visited each of `CORNERS`; the keys are the same for every network.
+
+    Each step is judged anew from the membranes before it, which the trace holds, and its drive.
+    """
+    frames = network.check_inputs(inputs)
+    found = dict.fromkeys(CORNERS, 0)
+    found["silent inference"] = sum(not frame.any() for frame in frames)
+    found["input at its highest"] = int((frames == network.input.highest).sum())
+    found["input below 0"] = int((frames < 0).sum())
+    for edge, node in zip(network.edges, network.nodes[1:], strict=True):
+        assert isinstance(node, LIF | Readout)
+        before = np.zeros((len(frames), *node.shape), np.int64)
+        for step in range(network.timesteps):
+            if edge.source in trace.spikes:
+                events = trace.spikes[edge.source][:, step].astype(np.int64)
+            else:
+                events = frames if network.input.coding == "direct" else frames[:, step]
+            leaked = reference.leaked(before, node.leak_mul, node.leak_shift)
+            if isinstance(node, LIF):
+                _visit_leak(found, node, before, leaked)
+                bias = reference.per_channel(node.bias, before)
+                _visit_step(found, node, leaked + reference.summed(edge, events) + bias)
+            else:
+                found["readout leaks"] += int((leaked != before).sum())
+            before = trace.membranes[node.name][:, step]
+        if isinstance(node, LIF):
+            found["spike in the last step"] += int(trace.spikes[node.name][:, -1].sum())
+    return found
+
+
+def _visit_leak(found: dict[str, int], node: LIF, before: Ints, leaked: Ints) -> None:
+    fraction = (before * node.leak_mul) % 2**node.leak_shift
+    found["leak of a membrane"] += int((leaked != before).sum())
+    found["leak that floors below 0"] += int(((before < 0) & (fraction != 0)).sum())
+
+
+def _visit_step(found: dict[str, int], node: LIF, integrated: Ints) -> None:
+    over = integrated - reference.per_channel(node.threshold, integrated)
+    fired = over >= 0
+    after = np.where(fired, over if node.reset == "subtract" else 0, integrated)
+    spikes = fired.reshape(len(fired), -1).any(axis=1)
+    for corner, where in {
+        "one below the threshold": over == -1,
+        "equal to the threshold": over == 0,
+        "above the threshold": over > 0,
+        f"spike reset {'by subtraction' if node.reset == 'subtract' else 'to zero'}": fired,
+        "step without a spike": ~spikes,
+        "step with a spike": spikes,
+        "clamped at the low end": after < node.lowest,
+        "clamped at the high end": after > node.highest,
+        "clamped after a spike": fired & (after > node.highest),
+    }.items():
+        found[corner] += int(where.sum())

@@ -1,0 +1,146 @@
+"""Executes a memory image: what the accelerator computes, from its memory words alone.
+
+It knows nothing of the network: events become rows and bases through the decoder tables, rows are
+walked as the lanes walk them, and constants come out of the constant memories. So a fault of the
+compiler or of the packing shows here, before any hardware is simulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.image import CoreImage, Image
+from golden.rows import row_spans
+from golden.trace import Trace
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Events of one step: channel code, row, column and value of each."""
+
+    code: Ints
+    y: Ints
+    x: Ints
+    value: Ints
+
+
+def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
+    """Run a batch through the image.
+
+    Parameters
+    ----------
+    inputs
+        Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+    """
+    cores = [_Core(core) for core in image.cores]
+    batch, steps = len(inputs), image.timesteps
+    spikes = {
+        core.node: np.zeros((batch, steps, *core.shape), np.uint8) for core in image.cores[:-1]
+    }
+    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.cores}
+    for b in range(batch):
+        for core in cores:
+            core.restart()
+        for t in range(steps):
+            direct = image.cores[0].direct
+            frame = inputs[b] if direct else inputs[b, t]
+            # A direct frame is accumulated once and kept; the later steps bring no event.
+            events = _frame_events(frame if t == 0 or not direct else np.zeros_like(frame))
+            for core in cores:
+                core.accumulate(events)
+                events = core.sweep()
+                node = core.image.node
+                membranes[node][b, t].reshape(-1)[core.neurons] = core.membrane[core.present]
+                if node in spikes:
+                    spikes[node][b, t].reshape(-1)[core.neurons] = core.fired[core.present]
+    logits = membranes[image.cores[-1].node][:, -1].reshape(batch, -1).copy()
+    return Trace(spikes, membranes, logits)
+
+
+def _frame_events(frame: NDArray[np.generic]) -> Events:
+    values = np.asarray(frame, np.int64)
+    values = values.reshape((*values.shape, 1, 1)[:3])
+    c, y, x = np.nonzero(values)
+    return Events(c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), values[c, y, x])
+
+
+class _Core:
+    """The state of one core and the memories it works from."""
+
+    def __init__(self, image: CoreImage) -> None:
+        self.image = image
+        index = image.neurons
+        self.present = index >= 0
+        self.neurons = index[self.present]
+        self.rows = []
+        for lane in range(image.lanes):
+            pointers, entries = image.memories[f"pointers_{lane}"], image.memories[f"entries_{lane}"]
+            fields = {name: entries.field(name) for name in ("tap", "channel")}
+            self.rows.append((*row_spans(pointers, entries), fields["tap"], fields["channel"],
+                              entries.field("weight", signed=True)))  # fmt: skip
+        constants = [image.memories[f"constants_{lane}"] for lane in range(image.lanes)]
+        local = np.arange(image.words) % image.local_channels
+        self.bias = np.stack([m.field("bias", signed=True)[local] for m in constants])
+        self.threshold = np.stack([m.field("threshold")[local] for m in constants])
+        self.restart()
+
+    def restart(self) -> None:
+        """Start values: every membrane 0."""
+        shape = (self.image.lanes, self.image.words)
+        self.word = np.zeros(shape, np.int64)
+        self.drive = np.zeros(shape, np.int64)
+        self.fired = np.zeros(shape, bool)
+        self.membrane = np.zeros(shape, np.int64)
+
+    def accumulate(self, events: Events) -> None:
+        """Add the weights of every event into the membrane words, or into the direct drive."""
+        image, memories = self.image, self.image.memories
+        table_y, table_x = memories["table_y"], memories["table_x"]
+        mask_y, mask_x = table_y.field("mask")[events.y], table_x.field("mask")[events.x]
+        modulus = (1 << image.address_bits) - 1
+        base = (table_y.field("base")[events.y] + table_x.field("base")[events.x]) & modulus
+        position = table_y.field("row")[events.y] + table_x.field("row")[events.x]
+        row = (events.code << image.row_bits) | position
+        taps = memories["taps"]
+        target = self.drive if image.direct else self.word
+        # A masked event is dropped by the decoder: the code may then lie outside the pointer table.
+        kept = np.flatnonzero((mask_y != 0) & (mask_x != 0))
+        for lane, (starts, lengths, tap, channel, weight) in enumerate(self.rows):
+            length = lengths[row[kept]]
+            event = np.repeat(kept, length)
+            within = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length)
+            entry = starts[row[event]] + within
+            place = tap[entry]
+            valid = (mask_y[event] >> taps.field("ky")[place]) & 1
+            valid &= (mask_x[event] >> taps.field("kx")[place]) & 1
+            address = (base[event] + taps.field("offset")[place] + channel[entry]) & modulus
+            hit = valid == 1
+            np.add.at(target[lane], address[hit], (weight[entry] * events.value[event])[hit])
+
+    def sweep(self) -> Events:
+        """End the step: bias, threshold, reset, clamp, then the next step's leak."""
+        image = self.image
+        v = self.word + self.bias + self.drive
+        if image.kind == "lif":
+            self.fired = v >= self.threshold
+            after = v - self.threshold if image.reset == "subtract" else 0
+            v = np.where(self.fired, after, v)
+            limit = 1 << (image.clamp_bits - 1)
+            v = np.clip(v, -limit, limit - 1)
+        self.membrane = v
+        self.word = v - ((v * image.leak_mul) >> image.leak_shift)
+        return self._spikes()
+
+    def _spikes(self) -> Events:
+        """The spikes of this step in the order in which the serialiser sends them."""
+        image = self.image
+        address, lane = np.nonzero((self.fired & self.present).T)
+        position, local = np.divmod(address, image.local_channels)
+        y, x = np.divmod(position, image.size[2])
+        code = (local << image.lane_bits) | lane
+        return Events(code, y, x, np.ones_like(code))

@@ -1,0 +1,216 @@
+"""What a run cost in operations: exact counts from the network, its inputs and its trace.
+
+An event is a source value that is not zero: a spike, a pixel, a count, whatever its size. A
+synaptic operation (synop) is one event meeting one nonzero weight whose target exists. The events
+of a direct frame meet their weights once per inference: the drive is kept and added at each step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.edges import Conv2d, Edge, Linear
+from golden.network import Network
+from golden.nodes import LIF, Shape
+from golden.trace import Trace
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class EdgeCounts:
+    """One edge; `events` and `synops` are totals over all images of the run.
+
+    Attributes
+    ----------
+    events
+        Nonzero source values (also those that reach no target).
+    synops
+        (event, nonzero weight, existing target) triples; a bare pool has one per event that lies
+        in a whole window.
+    weights, kept
+        Stored weights, and those that are not zero; 0 for a bare pool.
+    dense_synops
+        Multiply-accumulates per inference of an ANN layer of the same shape, without time steps,
+        padding included as in the usual count (outputs x fan-in); a bare pool: its additions.
+    """
+
+    source: str
+    target: str
+    events: int
+    synops: int
+    weights: int
+    kept: int
+    dense_synops: int
+
+
+@dataclass(frozen=True)
+class NodeCounts:
+    """One LIF or readout; `spikes` and `updates` are totals over all images of the run.
+
+    Attributes
+    ----------
+    spike_rate
+        Spikes per neuron per step.
+    zeta
+        Spikes per neuron over all steps of one inference.
+    updates
+        Neuron updates: neurons x steps x images.
+    """
+
+    name: str
+    neurons: int
+    spikes: int
+    spike_rate: float
+    zeta: float
+    updates: int
+
+
+@dataclass(frozen=True)
+class OperationCounts:
+    """All counts of a run of `images` inferences of `timesteps` steps; edges and nodes in chain order."""
+
+    images: int
+    timesteps: int
+    edges: tuple[EdgeCounts, ...]
+    nodes: tuple[NodeCounts, ...]
+
+    @property
+    def events(self) -> int:
+        """Events of all edges, over all images."""
+        return sum(edge.events for edge in self.edges)
+
+    @property
+    def synops(self) -> int:
+        """Synaptic operations of all edges, over all images."""
+        return sum(edge.synops for edge in self.edges)
+
+    @property
+    def synops_per_inference(self) -> float:
+        """Mean synaptic operations of one inference; 0 for an empty run."""
+        return self.synops / self.images if self.images else 0.0
+
+    @property
+    def dense_synops(self) -> int:
+        """Multiply-accumulates of the dense ANN, per inference."""
+        return sum(edge.dense_synops for edge in self.edges)
+
+    @property
+    def weights(self) -> int:
+        """Stored weights."""
+        return sum(edge.weights for edge in self.edges)
+
+    @property
+    def kept(self) -> int:
+        """Weights that are not zero."""
+        return sum(edge.kept for edge in self.edges)
+
+    @property
+    def spikes(self) -> int:
+        """Spikes of all LIF nodes, over all images."""
+        return sum(node.spikes for node in self.nodes)
+
+    @property
+    def updates(self) -> int:
+        """Neuron updates of all nodes, over all images."""
+        return sum(node.updates for node in self.nodes)
+
+    @property
+    def zeta(self) -> float:
+        """Spikes per LIF neuron over all steps of one inference; 0 without LIF neurons."""
+        firing = sum(node.neurons for node in self.nodes[:-1]) * self.images
+        return self.spikes / firing if firing else 0.0
+
+    @property
+    def spike_rate(self) -> float:
+        """Spikes per LIF neuron per step; 0 without LIF neurons."""
+        return self.zeta / self.timesteps
+
+
+def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> OperationCounts:
+    """Count the operations of a run.
+
+    Parameters
+    ----------
+    network, inputs
+        What was run; shapes as in `golden.reference.run`.
+    trace
+        What the run showed; only its spikes are read.
+
+    Raises
+    ------
+    BadInput
+        If the inputs do not fit the network.
+    """
+    frames = network.check_inputs(inputs)
+    images, steps = len(frames), network.timesteps
+    lead = 1 if network.input.coding == "direct" else 2
+    sent = {network.input.name: np.count_nonzero(frames, axis=tuple(range(lead)))}
+    sent |= {name: np.count_nonzero(spikes, axis=(0, 1)) for name, spikes in trace.spikes.items()}
+
+    edges = []
+    for edge, source in zip(network.edges, network.nodes[:-1], strict=True):
+        events = np.asarray(sent[edge.source], np.int64)
+        synapse = edge.synapse
+        edges.append(
+            EdgeCounts(
+                source=edge.source,
+                target=edge.target,
+                events=int(events.sum()),
+                synops=int((events * fan_out(edge, source.shape)).sum()),
+                weights=synapse.weight.size if synapse is not None else 0,
+                kept=int(np.count_nonzero(synapse.weight)) if synapse is not None else 0,
+                dense_synops=dense_synops(edge, source.shape),
+            )
+        )
+    nodes = []
+    for node in network.nodes[1:]:
+        neurons = math.prod(node.shape)
+        spikes = int(sent[node.name].sum()) if isinstance(node, LIF) else 0
+        zeta = spikes / (neurons * images) if images else 0.0
+        nodes.append(NodeCounts(node.name, neurons, spikes, zeta / steps, zeta, neurons * steps * images))
+    return OperationCounts(images, steps, tuple(edges), tuple(nodes))
+
+
+def fan_out(edge: Edge, shape: Shape) -> Ints:
+    """Per source neuron, how many nonzero weights lead from it to targets that exist.
+
+    `shape` is the source's; so is the result's, int64.
+    """
+    if edge.pool is None:
+        return _synapse_fan_out(edge.synapse, shape)
+    pooled = edge.pool.output_shape(shape)
+    reach = np.zeros(shape, np.int64)  # what lies in no whole window reaches nothing
+    ky, kx = edge.pool.kernel_size
+    inside = _synapse_fan_out(edge.synapse, pooled).repeat(ky, axis=1).repeat(kx, axis=2)
+    reach[:, : inside.shape[1], : inside.shape[2]] = inside
+    return reach
+
+
+def _synapse_fan_out(synapse: Linear | Conv2d | None, shape: Shape) -> Ints:
+    if synapse is None:
+        return np.ones(shape, np.int64)
+    if isinstance(synapse, Linear):
+        return np.count_nonzero(synapse.weight, axis=0).reshape(shape)
+    _, rows, columns = synapse.output_shape(shape)
+    per_tap = np.count_nonzero(synapse.weight, axis=0)
+    reach = np.zeros(shape, np.int64)
+    for dy, dx in np.ndindex(*per_tap.shape[1:]):
+        target_y = np.arange(shape[1]) + synapse.padding[0] - dy
+        target_x = np.arange(shape[2]) + synapse.padding[1] - dx
+        exists = np.outer((target_y >= 0) & (target_y < rows), (target_x >= 0) & (target_x < columns))
+        reach += per_tap[:, dy, dx, None, None] * exists
+    return reach
+
+
+def dense_synops(edge: Edge, shape: Shape) -> int:
+    """Multiply-accumulates per inference of a dense ANN layer like `edge`; see `EdgeCounts`."""
+    targets = math.prod(edge.output_shape(shape))
+    if isinstance(edge.synapse, Conv2d | Linear):
+        return targets * edge.synapse.weight[0].size
+    assert edge.pool is not None
+    return targets * math.prod(edge.pool.kernel_size)

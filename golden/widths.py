@@ -1,0 +1,129 @@
+"""How wide memories and adders must be: proven from the weights, never guessed.
+
+Per neuron, `Pos` and `Neg` are the sums of its positive and of its negative contributions in one
+step: weight times the most that its event can be worth (the pool's area for pooled spikes, the
+value range of an input), the bias in both. Then, whatever the order of events:
+
+- a membrane at the end of a step lies in the clamp range, and in T steps' drive [-T Neg, T Pos],
+  because neither leak nor reset ever carries it away from or across 0;
+- every partial sum of a step lies in [lowest - Neg, highest + Pos];
+- the comparison `v - threshold` needs one bit more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.edges import Conv2d, Edge, Linear
+from golden.network import Network
+from golden.nodes import LIF, Input, Node, Shape
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Signed (two's complement) widths in bits that suffice for every neuron of one node.
+
+    Attributes
+    ----------
+    state_bits
+        The membrane at the end of a step.
+    acc_bits
+        Every partial sum of a step, started from the membrane: events in any order, and the bias.
+    drive_bits
+        Every partial sum of a step's events alone, started from 0, without the bias.
+    lowest, highest
+        The membrane's range at the end of a step.
+    """
+
+    state_bits: int
+    acc_bits: int
+    drive_bits: int
+    lowest: int
+    highest: int
+
+    @property
+    def compare_bits(self) -> int:
+        """The difference of a partial sum and a threshold."""
+        return self.acc_bits + 1
+
+
+def signed_bits(lowest: int, highest: int) -> int:
+    """The fewest two's-complement bits that hold every integer of `lowest..highest`.
+
+    >>> signed_bits(0, 0), signed_bits(-1, 0), signed_bits(0, 1), signed_bits(-2, 1)
+    (1, 1, 2, 2)
+    >>> signed_bits(-128, 127), signed_bits(-128, 128), signed_bits(-129, 0)
+    (8, 9, 9)
+    """
+    return max((-1 - lowest).bit_length() if lowest < 0 else 0, highest.bit_length() if highest > 0 else 0) + 1
+
+
+def node_widths(network: Network) -> dict[str, Widths]:
+    """The proven widths of every LIF and of the readout, by name, in chain order."""
+    widths: dict[str, Widths] = {}
+    for edge, source, target in zip(network.edges, network.nodes[:-1], network.nodes[1:], strict=True):
+        assert not isinstance(target, Input)
+        positive, negative = drive_bounds(edge, source)
+        bias = target.bias.reshape(-1, *[1] * (len(target.shape) - 1))
+        pos = positive + np.maximum(bias, 0)
+        neg = negative + np.maximum(-bias, 0)
+        lowest, highest = -network.timesteps * neg, network.timesteps * pos
+        if isinstance(target, LIF):
+            lowest, highest = np.maximum(lowest, target.lowest), np.minimum(highest, target.highest)
+        widths[target.name] = Widths(
+            state_bits=_bits(lowest, highest),
+            acc_bits=_bits(lowest - neg, highest + pos),
+            drive_bits=_bits(-negative, positive),
+            lowest=int(lowest.min()),
+            highest=int(highest.max()),
+        )
+    return widths
+
+
+def drive_bounds(edge: Edge, source: Node) -> tuple[Ints, Ints]:
+    """(positive, negative) bounds of each target neuron's drive in one step, both >= 0.
+
+    Each is int64 of the target's shape; the drive lies in [-negative, positive] after any number
+    of the step's events, in any order. The bias is not in it.
+    """
+    up, down = (source.highest, -source.lowest) if isinstance(source, Input) else (1, 0)
+    shape = source.shape
+    if edge.pool is not None:
+        area = int(np.prod(edge.pool.kernel_size))
+        up, down, shape = up * area, down * area, edge.pool.output_shape(shape)
+    synapse = edge.synapse
+    if synapse is None:
+        return np.full(shape, up, np.int64), np.full(shape, down, np.int64)
+    weight = synapse.weight.astype(np.int64)
+    risen = _reach(synapse, np.maximum(weight, 0), shape)
+    fallen = _reach(synapse, np.maximum(-weight, 0), shape)
+    return risen * up + fallen * down, fallen * up + risen * down
+
+
+def _reach(synapse: Linear | Conv2d, weight: Ints, shape: Shape) -> Ints:
+    """Per target neuron, the sum of the weights of the source neurons that exist."""
+    if isinstance(synapse, Linear):
+        return weight.sum(axis=1)
+    out, rows, columns = synapse.output_shape(shape)
+    py, px = synapse.padding
+    per_tap = weight.sum(axis=1)
+    total = np.zeros((out, rows, columns), np.int64)
+    for dy, dx in np.ndindex(*weight.shape[2:]):
+        ys = _overlap(rows, shape[1], dy - py)
+        xs = _overlap(columns, shape[2], dx - px)
+        total[:, ys, xs] += per_tap[:, dy, dx, None, None]
+    return total
+
+
+def _overlap(targets: int, sources: int, shift: int) -> slice:
+    """The target positions whose source position, `shift` further on, lies inside the map."""
+    return slice(max(0, -shift), max(0, min(targets, sources - shift)))
+
+
+def _bits(lowest: Ints, highest: Ints) -> int:
+    return signed_bits(int(lowest.min()), int(highest.max()))

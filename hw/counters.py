@@ -1,0 +1,60 @@
+"""Performance counters of a core."""
+
+from amaranth.hdl import Elaboratable, Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+COUNTERS = {
+    "busy": "cycles in which at least one lane reads a weight entry",
+    "waiting": "cycles inside an inference in which no lane has work",
+    "stalled": "cycles in which the sweep is held by the output",
+    "sweep": "cycles of the sweeps, their pauses included",
+    "idle": "cycles between inferences",
+    "events_in": "events accepted, tokens not counted",
+    "events_out": "events sent, tokens not counted",
+    "synops": "weights added to membranes",
+}
+"""Name -> meaning, in the order of their addresses; the first five are disjoint and complete."""
+
+WIDTH = 32
+STRIDE = 8
+"""Counter addresses per core."""
+
+
+class Counters(wiring.Component):
+    """One 32-bit counter per entry of `COUNTERS`; each wraps after 2^32.
+
+    An increment shows 2 cycles later; `clear` sets all to 0.
+
+    Members
+    -------
+    increments : In(8 x unsigned)
+        One field per counter; `synops` may grow by the number of lanes.
+    clear : In(1)
+    values : Out(8 x 32)
+        Concatenated, the first counter lowest.
+    """
+
+    increments: Signal
+    clear: Signal
+    values: Signal
+
+    def __init__(self, lanes: int) -> None:
+        self.step = lanes.bit_length()
+        super().__init__({
+            "increments": In(unsigned(len(COUNTERS) * self.step)),
+            "clear": In(1),
+            "values": Out(unsigned(len(COUNTERS) * WIDTH)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """A register before each adder."""
+        m = Module()
+        held = Signal.like(self.increments)
+        m.d.sync += held.eq(self.increments)
+        for index in range(len(COUNTERS)):
+            value = self.values.word_select(index, WIDTH)
+            m.d.sync += value.eq(value + held.word_select(index, self.step))
+        with m.If(self.clear):
+            m.d.sync += [self.values.eq(0), held.eq(0)]
+        return m

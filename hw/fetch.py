@@ -1,0 +1,87 @@
+"""The head of a lane: a queue of row requests, and their pointers fetched ahead."""
+
+from amaranth.hdl import Cat, Elaboratable, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from golden.image import CoreImage
+from hw import timing
+from hw.shapes import context_layout, descriptor_layout, field, ram, request_layout, struct
+
+
+class Fetch(wiring.Component):
+    """Turns row requests into row descriptors, in order; empty rows vanish here.
+
+    Latency 6 cycles through empty queues; one request per cycle as long as descriptors are taken,
+    empty rows included. Bit-exact with `golden.rows.row_spans`.
+
+    Members
+    -------
+    request, valid : In
+        A request is taken in every cycle with `valid`.
+    room : Out(1)
+        At most 10 requests wait; `hw.timing.QUEUE_SLACK` more may still come.
+    rows : Out(stream of `descriptor_layout`)
+        Rows of at least one entry, and tokens.
+    """
+
+    request: data.View
+    valid: Signal
+    room: Signal
+    rows: stream.Interface
+
+    def __init__(self, core: CoreImage, lane: int) -> None:
+        self.core, self.lane = core, lane
+        super().__init__({
+            "request": In(struct(request_layout(core))),
+            "valid": In(1),
+            "room": Out(1, init=0),
+            "rows": Out(stream.Signature(struct(descriptor_layout(core)))),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """Queue, two cycles of pointer memory, descriptor queue; credits bound what is under way."""
+        m = Module()
+        core = self.core
+        layout, context = request_layout(core), context_layout(core)
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.width, depth=timing.QUEUE_DEPTH)
+        ready = descriptor_layout(core)
+        m.submodules.ahead = ahead = SyncFIFOBuffered(width=ready.width, depth=timing.DESCRIPTORS)
+        most = timing.QUEUE_DEPTH - timing.QUEUE_SLACK
+        m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
+        m.d.sync += self.room.eq(queue.level <= most)
+
+        head = data.View(struct(layout), queue.r_data)
+        credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
+        take = Signal()
+        m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
+
+        memory = core.memories[f"pointers_{self.lane}"]
+        port = ram(m, "pointers", memory).read_port()
+        m.d.comb += port.addr.eq(head["row"])
+        read, found = Signal(), Signal()
+        asked, got = Signal(struct(layout)), Signal(struct(layout))
+        pointer = Signal(struct(memory.layout), reset_less=True)
+        m.d.sync += [read.eq(take), asked.eq(head)]
+        m.d.sync += [found.eq(read), got.eq(asked), pointer.eq(port.data)]
+
+        keep = Signal()
+        m.d.comb += keep.eq(got["last"] | (pointer["count"] != 0))
+        row = Signal(struct(ready))
+        m.d.comb += [
+            row["last"].eq(got["last"]),
+            row["start"].eq(pointer["start"]),
+            row["count"].eq(pointer["count"]),
+            *(row[name].eq(field(got, layout, name)) for name, _ in context.fields),
+            ahead.w_data.eq(row),
+            ahead.w_en.eq(found & keep),
+        ]
+        m.d.comb += [
+            self.rows.valid.eq(ahead.r_rdy),
+            Cat(self.rows.payload).eq(ahead.r_data),
+            ahead.r_en.eq(self.rows.ready),
+        ]
+        given = (found & ~keep) + (self.rows.valid & self.rows.ready)
+        m.d.sync += credits.eq(credits - take + given)
+        return m

@@ -1,0 +1,103 @@
+"""A lane: a slice of a node's channels, with the rows, membranes and constants that they need."""
+
+from amaranth.hdl import Elaboratable, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.image import CoreImage
+from hw.fetch import Fetch
+from hw.lif import Neuron
+from hw.membrane import Membrane, sweep_layout
+from hw.shapes import request_layout, struct
+from hw.walker import Walker
+
+
+class Lane(wiring.Component):
+    """One synapse per cycle: queue and pointers, row walker, membrane memory, neuron.
+
+    Nothing here waits for another lane inside a step: requests come without back-pressure as long
+    as `room` is seen in time, and additions are never held. At the token the lane stops
+    (`waiting`); the core then sweeps all lanes together and lets them `go`.
+
+    Members
+    -------
+    request, valid : In
+        What the decoder broadcasts.
+    room, waiting, busy : Out(1)
+    synapse : Out(1)
+        An addition enters the membrane pipeline in this cycle (for counting).
+    go : In(1)
+        The sweep is over.
+    sweep : In(`sweep_layout`), restart : In(1), write : In(1), write_address : In
+        The common sweep, and what belongs to it 8 and 9 cycles after the address is presented.
+    fired, membrane : Out
+        `hw.timing.RESULT` cycles after the address is presented.
+    """
+
+    request: data.View
+    valid: Signal
+    room: Signal
+    waiting: Signal
+    busy: Signal
+    pending: Signal
+    synapse: Signal
+    go: Signal
+    sweep: data.View
+    restart: Signal
+    write: Signal
+    write_address: Signal
+    fired: Signal
+    membrane: Signal
+
+    def __init__(self, core: CoreImage, lane: int) -> None:
+        self.core, self.lane = core, lane
+        super().__init__({
+            "request": In(struct(request_layout(core))),
+            "valid": In(1),
+            "room": Out(1),
+            "waiting": Out(1),
+            "busy": Out(1),
+            "pending": Out(1),
+            "synapse": Out(1),
+            "go": In(1),
+            "sweep": In(sweep_layout(core)),
+            "restart": In(1),
+            "write": In(1),
+            "write_address": In(core.address_bits),
+            "fired": Out(1),
+            "membrane": Out(signed(core.state_bits)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """Wires only."""
+        m = Module()
+        m.submodules.fetch = fetch = Fetch(self.core, self.lane)
+        m.submodules.walker = walker = Walker(self.core, self.lane)
+        operand = walker.operand.shape()
+        m.submodules.membranes = membrane = Membrane(self.core, self.lane, operand)
+        m.submodules.neuron = neuron = Neuron(self.core)
+        wiring.connect(m, fetch.rows, walker.rows)
+        m.d.comb += [
+            fetch.request.eq(self.request),
+            fetch.valid.eq(self.valid),
+            self.room.eq(fetch.room),
+            self.pending.eq(fetch.rows.valid),
+            walker.go.eq(self.go),
+            self.waiting.eq(walker.waiting),
+            self.busy.eq(walker.busy),
+            self.synapse.eq(walker.valid),
+            membrane.valid.eq(walker.valid),
+            membrane.address.eq(walker.address),
+            membrane.operand.eq(walker.operand),
+            membrane.sweep.eq(self.sweep),
+            membrane.write.eq(self.write),
+            membrane.write_address.eq(self.write_address),
+            membrane.write_word.eq(neuron.word),
+            neuron.summed.eq(membrane.summed),
+            neuron.drive.eq(membrane.drive),
+            neuron.threshold.eq(membrane.threshold),
+            neuron.restart.eq(self.restart),
+            self.fired.eq(neuron.fired),
+            self.membrane.eq(neuron.membrane),
+        ]
+        return m

@@ -1,0 +1,70 @@
+"""How many lanes a core gets, and which channels go to which lane."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import require
+from golden.rows import bits_for
+
+MAX_LANES = 64
+
+
+def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
+    """The largest power of two that leaves a lane two entries of an average row.
+
+    More lanes than that would wait: a core accepts one event per cycle, and every lane sees it.
+
+    >>> choose_lanes(8, 32, 43.2), choose_lanes(8, 10, 1.5), choose_lanes(8, 6, 100.0)
+    (8, 1, 4)
+    """
+    useful = max(int(kept_per_row / 2), 1)
+    most = min(limit, channels, useful)
+    return 1 << (most.bit_length() - 1)
+
+
+def lanes_of(lanes: int | dict[str, int], node: str, channels: int, kept_per_row: float) -> int:
+    """The lane count of one core: chosen under a common limit, or as given for this node."""
+    if isinstance(lanes, int):
+        require(1 <= lanes <= MAX_LANES, "lanes", "limit", lanes, f"1..{MAX_LANES}")
+        return choose_lanes(lanes, channels, kept_per_row)
+    require(node in lanes, f"node {node!r}", "lanes", "not given", f"in the table {lanes}")
+    most = min(channels, MAX_LANES)
+    require(1 <= lanes[node] <= most, f"node {node!r}", "lanes", lanes[node], f"1..{most}")
+    return lanes[node]
+
+
+def assign_channels(kept: NDArray[np.int64], lanes: int) -> tuple[int, ...]:
+    """The code of every channel: longest processing time first, equal counts in every lane.
+
+    Parameters
+    ----------
+    kept
+        Nonzero weights of every channel, the work that it brings.
+    lanes
+        Number of lanes; each takes at most ceil(channels / lanes) channels.
+
+    Returns
+    -------
+    The code `local << lane_bits | lane` of every channel: the channel number as events carry it,
+    so that nothing is looked up at run time.
+
+    >>> assign_channels(np.array([9, 1, 5, 5]), 2)
+    (0, 2, 1, 3)
+    """
+    room = -(-len(kept) // lanes)
+    heap = [(0, lane) for lane in range(lanes)]
+    members: list[list[int]] = [[] for _ in range(lanes)]
+    for channel in sorted(range(len(kept)), key=lambda c: (-int(kept[c]), c)):
+        load, lane = heapq.heappop(heap)
+        members[lane].append(channel)
+        if len(members[lane]) < room:
+            heapq.heappush(heap, (load + int(kept[channel]), lane))
+    codes = [0] * len(kept)
+    for lane, channels in enumerate(members):
+        for local, channel in enumerate(sorted(channels)):
+            codes[channel] = local << bits_for(lanes) | lane
+    return tuple(codes)

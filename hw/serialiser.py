@@ -1,0 +1,173 @@
+"""The serialiser: vectors of spikes become address events, lowest lane first, then the token."""
+
+from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from golden.image import CoreImage
+from golden.rows import Layout, bits_for
+from hw import timing
+from hw.shapes import event_layout, struct
+
+
+def output_event(core: CoreImage) -> Layout:
+    """The fields of an event that a core sends: a spike's place, or a logit's index and value."""
+    _, height, width = core.size
+    if core.kind == "readout":
+        return Layout.of(index=max(bits_for(core.size[0]), 1), value=core.state_bits)
+    return Layout.of(x=bits_for(width), y=bits_for(height), c=core.code_bits)
+
+
+class Serialiser(wiring.Component):
+    """Sends one event per cycle from the vectors of a sweep, in address order.
+
+    A spiking core sends its spikes and, after the last word of a sweep, the token. A readout
+    sends nothing but the logits of an inference's last step; `last` marks the final one. Silent
+    vectors cost no cycle here. Bit-exact with the order of `golden.interpreter` (spikes).
+
+    Members
+    -------
+    issued : In(1)
+        A word has been sent into the sweep: its vector will come.
+    room : Out(1)
+        Another word may be issued; the queue can hold all vectors under way.
+    valid, fired, membranes, final, end : In
+        The vector of one word, `membranes` lane 0 lowest; the last step's; the last word's.
+    address : Out
+        The word whose vector is awaited, for the trace.
+    events : Out(stream of `event_layout`)
+    """
+
+    issued: Signal
+    room: Signal
+    valid: Signal
+    fired: Signal
+    membranes: Signal
+    final: Signal
+    end: Signal
+    address: Signal
+    events: stream.Interface
+
+    def __init__(self, core: CoreImage) -> None:
+        self.core = core
+        self.logits = core.kind == "readout"
+        self.layout = event_layout(output_event(core))
+        super().__init__({
+            "issued": In(1),
+            "room": Out(1),
+            "valid": In(1),
+            "fired": In(core.lanes),
+            "membranes": In(core.lanes * core.state_bits),
+            "final": In(1),
+            "end": In(1),
+            "address": Out(core.address_bits),
+            "events": Out(stream.Signature(struct(self.layout))),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """Place counters, the queue of vectors with its credits, and the event picker."""
+        m = Module()
+        core = self.core
+        place = self._place(m)
+        mask = Signal(core.lanes)
+        keep = Signal()
+        if self.logits:
+            m.d.comb += [mask.eq(self._present(place["local"])), keep.eq(self.final)]
+        else:
+            m.d.comb += [mask.eq(self.fired), keep.eq(self.fired.any() | self.end)]
+
+        vector = data.StructLayout({
+            "end": 1, "place": place.shape(), "mask": core.lanes,
+            "values": len(self.membranes) if self.logits else 0,
+        })  # fmt: skip
+        m.submodules.queue = queue = SyncFIFOBuffered(width=vector.size, depth=timing.VECTORS)
+        given = Signal(vector)
+        m.d.comb += [
+            given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
+            queue.w_data.eq(given), queue.w_en.eq(self.valid & keep),
+        ]  # fmt: skip
+        if self.logits:
+            m.d.comb += given["values"].eq(self.membranes)
+        credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
+        back = (self.valid & ~keep) + (queue.r_rdy & queue.r_en)
+        m.d.sync += credits.eq(credits - self.issued + back)
+        m.d.comb += self.room.eq(credits != 0)
+        self._pick(m, queue, data.View(vector, queue.r_data))
+        return m
+
+    def _place(self, m: Module) -> data.View:
+        """Where the awaited word lies: vectors come in address order, so it is counted."""
+        core = self.core
+        _, height, width = core.size
+        layout = data.StructLayout({
+            "x": max(bits_for(width), 1), "y": max(bits_for(height), 1),
+            "local": max(bits_for(core.local_channels), 1),
+        })  # fmt: skip
+        place = Signal(layout)
+        with m.If(self.valid):
+            m.d.sync += [self.address.eq(self.address + 1), place["local"].eq(place["local"] + 1)]
+            with m.If(place["local"] == core.local_channels - 1):
+                m.d.sync += [place["local"].eq(0), place["x"].eq(place["x"] + 1)]
+                with m.If(place["x"] == width - 1):
+                    m.d.sync += [place["x"].eq(0), place["y"].eq(place["y"] + 1)]
+            with m.If(self.end):
+                m.d.sync += [self.address.eq(0), place.eq(0)]
+        return place
+
+    def _present(self, local: Value) -> Value:
+        """Which lanes hold a class at this local channel: only the last may be incomplete."""
+        core = self.core
+        every = (1 << core.lanes) - 1
+        rest = core.size[0] - (core.local_channels - 1) * core.lanes
+        return Mux(local == core.local_channels - 1, (1 << rest) - 1, every)
+
+    def _pick(self, m: Module, queue: SyncFIFOBuffered, head: data.View) -> None:
+        """One event per cycle from the current vector into the output register."""
+        core, events = self.core, self.events
+        current = Signal(head.shape())
+        active, token = Signal(), Signal()
+        left = current["mask"]
+        below = Signal(core.lanes)  # some lower lane still has an event
+        for lane in range(1, core.lanes):
+            m.d.comb += below[lane].eq(left[:lane].any())
+        first = left & ~below
+        lane = Signal(max(core.lane_bits, 1))
+        m.d.comb += lane.eq(_index(first))
+        rest = left & ~first
+        advance, finished = Signal(), Signal()
+        m.d.comb += advance.eq(~events.valid | events.ready)
+        # The token takes a cycle of its own, after the spikes; a readout marks its final logit.
+        m.d.comb += token.eq(current["end"] & (left == 0) if not self.logits else 0)
+        owes_token = current["end"] if not self.logits else 0
+        m.d.comb += finished.eq(~active | (advance & (token | ((rest == 0) & ~owes_token))))
+        m.d.comb += queue.r_en.eq(finished)
+        with m.If(advance):
+            m.d.sync += events.valid.eq(active)
+            self._present_event(m, current, lane, (rest == 0) & current["end"] if self.logits else token)
+            m.d.sync += left.eq(rest)
+        with m.If(finished):
+            m.d.sync += [active.eq(queue.r_rdy), current.eq(head)]
+
+    def _present_event(self, m: Module, current: data.View, lane: Signal, last: Value) -> None:
+        core, payload = self.core, self.events.payload
+        code = Cat(lane[: core.lane_bits], current["place"]["local"])
+        m.d.sync += payload["last"].eq(last)
+        if self.logits:
+            values = current["values"]
+            m.d.sync += payload["index"].eq(code)
+            m.d.sync += payload["value"].eq(values.word_select(lane, core.state_bits))
+            return
+        for name, value in (("x", current["place"]["x"]), ("y", current["place"]["y"]), ("c", code)):
+            if self.layout.bits(name):
+                m.d.sync += payload[name].eq(value)
+
+
+def _index(one_hot: Value) -> Value:
+    """The number of the only bit that is set."""
+    width = len(one_hot)
+    bits = [
+        Cat(*(one_hot[i] for i in range(width) if i >> place & 1)).any()
+        for place in range(max(bits_for(width), 1))
+    ]
+    return Cat(*bits)

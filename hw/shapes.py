@@ -1,0 +1,61 @@
+"""Amaranth shapes of the packed words of the memory image, and memories filled from it."""
+
+from amaranth.hdl import Const, Module, Value
+from amaranth.lib import data
+from amaranth.lib.memory import Memory as Ram
+
+from golden.image import CoreImage
+from golden.rows import Layout, Memory
+
+
+def struct(layout: Layout) -> data.StructLayout:
+    """The fields of a word, all unsigned, least significant first."""
+    return data.StructLayout(dict(layout.fields))
+
+
+def field(view: data.View, layout: Layout, name: str) -> Value:
+    """A field of a word; a constant 0 if the layout has no bits for it."""
+    return Value.cast(view[name]) if layout.bits(name) else Const(0, 1)
+
+
+def ram(m: Module, name: str, memory: Memory) -> Ram:
+    """A memory initialised with the words of the image, as submodule `name`."""
+    shape = struct(memory.layout)
+    words = [shape.from_bits(int(word)) for word in memory.words]
+    block = Ram(shape=shape, depth=len(words), init=words)
+    m.submodules[name] = block
+    return block
+
+
+def taps(core: CoreImage) -> int:
+    """Kernel positions of a core's edge; 1 if an event has one target per row entry."""
+    return len(core.memories["taps"].words)
+
+
+def event_layout(layout: Layout) -> Layout:
+    """The beat of an event stream: the event's fields behind the end-of-step token bit."""
+    return Layout((("last", 1), *layout.fields))
+
+
+def context_layout(core: CoreImage) -> Layout:
+    """What a row's entries need from their event: base address, valid taps, value."""
+    placed = taps(core) > 1 or core.words > core.local_channels
+    masked = taps(core) > 1
+    return Layout.of(
+        base=core.address_bits if placed else 0,
+        mask_y=core.memories["table_y"].layout.bits("mask") if masked else 0,
+        mask_x=core.memories["table_x"].layout.bits("mask") if masked else 0,
+        value=core.event.bits("value"),
+    )
+
+
+def request_layout(core: CoreImage) -> Layout:
+    """What the decoder broadcasts to the lanes: a row number with its context, or the token."""
+    row = max(core.event.bits("c") + core.row_bits, 1)
+    return Layout((("last", 1), ("row", row), *context_layout(core).fields))
+
+
+def descriptor_layout(core: CoreImage) -> Layout:
+    """A row of one lane: where it starts and how long it is, with its context, or the token."""
+    start = max(core.memories[f"pointers_{lane}"].layout.bits("start") for lane in range(core.lanes))
+    return Layout((("last", 1), ("start", start), ("count", 2), *context_layout(core).fields))

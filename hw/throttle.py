@@ -1,0 +1,36 @@
+"""A gate in a stream, by which a bench holds it at will without breaking its rules."""
+
+from amaranth.hdl import Elaboratable, Module, Shape, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Throttle(wiring.Component):
+    """Passes a stream unless `hold`; a beat that has been offered stays offered.
+
+    No latency; with `hold` tied to 0 synthesis leaves wires.
+    """
+
+    source: stream.Interface
+    sink: stream.Interface
+    hold: Signal
+
+    def __init__(self, payload: Shape | data.Layout) -> None:
+        super().__init__({
+            "source": In(stream.Signature(payload)),
+            "sink": Out(stream.Signature(payload)),
+            "hold": In(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """`offered` remembers that the beat has been shown and not yet taken."""
+        m = Module()
+        offered, open_ = Signal(), Signal()
+        m.d.comb += [
+            open_.eq(~self.hold | offered),
+            self.sink.payload.eq(self.source.payload),
+            self.sink.valid.eq(self.source.valid & open_),
+            self.source.ready.eq(self.sink.ready & open_),
+        ]
+        m.d.sync += offered.eq(self.sink.valid & ~self.sink.ready)
+        return m

@@ -1,0 +1,122 @@
+"""The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
+
+from amaranth.hdl import Const, Elaboratable, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from golden.image import CoreImage
+from golden.rows import LONG
+from hw.shapes import context_layout, descriptor_layout, field, ram, struct, taps
+
+
+class Walker(wiring.Component):
+    """Turns rows into additions `(address, operand)`, one per cycle across row borders.
+
+    An entry's addition comes out `hw.timing.WALK` - 1 cycles after its address is presented. The
+    token stops the walker (`waiting`) until `go`; after reset it waits too. Taps outside the map
+    come out invalid. Bit-exact with `golden.interpreter` (row walk and address).
+
+    Members
+    -------
+    rows : In(stream of `descriptor_layout`)
+    go : In(1)
+        The step's sweep is done: walk on.
+    waiting : Out(1)
+        A register: the token has been met and all earlier entries are under way.
+    busy : Out(1)
+        An entry is read in this cycle.
+    valid, address, operand : Out
+        One addition: `operand` is the weight, times the event's value where events have one.
+    """
+
+    rows: stream.Interface
+    go: Signal
+    waiting: Signal
+    busy: Signal
+    valid: Signal
+    address: Signal
+    operand: Signal
+
+    def __init__(self, core: CoreImage, lane: int) -> None:
+        self.core, self.lane = core, lane
+        self.entry = core.memories[f"entries_{lane}"].layout
+        value = core.event.bits("value")
+        self.operand_bits = self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
+        super().__init__({
+            "rows": In(stream.Signature(struct(descriptor_layout(core)))),
+            "go": In(1),
+            "waiting": Out(1, init=1),
+            "busy": Out(1),
+            "valid": Out(1),
+            "address": Out(core.address_bits),
+            "operand": Out(Shape(self.operand_bits, signed=True)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        """Row control, then the pipeline: memory, output register, tap, channel."""
+        m = Module()
+        memory = self.core.memories[f"entries_{self.lane}"]
+        port = ram(m, "entries", memory).read_port()
+        context = struct(context_layout(self.core))
+        at = Signal(range(max(len(memory.words), 2)))
+        m.d.comb += port.addr.eq(at)
+        around = Signal(context)
+        read, fetched = Signal(), Signal()
+        around_read, around_fetched = Signal(context), Signal(context)
+        entry = Signal(struct(self.entry), reset_less=True)  # the memory's output register
+        m.d.sync += [read.eq(self.busy), around_read.eq(around)]
+        m.d.sync += [fetched.eq(read), around_fetched.eq(around_read), entry.eq(port.data)]
+        self._walk(m, at, around, fetched & entry["last"])
+        self._aim(m, fetched, entry, around_fetched)
+        return m
+
+    def _walk(self, m: Module, at: Signal, around: Signal, flagged: Value) -> None:
+        """Present the address of one entry per cycle; follow row by row, stop at the token."""
+        head = self.rows.payload
+        count = Signal(2)
+        final, load = Signal(), Signal()
+        # A long row's flag stands on its third last entry, which is at the output register when
+        # the address of the final entry is presented.
+        m.d.comb += final.eq(Mux(count == LONG, flagged, count == 1))
+        m.d.comb += load.eq(~self.waiting & (~self.busy | final))
+        m.d.comb += self.rows.ready.eq(load)
+        with m.If(self.busy):
+            m.d.sync += at.eq(at + 1)
+            with m.If(count == 2):
+                m.d.sync += count.eq(1)
+            with m.If(final):
+                m.d.sync += self.busy.eq(0)
+        with m.If(load & self.rows.valid):
+            with m.If(head["last"]):
+                m.d.sync += self.waiting.eq(1)
+            with m.Else():
+                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), count.eq(head["count"])]
+                m.d.sync += [around[name].eq(head[name]) for name, _ in context_layout(self.core).fields]
+        with m.If(self.go):
+            m.d.sync += self.waiting.eq(0)
+
+    def _aim(self, m: Module, fetched: Signal, entry: data.View, around: data.View) -> None:
+        """Two registers: base + offset of the tap and the product; then + channel."""
+        core, layout = self.core, context_layout(self.core)
+        base, channel = Signal(core.address_bits), Signal(max(self.entry.bits("channel"), 1))
+        inside = Const(1, 1)
+        offset = Const(0, 1)
+        if taps(core) > 1:
+            memory = core.memories["taps"]
+            place = ram(m, "taps", memory).read_port(domain="comb")
+            m.d.comb += place.addr.eq(field(entry, self.entry, "tap"))
+            offset = place.data["offset"]
+            inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
+            inside &= around["mask_x"].bit_select(field(place.data, memory.layout, "kx"), 1)
+        weight = entry["weight"].as_signed()
+        if layout.bits("value"):
+            value = around["value"]
+            weight = weight * (value.as_signed() if core.value_signed else value)
+        valid, product = Signal(), Signal(self.operand.shape())
+        m.d.sync += [
+            valid.eq(fetched & inside),
+            base.eq(field(around, layout, "base") + offset),
+            channel.eq(field(entry, self.entry, "channel")),
+            product.eq(weight),
+        ]
+        m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel), self.operand.eq(product)]

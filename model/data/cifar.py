@@ -1,0 +1,78 @@
+"""CIFAR-10, python version: six pickled batches, md5 checked, read without running any code.
+
+A pickle can call anything. Here it may only build NumPy arrays: every other global is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+
+import numpy as np
+from numpy._core import multiarray  # the place that NumPy 2 gave to what old pickles call numpy.core
+
+from golden.errors import BadInput
+from model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
+
+MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
+_ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): multiarray._reconstruct,  # type: ignore[attr-defined]
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """An unpickler that can build NumPy arrays and plain containers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """The allowed global `module.name`; anything else raises `pickle.UnpicklingError`."""
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"refuses to load {module}.{name}") from None
+
+
+def parse(path: Path, content: bytes) -> tuple[Bytes, Labels]:
+    """Images uint8 (N, 3, 32, 32) and labels int64 (N,) of one batch.
+
+    Raises
+    ------
+    BadInput
+        If it is no pickle of plain arrays, or does not hold `data` and `labels` of the official form.
+    """
+    where = f"data 'cifar-10': {path}"
+    try:
+        batch = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        images, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = str(error) or type(error).__name__
+        raise BadInput(f"{where} is damaged ({reason}), must be an official batch") from None
+    if images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != 3072 or labels.shape != images.shape[:1]:
+        raise BadInput(f"{where}: data is {images.dtype} {images.shape}, must be uint8 (N, 3072) with N labels")
+    return images.reshape(-1, 3, 32, 32), labels.astype(np.int64)
+
+
+def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
+    """CIFAR-10: 50,000 + 10,000 images (3, 32, 32) of 8 bits; `timesteps` is not used."""
+    folder = locate("cifar-10", root, ("cifar-10-batches-py",), "test_batch")
+
+    def batch(file: str) -> tuple[Bytes, Labels]:
+        return parse(folder / file, checked_bytes("cifar-10", folder / file, MD5[file]))
+
+    test_x, test_y = batch("test_batch")
+    train_x, train_y = empty_like(test_x)
+    if train:
+        parts = [batch(file) for file in MD5 if file != "test_batch"]
+        train_x = np.concatenate([images for images, _ in parts])
+        train_y = np.concatenate([labels for _, labels in parts])
+    return DataSet("cifar-10", train_x, train_y, test_x, test_y, 10, 8, "direct")

@@ -1,0 +1,100 @@
+"""N-MNIST: recordings of an event camera, binned into counts per step.
+
+Layout: `Train/<digit>/<number>.bin` and `Test/<digit>/<number>.bin`, unpacked as officially
+published, or the same folders in `Train.tar.gz` and `Test.tar.gz`. An event has 5 bytes: x, y,
+polarity (1 bit), time in microseconds (23 bits, big-endian). No md5 per recording is published;
+the archives' own checksums, the sizes and the ranges are checked. Recordings come in the order
+of their numbers, which is the order of MNIST.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from golden.errors import BadInput
+from model.data.dataset import Bytes, DataSet, Labels, empty_like, locate
+
+SIDE = 34
+DURATION_US = 300_000  # three saccades of 100 ms; the few later events fall into the last bin
+COUNT_BITS = 4  # counts above 15 are held at 15
+
+_FOLDERS = ("N-MNIST", "NMNIST", "N-MNIST-subset")
+_NAME = re.compile(r"([0-9])/([0-9]+)\.bin")
+
+
+def bin_events(where: str, content: bytes, timesteps: int) -> Bytes:
+    """Counts uint8 (timesteps, 2, 34, 34) of one recording; channel = polarity.
+
+    Raises
+    ------
+    BadInput
+        If the size is no multiple of 5 bytes or a pixel lies outside 34 x 34.
+    """
+    if len(content) % 5:
+        raise BadInput(f"{where} has {len(content)} bytes, must be a multiple of 5")
+    raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
+    x, y, polarity = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
+    if len(raw) and max(int(x.max()), int(y.max())) >= SIDE:
+        raise BadInput(f"{where} has a pixel at {max(int(x.max()), int(y.max()))}, must be 0..{SIDE - 1}")
+    time_us = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
+    step = np.minimum(time_us * timesteps // DURATION_US, timesteps - 1)
+    place = ((step * 2 + polarity) * SIDE + y) * SIDE + x
+    counts = np.bincount(place, minlength=timesteps * 2 * SIDE * SIDE)
+    return np.minimum(counts, 2**COUNT_BITS - 1).astype(np.uint8).reshape(timesteps, 2, SIDE, SIDE)
+
+
+def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        # unpacked whole first: reaching the end checks the archive's checksum
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isfile() else None
+                if file is not None:
+                    yield member.name, file.read()
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise BadInput(f"data 'n-mnist': {path} is damaged ({error}), must be a whole .tar.gz archive") from None
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    for file in sorted(path.glob("*/*.bin")):
+        yield f"{file.parent.name}/{file.name}", file.read_bytes()
+
+
+def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
+    unpacked, packed = folder / part, folder / f"{part}.tar.gz"
+    if not unpacked.is_dir() and not packed.exists():
+        raise BadInput(f"data 'n-mnist': {unpacked} and {packed} are missing, one must hold <digit>/<number>.bin")
+    source = unpacked if unpacked.is_dir() else packed
+    found: list[tuple[int, int, Bytes]] = []
+    for name, content in _folder(unpacked) if unpacked.is_dir() else _archive(packed):
+        match = _NAME.fullmatch("/".join(PurePosixPath(name).parts[-2:]))
+        if match:
+            counts = bin_events(f"data 'n-mnist': {source}: {name}", content, timesteps)
+            found.append((int(match[2]), int(match[1]), counts))
+    if not found:
+        raise BadInput(f"data 'n-mnist': {source} holds no recording, must hold <digit>/<number>.bin")
+    found.sort(key=lambda item: item[:2])
+    return np.stack([counts for *_, counts in found]), np.array([label for _, label, _ in found], np.int64)
+
+
+def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
+    """The recordings that are there, binned into `timesteps` counts of at most 15."""
+    probes = ("Test", "Test.tar.gz")
+    for probe in probes:
+        try:
+            folder = locate("n-mnist", root, _FOLDERS, probe)
+            break
+        except BadInput:
+            if probe == probes[-1]:
+                raise
+    test_x, test_y = _part(folder, "Test", timesteps)
+    train_x, train_y = _part(folder, "Train", timesteps) if train else empty_like(test_x)
+    return DataSet("n-mnist", train_x, train_y, test_x, test_y, 10, COUNT_BITS, "events")

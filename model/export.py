@@ -1,0 +1,85 @@
+"""From the torch model to the integer network of `golden`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.network import Network
+from golden.nodes import LIF, Input, Readout
+from model.architecture import Layer
+from model.recipe import DATA
+from model.spiking import SpikingNetwork
+
+
+def _whole(tensor: Tensor) -> NDArray[np.int64]:
+    values = tensor.detach().to(torch.float64).numpy()
+    integers = np.rint(values).astype(np.int64)
+    assert (integers == values).all(), "the integer domain holds a fraction"
+    return integers
+
+
+def _edge(layer: Layer, source: str, weights: Tensor) -> Edge:
+    integers = _whole(weights).astype(np.int8)
+    pools = (SumPool2d((layer.pool, layer.pool)),) if layer.pool > 1 else ()
+    if layer.kind == "conv":
+        return Edge(source, layer.name, (*pools, Conv2d(integers, layer.weight_bits, (layer.padding,) * 2)))
+    return Edge(source, layer.name, (*pools, Linear(integers, layer.weight_bits)))
+
+
+@torch.no_grad()
+def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Network:
+    """The integer network that `model` computes in eval mode.
+
+    `meta` is added to `name`, `data`, `recipe` and `seed`, which are taken from the recipe.
+    """
+    recipe, was_training = model.recipe, model.training
+    model.eval()
+    shape, bits, coding = DATA[recipe.data]
+    nodes: list[Input | LIF | Readout] = [Input("input", shape, coding, bits)]  # type: ignore[arg-type]
+    edges: list[Edge] = []
+    for layer in model.spiking_layers:
+        integers, _ = layer.integers()
+        edges.append(_edge(layer.layer, nodes[-1].name, integers.weights))
+        leak_mul = int(_whole(integers.leak_mul))
+        nodes.append(
+            LIF(
+                layer.layer.name,
+                layer.layer.shape,
+                _whole(integers.threshold),
+                _whole(integers.bias),
+                leak_mul,
+                layer.neuron.leak_shift if leak_mul else 0,
+                layer.neuron.reset,  # type: ignore[arg-type]
+                layer.neuron.membrane_bits,
+            )
+        )
+    weights, bias, _ = model.readout.integers()
+    edges.append(_edge(model.readout.layer, nodes[-1].name, weights))
+    nodes.append(Readout("readout", model.readout.layer.shape, _whole(bias)))
+    model.train(was_training)
+    origin = {"name": recipe.name, "data": recipe.data, "recipe": recipe.name, "seed": str(recipe.training.seed)}
+    return Network(recipe.timesteps, tuple(nodes), tuple(edges), {**origin, **(meta or {})})
+
+
+def dead_channels(network: Network) -> dict[str, int]:
+    """How many channels of each LIF can never fire, whatever enters: they are kept, and reported.
+
+    A channel is dead if the largest drive of every step together does not reach its threshold.
+    """
+    dead: dict[str, int] = {}
+    highest = network.input.highest
+    for edge, node in zip(network.edges, network.nodes[1:], strict=True):
+        if isinstance(node, LIF) and edge.synapse is not None:
+            window = int(np.prod(edge.pool.kernel_size)) if edge.pool is not None else 1
+            weights = edge.synapse.weight.reshape(len(edge.synapse.weight), -1).astype(np.int64)
+            gain = np.where(weights > 0, weights, 0).sum(axis=1) * highest * window + node.bias
+            best = np.maximum(gain, 0) * network.timesteps
+            dead[node.name] = int((best < node.threshold).sum())
+        highest = 1
+    return dead

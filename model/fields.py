@@ -1,0 +1,146 @@
+"""Checking a TOML table against a frozen dataclass whose fields carry a rule each.
+
+Every complaint is one line: file, key, value, what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from golden.errors import BadInput
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`convert` returns the value to keep, or raises ValueError; `expected` says what is right."""
+
+    expected: str
+    convert: Callable[[Any], Any]
+
+
+def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field checked by `rule`; without a default the key must be present."""
+    return dataclasses.field(default=default, metadata={"rule": rule})
+
+
+def _accept(condition: bool, value: Any) -> Any:
+    if not condition:
+        raise ValueError
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def integer(lowest: int, highest: int) -> Rule:
+    """A whole number within lowest..highest; booleans are none."""
+    return Rule(
+        f"a whole number within {lowest}..{highest}",
+        lambda value: _accept(_is_integer(value) and lowest <= value <= highest, value),
+    )
+
+
+def number(lowest: float, highest: float) -> Rule:
+    """A number within lowest..highest, kept as float."""
+    return Rule(
+        f"a number within {lowest}..{highest}",
+        lambda value: float(_accept(_is_number(value) and lowest <= value <= highest, value)),
+    )
+
+
+def choice(*options: str) -> Rule:
+    """One of some words."""
+    return Rule("one of " + ", ".join(options), lambda value: _accept(value in options, value))
+
+
+def boolean() -> Rule:
+    """true or false."""
+    return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
+
+
+def words(least: int) -> Rule:
+    """A list of at least `least` strings, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        fits = isinstance(value, list | tuple) and len(value) >= least and all(isinstance(w, str) for w in value)
+        return tuple(_accept(fits, value))
+
+    return Rule(f"a list of at least {least} words", convert)
+
+
+def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
+    """One of some words, or a number within lowest..highest."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, str):
+            return _accept(value in options, value)
+        return float(_accept(_is_number(value) and lowest <= value <= highest, value))
+
+    return Rule(f"{', '.join(repr(o) for o in options)} or a number within {lowest}..{highest}", convert)
+
+
+def integers(lowest: int, highest: int) -> Rule:
+    """A whole number, or a list of them, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        many = value if isinstance(value, list | tuple) else [value]
+        return tuple(_accept(bool(many) and all(_is_integer(v) and lowest <= v <= highest for v in many), many))
+
+    return Rule(f"a whole number within {lowest}..{highest}, or a list of them", convert)
+
+
+def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
+    """A string for which `is_right` holds; `pattern` describes it."""
+    return Rule(pattern, lambda value: _accept(isinstance(value, str) and is_right(value), value))
+
+
+def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
+    """Build dataclass `kind` from `table`; nested dataclasses come from sub-tables.
+
+    Raises
+    ------
+    BadInput
+        For an unknown or missing key, or a value that its rule refuses.
+    """
+    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadInput(f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}")
+    values: dict[str, Any] = {}
+    for name, entry in known.items():
+        nested = entry.metadata.get("table")
+        if nested is not None:
+            part = table.get(name, {})
+            if not isinstance(part, Mapping):
+                raise BadInput(f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]")
+            values[name] = read_table(nested, part, where, f"{prefix}{name}.")
+        elif name in table:
+            values[name] = _checked(entry.metadata["rule"], table[name], f"{where}: {prefix + name}")
+        elif entry.default is dataclasses.MISSING:
+            raise BadInput(f"{where}: key {prefix + name!r} is missing, must be {entry.metadata['rule'].expected}")
+    return kind(**values)
+
+
+def _checked(rule: Rule, value: Any, where: str) -> Any:
+    try:
+        return rule.convert(value)
+    except (ValueError, TypeError):
+        raise BadInput(f"{where} is {value!r}, must be {rule.expected}") from None
+
+
+def table(kind: type) -> Any:
+    """A field that holds nested dataclass `kind`, read from a sub-table."""
+    return dataclasses.field(metadata={"table": kind})

@@ -1,0 +1,186 @@
+"""The neurons of a layer: float parameters in training, the integers of `golden.nodes` in use.
+
+With batch norm (gamma, beta; mean mu and deviation sigma of the drive, in weight units) the
+normalised current gamma (I - mu) / sigma + beta against the threshold theta is, times
+sigma / |gamma|, the same as the integer drive against
+
+    threshold = round(theta sigma / |gamma|),   bias = round(beta sigma / |gamma| - mu)
+
+where a negative gamma first flips the weights of its channel, and mu with them. Without batch norm
+the scale s of the channel plays that part: threshold = round(theta / s), bias = round(beta / s).
+Rounding is floor(x + 0.5). The statistics are those of the batch until `frozen` is set, then the
+running ones, which the exported network holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.architecture import Layer
+from model.recipe import SURROGATES, Neuron
+from model.scan import ScanRule, scan, scan_with_membranes
+from model.ste import clamp_ste, round_ste
+from model.synapse import Synapse
+
+EXACT = 2**24  # float32 holds every integer up to here
+_EPSILON = 1e-3
+_SMALLEST_GAMMA = 1e-3
+_SMALLEST_THETA = 1e-2
+_MOMENTUM = 0.05
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Whole numbers in float tensors: weights, threshold (out,), bias (out,), leak_mul ()."""
+
+    weights: Tensor
+    threshold: Tensor
+    bias: Tensor
+    leak_mul: Tensor
+
+
+class SpikingLayer(nn.Module):
+    """Synapses and LIF neurons of one layer.
+
+    Members
+    -------
+    theta : Parameter (), the learned threshold of the layer
+    beta : Parameter (C,), the bias; gamma : Parameter (C,), only with batch norm
+    leak : Parameter (), the fraction lost per step, where it is learned
+    mean, var : buffers (C,), running statistics of the drive in unflipped weight units
+    frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
+    """
+
+    mean: Tensor
+    var: Tensor
+    leak: Tensor
+
+    def __init__(self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer, self.neuron, self.timesteps, self.frozen = layer, neuron, timesteps, False
+        self.synapse = Synapse(layer, 1.0 if neuron.batch_norm else 6**0.5, generator)
+        channels = layer.shape[0]
+        self.theta = nn.Parameter(torch.tensor(1.0))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        if neuron.batch_norm:
+            self.gamma = nn.Parameter(torch.ones(channels))
+            self.register_buffer("mean", torch.zeros(channels))
+            self.register_buffer("var", torch.ones(channels))
+        if neuron.leak == "learned":
+            self.leak = nn.Parameter(torch.tensor(0.125))
+        else:
+            self.register_buffer("leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak)))
+        top = 2 ** (neuron.membrane_bits - 1)
+        self.rule = ScanRule(
+            timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
+            SURROGATES.index(neuron.surrogate),
+        )  # fmt: skip
+        self.bias_limit = self.synapse.drive_bound + 2 * top
+        largest = max(self.synapse.drive_bound + self.bias_limit + top, top << neuron.leak_shift)
+        self.real = torch.float32 if largest < EXACT else torch.float64
+
+    def integers(self, events: Tensor | None = None) -> tuple[Integers, Tensor | None]:
+        """The integers of the layer, and the drive of `events` (rows, *source) if given.
+
+        Both at once, since batch statistics need the drive before the threshold is known.
+        """
+        weights, scale = self.synapse.integers()
+        if not self.neuron.batch_norm:
+            unit = scale / self.layer.unit
+            integers = self._whole(weights, self._theta() / unit, self.beta / unit)
+            return integers, None if events is None else self.synapse.drive(events, integers.weights)
+        sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
+        weights = weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
+        drive = None if events is None else self.synapse.drive(events, weights.to(self.real))
+        if self.training and not self.frozen and drive is not None:
+            mean, var = self._batch_statistics(drive, sign)
+        else:
+            mean, var = self.mean * sign, self.var
+        ratio = torch.sqrt(var + _EPSILON) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
+        return self._whole(weights, self._theta() * ratio, self.beta * ratio - mean), drive
+
+    def _theta(self) -> Tensor:
+        return self.theta.clamp(min=_SMALLEST_THETA)
+
+    def _batch_statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
+        with torch.no_grad():
+            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
+            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
+        return mean.to(torch.float32), var.to(torch.float32)
+
+    def _whole(self, weights: Tensor, threshold: Tensor, bias: Tensor) -> Integers:
+        leak_mul = round_ste(clamp_ste(self.leak, 0, 1) * 2**self.neuron.leak_shift)
+        return Integers(
+            weights.to(self.real),
+            clamp_ste(round_ste(threshold), 1, self.rule.highest).to(self.real),
+            clamp_ste(round_ste(bias), -self.bias_limit, self.bias_limit).to(self.real),
+            leak_mul.to(self.real),
+        )
+
+    def _per_neuron(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Drive (steps, batch, neurons), and threshold and bias of every neuron, and leak_mul."""
+        integers, drive = self.integers(events)
+        assert drive is not None
+        rows, channels = drive.shape[:2]
+        area = drive[0, 0].numel()
+        threshold, bias = (
+            v.unsqueeze(1).expand(channels, area).reshape(-1) for v in (integers.threshold, integers.bias)
+        )
+        return drive.reshape(-1, rows, channels * area), threshold, bias, integers.leak_mul
+
+    def forward(self, events: Tensor, batch: int) -> Tensor:
+        """Spikes 0/1, (timesteps * batch, *shape), for events (timesteps * batch or batch, *source)."""
+        drive, *constants = self._per_neuron(events)
+        drive = drive.reshape(-1, batch, drive.shape[2])
+        return scan(drive, *constants, self.rule).reshape(-1, *self.layer.shape)
+
+    def record(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
+        drive, *constants = self._per_neuron(events)
+        drive = drive.reshape(-1, batch, drive.shape[2])
+        spikes, membranes = scan_with_membranes(drive, *constants, self.rule)
+        return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
+
+    def project(self) -> None:
+        """Bring parameters back to where they are allowed; to be called after every optimiser step."""
+        self.synapse.apply_mask()
+        with torch.no_grad():
+            self.leak.clamp_(0, 1)
+
+
+class ReadoutLayer(nn.Module):
+    """Integrators without leak: the sum of their drive and bias over all steps is the logits.
+
+    Members: beta : Parameter (classes,), the bias.
+    """
+
+    def __init__(self, layer: Layer, timesteps: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer, self.timesteps = layer, timesteps
+        self.synapse = Synapse(layer, 1.0, generator)
+        self.beta = nn.Parameter(torch.zeros(layer.shape[0]))
+        self.bias_limit = self.synapse.drive_bound
+        largest = timesteps * (self.synapse.drive_bound + self.bias_limit)
+        self.real = torch.float32 if largest < EXACT else torch.float64
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Whole weights and bias, and the value of one unit of the logits."""
+        weights, scale = self.synapse.integers()
+        unit = scale / self.layer.unit
+        bias = clamp_ste(round_ste(self.beta / unit), -self.bias_limit, self.bias_limit)
+        return weights.to(self.real), bias.to(self.real), unit
+
+    def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """Membranes (timesteps, batch, classes), whole numbers; the last are the logits. And their unit."""
+        weights, bias, unit = self.integers()
+        drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
+        drive = drive.expand(self.timesteps, *drive.shape[1:])
+        return torch.cumsum(drive + bias, dim=0), unit
+
+    def project(self) -> None:
+        """As `SpikingLayer.project`."""
+        self.synapse.apply_mask()

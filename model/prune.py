@@ -1,0 +1,126 @@
+"""Gradual magnitude pruning: how much to keep at a step, and which weights.
+
+Four ways to share a budget out among layers:
+
+``lamp``     one ranking of all weights by w^2 / (sum of w'^2 over all w' of the layer with |w'| >= |w|)
+``erk``      layer density proportional to (sum of the sides) / (product of the sides) of its weights
+``global``   one ranking of all weights by |w|
+``uniform``  the same density in every layer
+
+The budget is a number of weights that may be kept; rounding only takes away, and a kept weight may
+still quantise to 0. So the density counted on nonzero integers never exceeds the one asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.recipe import Pruning
+from model.spiking import SpikingNetwork
+
+Weights = NDArray[np.float64]
+Masks = list[NDArray[np.bool_]]
+
+
+def target_density(pruning: Pruning, progress: float) -> float:
+    """The density that is due at `progress` (0..1 of all steps): cubic from 1 to `pruning.density`.
+
+    >>> [round(target_density(Pruning(0.1, begin=0.1, end=0.6), p), 3) for p in (0, 0.1, 0.35, 0.6, 1)]
+    [1.0, 1.0, 0.212, 0.1, 0.1]
+    """
+    if pruning.density >= 1 or progress < pruning.begin:
+        return 1.0
+    if progress >= pruning.end:
+        return pruning.density
+    left = 1 - (progress - pruning.begin) / (pruning.end - pruning.begin)
+    return pruning.density + (1 - pruning.density) * left**3
+
+
+def lamp_scores(weights: Weights) -> Weights:
+    """The LAMP score of every weight of one layer, in the shape of `weights`.
+
+    >>> lamp_scores(np.array([1.0, 2.0])).tolist()
+    [0.2, 1.0]
+    """
+    squares = np.square(weights, dtype=np.float64).reshape(-1)
+    order = np.argsort(squares, kind="stable")
+    larger = np.cumsum(squares[order][::-1])[::-1]
+    scores = np.zeros_like(squares)
+    scores[order] = squares[order] / np.where(larger > 0, larger, 1)
+    return scores.reshape(weights.shape)
+
+
+def erk_densities(shapes: Sequence[tuple[int, ...]], density: float) -> list[float]:
+    """The Erdos-Renyi-kernel density of each layer; layers that would exceed 1 are kept whole.
+
+    >>> [round(d, 4) for d in erk_densities([(4, 4), (16, 16)], 0.25)]
+    [0.6667, 0.1667]
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    raw = [sum(shape) / math.prod(shape) for shape in shapes]
+    whole: set[int] = set()
+    while True:
+        budget = density * sum(sizes) - sum(sizes[i] for i in whole)
+        spread = sum(raw[i] * sizes[i] for i in range(len(sizes)) if i not in whole)
+        factor = budget / spread if spread > 0 else 0.0
+        over = [i for i in range(len(sizes)) if i not in whole and factor * raw[i] > 1]
+        if not over:
+            return [1.0 if i in whole else max(0.0, factor * raw[i]) for i in range(len(sizes))]
+        whole.update(over)
+
+
+def _largest(scores: Weights, keep: int) -> NDArray[np.bool_]:
+    """A mask of the `keep` largest scores; of equal ones the later index stays, so that it is exact."""
+    mask = np.zeros(scores.size, bool)
+    order = np.argsort(scores.reshape(-1), kind="stable")
+    mask[order[scores.size - keep :]] = True
+    return mask.reshape(scores.shape)
+
+
+def allocate(weights: Sequence[Weights], density: float, allocation: str) -> Masks:
+    """Masks of the weights to keep, one per layer; together at most `density` of all."""
+    if allocation in ("lamp", "global"):
+        score = lamp_scores if allocation == "lamp" else np.abs
+        scores = [np.asarray(score(w), np.float64).reshape(-1) for w in weights]
+        keep = math.floor(density * sum(s.size for s in scores))
+        mask = _largest(np.concatenate(scores), keep)
+        cuts = np.cumsum([s.size for s in scores])[:-1]
+        return [part.reshape(w.shape) for part, w in zip(np.split(mask, cuts), weights, strict=True)]
+    shapes = [w.shape for w in weights]
+    shares = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
+    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
+    return [
+        _largest(np.abs(w), math.floor(share * w.size + 1e-9)) for w, share in zip(weights, shares, strict=True)
+    ]
+
+
+class Pruner:
+    """Sets the masks of a network when they are due; a function of the step alone, so it can resume."""
+
+    def __init__(self, pruning: Pruning, steps: int, steps_per_epoch: int) -> None:
+        self.pruning, self.steps = pruning, steps
+        every = max(1, steps_per_epoch // pruning.updates_per_epoch)
+        first, self.last = math.floor(pruning.begin * steps), min(math.ceil(pruning.end * steps), steps - 1)
+        self._due = {*range(first, self.last, every), self.last} if pruning.density < 1 else set()
+
+    def before_step(self, network: SpikingNetwork, step: int) -> float | None:
+        """Prune if step number `step` (from 0) asks for it, and return the new target density."""
+        if step not in self._due:
+            return None
+        density = self.pruning.density if step == self.last else target_density(self.pruning, step / self.steps)
+        prune_to(network, density, self.pruning.allocation)
+        return density
+
+
+def prune_to(network: SpikingNetwork, density: float, allocation: str) -> None:
+    """Mask the network down to `density` of its weights. Weights that are already zero go first."""
+    synapses = list(network.synapses())
+    weights = [s.weight.detach().to(torch.float64).numpy() for s in synapses]
+    for synapse, mask in zip(synapses, allocate(weights, density, allocation), strict=True):
+        synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
+    network.project()

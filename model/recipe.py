@@ -1,0 +1,184 @@
+"""Recipes: TOML files that say what to train, checked whole before anything runs.
+
+`recipes/*.toml` are the built-in ones; their comments explain every key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from golden.errors import BadInput, require
+from model import architecture
+from model.fields import (
+    boolean,
+    choice,
+    field,
+    integer,
+    integers,
+    number,
+    read_table,
+    table,
+    text,
+    word_or_number,
+    words,
+)
+
+FOLDER = Path(__file__).parent / "recipes"
+
+# shape of one frame, bits, coding: what model.data delivers, known here without reading files
+DATA: dict[str, tuple[tuple[int, int, int], int, str]] = {
+    "digits": ((1, 8, 8), 5, "direct"),
+    "mnist": ((1, 28, 28), 8, "direct"),
+    "fashion-mnist": ((1, 28, 28), 8, "direct"),
+    "cifar-10": ((3, 32, 32), 8, "direct"),
+    "n-mnist": ((2, 34, 34), 4, "events"),
+}
+SURROGATES = ("triangle", "rectangle", "arctan", "fast_sigmoid", "sigmoid")
+ALLOCATIONS = ("lamp", "erk", "global", "uniform")
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """How the LIF neurons work. `leak` is "none", "learned" or a fixed fraction lost per step."""
+
+    leak: str | float = field(word_or_number(0, 1, "none", "learned"), "none")
+    leak_shift: int = field(integer(0, 8), 4)
+    reset: str = field(choice("subtract", "zero"), "subtract")
+    membrane_bits: int = field(integer(4, 24), 14)
+    surrogate: str = field(choice(*SURROGATES), "triangle")
+    batch_norm: bool = field(boolean(), True)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Weight bits, for all layers or layer by layer."""
+
+    weight_bits: tuple[int, ...] = field(integers(2, 8), (4,))
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The share of weights to keep (1.0: no pruning), how it is shared out, and when (of all steps)."""
+
+    density: float = field(number(0.001, 1), 1.0)
+    allocation: str = field(choice(*ALLOCATIONS), "lamp")
+    begin: float = field(number(0, 1), 0.10)
+    end: float = field(number(0, 1), 0.60)
+    updates_per_epoch: int = field(integer(1, 1000), 5)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimisation. `shift` is the largest random shift of an image in pixels."""
+
+    epochs: int = field(integer(1, 10000))
+    batch_size: int = field(integer(2, 65536), 64)
+    learning_rate: float = field(number(1e-6, 1), 0.004)
+    warmup: float = field(number(0, 0.5), 0.03)
+    freeze: float = field(number(0, 1), 0.70)
+    shift: int = field(integer(0, 4), 0)
+    spike_penalty: float = field(number(0, 100), 0.0)
+    validation: float = field(number(0.01, 0.5), 0.1)
+    seed: int = field(integer(0, 2**31 - 1), 0)
+    threads: int = field(integer(1, 64), 2)
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name) is not None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run: data set, layers, time steps, and the tables above."""
+
+    name: str = field(text("a name of lower-case letters, digits, '-', '_' and '.'", _is_name))
+    data: str = field(choice(*DATA))
+    timesteps: int = field(integer(1, 256))
+    layers: tuple[str, ...] = field(words(1))
+    neuron: Neuron = table(Neuron)
+    quantization: Quantization = table(Quantization)
+    pruning: Pruning = table(Pruning)
+    training: Training = table(Training)
+
+    def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
+        """The layers with their shapes; `where` names the recipe in messages."""
+        shape, bits, coding = DATA[self.data]
+        highest = 2**bits - 1
+        one = highest if coding == "direct" else 1
+        return architecture.parse(where, self.layers, shape, highest, one, self.quantization.weight_bits)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Nested plain values, fit for JSON."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+def names() -> tuple[str, ...]:
+    """The built-in recipes."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a built-in recipe by name, or any by the path of its `.toml` file.
+
+    `overrides` replaces values by dotted key before the check, as in `{"training.seed": 1}`.
+
+    Raises
+    ------
+    BadInput
+        If there is no such recipe, it is no TOML, or any key or value is wrong: file, key, value,
+        and what would be right.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in names():
+        path = FOLDER / f"{name_or_path}.toml"
+        where = f"recipe {str(name_or_path)!r}"
+    else:
+        where = f"recipe {path}"
+        known = f"a .toml file that exists, or one of {', '.join(names())}"
+        require(path.suffix == ".toml" and path.is_file(), "recipe", "name", repr(str(name_or_path)), known)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{where}: is no TOML ({error})") from None
+    except OSError as error:
+        raise BadInput(f"{where}: cannot be read ({error.strerror})") from None
+    for key, value in (overrides or {}).items():
+        _override(content, key, value, where)
+    return from_dict(content, where)
+
+
+def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None:
+    *tables, last = key.split(".")
+    for name in tables:
+        content = content.setdefault(name, {})
+        if not isinstance(content, dict):
+            raise BadInput(f"{where}: {name} is {content!r}, must be a table [{name}]")
+    content[last] = value
+
+
+def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Check nested plain values, as TOML gives them, and build the recipe.
+
+    Raises
+    ------
+    BadInput
+        As `load`.
+    """
+    recipe = read_table(Recipe, content, where)
+    pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
+    require(pruning.begin <= pruning.end, where, "pruning.begin", pruning.begin, f"at most end = {pruning.end}")
+    if pruning.density < 1:
+        highest = min(training.freeze, 0.95)
+        require(pruning.end <= highest, where, "pruning.end", pruning.end,
+                f"at most {highest}: pruning ends before training.freeze and leaves time to recover")  # fmt: skip
+    require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
+            "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
+    recipe.architecture(where)
+    return recipe

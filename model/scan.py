@@ -1,0 +1,232 @@
+"""The fused scan of a LIF layer over all time steps, as one autograd function.
+
+Forward, per neuron and step (the definition in `golden.nodes`, integers held in floats)::
+
+    v     = v - floor(v * leak_mul / 2^leak_shift) + drive + bias
+    fired = v >= threshold
+    v     = v - threshold (subtract) or 0 (zero), if fired
+    v     = clamp(v, lowest, highest)
+
+Backward, from the last step to the first. `g` is the gradient of the membrane that leaves a step,
+`s` of the spike, w the membrane before the compare, u = (w - threshold) / threshold, h the
+surrogate. `fired` inside the reset counts as a constant (detached), floors pass gradients:
+
+1. g = g if the unclamped membrane lay within [lowest, highest], both limits included, else 0
+2. subtract: d threshold -= g * fired;       zero: g = 0 if fired
+3. g += s * h(u) / threshold;                d threshold -= s * h(u) * (u + 1) / threshold
+4. d drive = g;  d bias += g;                d leak_mul -= g * v / 2^leak_shift (v before the leak)
+5. g = g * (1 - leak_mul / 2^leak_shift)
+
+Only the drive is kept for the backward pass; membranes are computed again, block by block. The
+batch is cut into a fixed number of parts whose sums are added in a fixed order: results do not
+depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from model.surrogate import fill_slope
+
+PARTS = 4
+_BLOCK = 1024
+
+_pool: ThreadPoolExecutor | None = None
+
+
+@dataclass(frozen=True)
+class ScanRule:
+    """What stays constant in a scan. `lowest`..`highest` is the clamp; `surrogate` an index of names."""
+
+    timesteps: int
+    leak_shift: int
+    subtract: bool
+    lowest: float
+    highest: float
+    surrogate: int
+
+
+@njit(cache=True, nogil=True)
+def _forward(  # noqa: ANN202
+    drive, threshold, bias, keep, leak_mul, inverse, subtract, lowest, highest, spikes, membranes, start, stop
+):  # pragma: no cover - compiled
+    steps, _, neurons = spikes.shape
+    fixed = drive.shape[0] == 1
+    zero = lowest - lowest
+    one = inverse / inverse
+    held = one if subtract else zero
+    v = np.zeros(neurons, drive.dtype)
+    for b in range(start, stop):
+        v[:] = 0
+        for t in range(steps):
+            row = drive[0 if fixed else t, b]
+            out = spikes[t, b]
+            if leak_mul != 0:
+                for n in range(neurons):
+                    v[n] -= np.floor(v[n] * leak_mul * inverse)
+            for n in range(neurons):
+                w = v[n] + row[n] + bias[n]
+                fired = w >= threshold[n]
+                out[n] = one if fired else zero
+                after = (w - threshold[n]) * held if fired else w
+                v[n] = min(max(after, lowest), highest)
+            if keep:
+                membranes[t, b] = v
+
+
+@njit(cache=True, nogil=True)
+def _backward(  # noqa: ANN202
+    drive, threshold, bias, leak_mul, inverse, subtract, lowest, highest, kind,
+    grad, d_drive, d_threshold, d_bias, d_leak, part, start, stop,
+):  # fmt: skip  # pragma: no cover - compiled
+    # Simple loops over arrays of one type and no branches on data: so they become vector code.
+    # Numbers like 1 and 0 are made from the arrays' type, since a literal would widen to float64.
+    steps, _, neurons = grad.shape
+    fixed = drive.shape[0] == 1
+    real = drive.dtype
+    before = np.zeros((steps + 1, _BLOCK), real)  # the membrane that enters each step
+    peak = np.zeros((steps, _BLOCK), real)  # and before its compare
+    g, u, h = np.zeros(_BLOCK, real), np.zeros(_BLOCK, real), np.zeros(_BLOCK, real)
+    zero = lowest - lowest
+    one = inverse / inverse
+    decay = one - leak_mul * inverse
+    held = one if subtract else zero
+    for b in range(start, stop):
+        for first in range(0, neurons, _BLOCK):
+            size = min(_BLOCK, neurons - first)
+            th = threshold[first : first + size]
+            offset = bias[first : first + size]
+            dth = d_threshold[part, first : first + size]
+            db = d_bias[part, first : first + size]
+            for t in range(steps):
+                row = drive[0 if fixed else t, b, first : first + size]
+                enters, leaves, w = before[t], before[t + 1], peak[t]
+                for n in range(size):
+                    w[n] = enters[n]
+                if leak_mul != 0:
+                    for n in range(size):
+                        w[n] -= np.floor(w[n] * leak_mul * inverse)
+                for n in range(size):
+                    w[n] = w[n] + row[n] + offset[n]
+                    after = (w[n] - th[n]) * held if w[n] >= th[n] else w[n]
+                    leaves[n] = min(max(after, lowest), highest)
+            g[:] = zero
+            for t in range(steps - 1, -1, -1):
+                out = d_drive[0 if fixed else t, b, first : first + size]
+                spike = grad[t, b, first : first + size]
+                w = peak[t]
+                for n in range(size):
+                    u[n] = (w[n] - th[n]) / th[n]
+                fill_slope(kind, u, h, size)
+                for n in range(size):
+                    fired = w[n] >= th[n]
+                    after = (w[n] - th[n]) * held if fired else w[n]
+                    x = g[n] if (after >= lowest) & (after <= highest) else zero
+                    lost = x * held if fired else zero
+                    x = lost if fired else x
+                    rise = spike[n] * h[n] / th[n]
+                    x += rise
+                    dth[n] -= rise * (u[n] + one) + lost
+                    db[n] += x
+                    out[n] += x
+                    g[n] = x
+                if d_leak.shape[1] == 2:
+                    for n in range(size):
+                        d_leak[part, 0] -= g[n] * before[t, n] * inverse
+                for n in range(size):
+                    g[n] *= decay
+
+
+def _in_parts(batch: int, work: Callable[[int, int, int], None]) -> None:
+    """Call work(part, start, stop) for `PARTS` slices of the batch, on as many threads as torch uses."""
+    global _pool
+    edges = [batch * part // PARTS for part in range(PARTS + 1)]
+    jobs = [(part, edges[part], edges[part + 1]) for part in range(PARTS) if edges[part] < edges[part + 1]]
+    threads = torch.get_num_threads()
+    if threads == 1 or len(jobs) == 1:
+        for job in jobs:
+            work(*job)
+        return
+    if _pool is None:
+        _pool = ThreadPoolExecutor(PARTS, thread_name_prefix="scan")
+    for done in [_pool.submit(work, *job) for job in jobs]:
+        done.result()
+
+
+def _plain(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule) -> Tensor:  # noqa: ANN001
+        ctx.rule = rule
+        ctx.save_for_backward(drive, threshold, bias, leak_mul)
+        return _run(drive, threshold, bias, leak_mul, rule, None)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):  # noqa: ANN001, ANN205
+        drive, threshold, bias, leak_mul = ctx.saved_tensors
+        rule: ScanRule = ctx.rule
+        real = _plain(drive).dtype.type
+        grad = _plain(grads[0].to(drive.dtype))
+        d_drive = np.zeros(tuple(drive.shape), real)
+        sums = [np.zeros((PARTS, drive.shape[2]), real) for _ in range(2)]
+        d_leak = np.zeros((PARTS, 2 if ctx.needs_input_grad[3] else 1))
+        arrays = _plain(drive), _plain(threshold), _plain(bias)
+        constants = _constants(rule, leak_mul, real)
+
+        def work(part: int, start: int, stop: int) -> None:
+            _backward(*arrays, *constants, rule.surrogate, grad, d_drive, *sums, d_leak, part, start, stop)
+
+        _in_parts(grad.shape[1], work)
+        d_threshold, d_bias = (torch.from_numpy(total.sum(axis=0)) for total in sums)
+        leak = torch.as_tensor(d_leak[:, 0].sum(), dtype=leak_mul.dtype) if ctx.needs_input_grad[3] else None
+        return torch.from_numpy(d_drive), d_threshold, d_bias, leak, None
+
+
+def _constants(rule: ScanRule, leak_mul: Tensor, real: type) -> tuple:
+    inverse = 2.0**-rule.leak_shift
+    numbers = real(leak_mul.item()), real(inverse)
+    return *numbers, rule.subtract, real(rule.lowest), real(rule.highest)
+
+
+def _run(
+    drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule, membranes: Tensor | None
+) -> Tensor:
+    _, batch, neurons = drive.shape
+    spikes = torch.empty((rule.timesteps, batch, neurons), dtype=drive.dtype)
+    kept = spikes if membranes is None else membranes
+    arrays = _plain(drive), _plain(threshold), _plain(bias)
+    out, record = spikes.numpy(), kept.numpy()
+    constants = _constants(rule, leak_mul, arrays[0].dtype.type)
+
+    def work(part: int, start: int, stop: int) -> None:
+        _forward(*arrays, membranes is not None, *constants, out, record, start, stop)
+
+    _in_parts(batch, work)
+    return spikes
+
+
+def scan(drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule) -> Tensor:
+    """Spikes 0/1 of shape (timesteps, batch, neurons), differentiable.
+
+    `drive` is (timesteps or 1, batch, neurons); one step of drive is used at every step.
+    `threshold` and `bias` are (neurons,), `leak_mul` a scalar, all of one floating type.
+    """
+    return _Scan.apply(drive, threshold, bias, leak_mul, rule)  # type: ignore[no-any-return]
+
+
+def scan_with_membranes(
+    drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
+) -> tuple[Tensor, Tensor]:
+    """Spikes and membranes at the end of each step, (timesteps, batch, neurons) each; no gradients."""
+    membranes = torch.empty((rule.timesteps, *drive.shape[1:]), dtype=drive.dtype)
+    return _run(drive, threshold, bias, leak_mul, rule, membranes), membranes

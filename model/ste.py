@@ -1,0 +1,43 @@
+"""Rounding with straight-through gradients: integers forward, the identity backward."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def floor_ste(x: Tensor) -> Tensor:
+    """floor(x); the gradient passes unchanged."""
+    return exact_ste(x, torch.floor(x.detach()))
+
+
+def round_ste(x: Tensor) -> Tensor:
+    """floor(x + 0.5), the kit's only rounding rule (halves go up); the gradient passes unchanged.
+
+    >>> round_ste(torch.tensor([-1.5, -0.5, 0.5, 1.4])).tolist()
+    [-1.0, 0.0, 1.0, 1.0]
+    """
+    return exact_ste(x, torch.floor(x.detach() + 0.5))
+
+
+def clamp_ste(x: Tensor, lowest: float, highest: float) -> Tensor:
+    """x held within [lowest, highest]; the gradient passes unchanged, so nothing gets stuck outside."""
+    return exact_ste(x, x.detach().clamp(lowest, highest))
+
+
+def exact_ste(x: Tensor, value: Tensor) -> Tensor:
+    """Exactly `value` forward, the gradient of `x` backward.
+
+    Not written as x + (value - x): that sum may round.
+    """
+    return _Replace.apply(x, value)  # type: ignore[no-any-return]
+
+
+class _Replace(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, value: Tensor) -> Tensor:  # noqa: ANN001
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+        return grads[0], None

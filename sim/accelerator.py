@@ -1,0 +1,138 @@
+"""A bench around the accelerators of one or several build folders, and one run of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.atomic import write_bytes
+from golden.errors import BadInput
+from golden.image import Image, load_image
+from sim import runner
+from sim.benches import SETTINGS
+from sim.capture import Capture, read_capture
+from sim.counters import Counters, check_cycles, from_values
+from sim.rename import prefix_verilog
+from sim.stimulus import beats_text, input_beats
+from sim.testbench import testbench
+
+MODULE = "sim.benches.accelerator"
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A built simulation of one accelerator or several; `data` are the memories it reads."""
+
+    images: tuple[Image, ...]
+    build: runner.Build
+    data: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one accelerator did in one run: captured values, counters, and the cycles they cover."""
+
+    capture: Capture
+    counters: tuple[Counters, ...]
+    log: Path
+
+
+def prepare(folders: Sequence[Path], work: Path, simulator: str = "verilator", waves: bool = False) -> Bench:
+    """Build the simulation of the accelerators in build folders (`spikewright build`).
+
+    One folder's Verilog is taken as it is; those of several get a prefix and run side by side in
+    one simulator. `work` holds the generated sources and the simulator builds.
+
+    Raises
+    ------
+    BadInput
+        If a folder is not a complete build.
+    ToolMissing, BuildFailed
+        As `sim.runner.build`.
+    """
+    images = tuple(load_image(folder) for folder in folders)
+    alone = len(images) == 1
+    modules = ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
+    sources, data = [], []
+    for index, folder in enumerate(folders):
+        rtl = Path(folder) / "rtl"
+        verilog = rtl / "accelerator.v"
+        if not verilog.is_file():
+            raise BadInput(f"{verilog}: not found; make it with `spikewright build`")
+        if alone:
+            sources.append(verilog)
+            data += sorted(rtl.glob("*.mem"))
+            continue
+        sources.append(work / "sources" / f"n{index}_accelerator.v")
+        _write(sources[-1], prefix_verilog(verilog.read_text(), f"n{index}_"))
+        for memory in sorted(rtl.glob("*.mem")):
+            data.append(work / "sources" / f"n{index}_{memory.name}")
+            _write(data[-1], memory.read_text())
+    sources.append(work / "sources" / "tb.v")
+    _write(sources[-1], testbench(images, modules))
+    return Bench(images, runner.build(sources, "tb", work, simulator, waves), tuple(data))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.encode())
+
+
+def simulate(
+    bench: Bench, inputs: Sequence[NDArray[np.generic]], folder: Path, *, stall: int = 0, seed: int = 0,
+    reset_after: int = 0, deadline_s: float = runner.DEADLINE_S,
+) -> list[Run]:  # fmt: skip
+    """Send `inputs[i]` (batch, ...) back to back through accelerator i and collect what it did.
+
+    Parameters
+    ----------
+    inputs
+        Checked inputs of every accelerator, all of the same batch size.
+    folder
+        Of this run; emptied first.
+    stall
+        Percentage of cycles, 0..99, in which each stream is held, at random from `seed`.
+    reset_after
+        If not 0: a reset so many cycles after the start, then the whole run from the beginning.
+
+    Raises
+    ------
+    CheckFailed
+        If a rule of the handshake is broken, nothing moves any more, the deadline passes, or a
+        beat is missing or left over. The message names what and where.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    batch = len(inputs[0])
+    for index, (image, values) in enumerate(zip(bench.images, inputs, strict=True)):
+        if len(values) != batch or batch == 0:
+            raise BadInput(f"simulation: {len(values)} inputs for accelerator {index}, must be {max(batch, 1)}")
+        (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, values)))
+    largest = max(core.words for image in bench.images for core in image.cores)
+    settings = {
+        "rate": min(round(stall * 256 / 100), 253), "seed": seed, "inferences": batch,
+        # A core moves at least once in the time that all entries of its queued rows take.
+        "patience": 20_000 + 64 * largest, "reset_after": reset_after,
+        "cores": [[core.node for core in image.cores] for image in bench.images],
+    }  # fmt: skip
+    result = runner.run(
+        bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
+        environment={SETTINGS: json.dumps(settings)},
+    )  # fmt: skip
+    result.require_passed()
+    reports = json.loads((folder / "result.json").read_text())
+    return [_collect(image, report, folder, batch, index, result.log)
+            for index, (image, report) in enumerate(zip(bench.images, reports, strict=True))]  # fmt: skip
+
+
+def _collect(image: Image, report: dict, folder: Path, batch: int, index: int, log: Path) -> Run:
+    capture = read_capture(image, folder, batch, index)
+    counters = from_values(report["cores"], report["counters"])
+    check_cycles(counters, report["counted_cycles"])
+    return Run(capture, counters, log)

@@ -1,0 +1,132 @@
+"""Whole inferences through one or several accelerators, back to back, under random stalls.
+
+What every cycle needs is in the Verilog around them (`sim.testbench`); this module sets the run up,
+waits for its end and says what went wrong: a broken rule of the handshake, or where it is stuck.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
+
+from sim.benches import SETTINGS
+from sim.counters import PER_CORE
+from sim.testbench import VIOLATIONS
+
+PERIOD_NS = 2
+READY_CYCLES = 200_000  # more than any init sweep takes
+
+
+@cocotb.test()
+async def inferences(dut: HierarchyObject) -> None:
+    """Run the settings of $SPIKEWRIGHT_BENCH once; leaves `result.json`; fails if anything is wrong.
+
+    With `reset_after` the run is broken off by a reset after so many cycles, and begun again.
+    """
+    settings = json.loads(os.environ[SETTINGS])
+    cocotb.start_soon(Clock(dut.clk, PERIOD_NS, "ns").start())
+    for name in ("go", "wake", "count_select", "count_clear"):
+        getattr(dut, name).value = 0
+    for name in ("rate", "seed", "inferences", "patience"):
+        getattr(dut, name).value = settings[name]
+    await reset(dut)
+    if settings.get("reset_after"):
+        await ready(dut)
+        dut.go.value = 1
+        await ClockCycles(dut.clk, settings["reset_after"])
+        await reset(dut)
+    await ready(dut)
+    await clear_counters(dut)
+    dut.go.value = 1
+    await RisingEdge(dut.finished)
+    await RisingEdge(dut.clk)
+    results = [status(dut, index, cores) for index, cores in enumerate(settings["cores"])]
+    if not any(result["failure"] for result in results):
+        await read_counters(dut, results)
+    Path("result.json").write_text(json.dumps(results, sort_keys=True))
+    for result in results:
+        assert not result["failure"], result["failure"]
+
+
+async def reset(dut: HierarchyObject) -> None:
+    """Three cycles of reset, with the inputs stopped."""
+    dut.rst.value = 1
+    dut.go.value = 0
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+    await RisingEdge(dut.clk)
+
+
+async def ready(dut: HierarchyObject) -> None:
+    """Wait until the init sweeps are over and every accelerator takes events."""
+    await RisingEdge(dut.clk)
+    if dut.ready.value != 1:
+        limit = Timer(READY_CYCLES * PERIOD_NS, "ns")
+        assert await First(RisingEdge(dut.ready), limit) is not limit, "in_ready does not rise after reset"
+    await RisingEdge(dut.clk)
+
+
+async def clear_counters(dut: HierarchyObject) -> None:
+    """One pulse on `count_clear`."""
+    dut.count_clear.value = 1
+    await RisingEdge(dut.clk)
+    dut.count_clear.value = 0
+
+
+def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
+    """Where bench `index` stands; `failure` is empty or one line."""
+    bench = getattr(dut, f"bench_{index}")
+    value = {name: int(getattr(bench, name).value) for name in ("cycle", "sent", "received", "completed", "stuck")}
+    beats = [int(getattr(bench, f"beats_{i}").value) for i in range(len(cores))]
+    code, failure = int(bench.violation.value), ""
+    if code:
+        failure = f"protocol: {VIOLATIONS[code]}, in cycle {int(bench.violation_cycle.value)}"
+    elif value["stuck"]:
+        places = ", ".join(f"{core} {count}" for core, count in zip(cores, beats, strict=True))
+        failure = (
+            f"stuck: nothing moved for {int(bench.quiet.value)} cycles; {value['sent']} input beats taken"
+            f"{'' if int(bench.exhausted.value) else ' and another one waits'}, membrane words swept: {places}; "
+            f"{value['completed']} inferences complete"
+        )
+    return {"failure": failure, "cores": cores, "beats": beats, **value}
+
+
+async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
+    """Put `counters` (the value of every register) and `counted_cycles` into each result.
+
+    The registers are read one after the other while the cycle counters run on. Nothing else
+    happens any more, so a second pass tells which ones run, and each value is carried back to the
+    moment when the first one of its core was read.
+    """
+    dut.wake.value = 1
+    await ClockCycles(dut.clk, 4)
+    most = max(len(result["cores"]) for result in results) * PER_CORE
+    passes: list[list[list[tuple[int, int]]]] = []
+    for _ in range(2):
+        values: list[list[tuple[int, int]]] = [[] for _ in results]
+        for register in range(most):
+            dut.count_select.value = register
+            await ClockCycles(dut.clk, 2)
+            for index in range(len(results)):
+                bench = getattr(dut, f"bench_{index}")
+                values[index].append((int(bench.count_value.value), int(bench.age.value)))
+        passes.append(values)
+    for result, first, second in zip(results, *passes, strict=True):
+        count = len(result["cores"]) * PER_CORE
+        result["counters"] = []
+        result["counted_cycles"] = []
+        for register in range(count):
+            value, age = first[register]
+            begin = first[register - register % PER_CORE][1]
+            moved, passed = second[register][0] - value, second[register][1] - age
+            if moved not in (0, passed):
+                result["failure"] = f"counter register {register} still moves after the end of the run"
+            result["counters"].append(value - (age - begin) * (moved == passed))
+            if register % PER_CORE == 0:
+                result["counted_cycles"].append(age)

@@ -1,0 +1,176 @@
+"""Reads the files that the bench wrote back into arrays, and insists that they are complete.
+
+Every line of a file has the same width, so a file is parsed as one array of characters. Nothing may
+be missing, left over, out of order or unknown; whatever is gets named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import CheckFailed
+from golden.image import CoreImage, Image
+from golden.trace import Trace
+
+Ints = NDArray[np.int64]
+_CHUNK = 1 << 15  # lines parsed at once: bounds the memory that bits take
+
+_DIGITS = np.full(256, 255, np.uint8)
+_DIGITS[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_DIGITS[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """What one accelerator did in one run.
+
+    `trace` as in golden. `first_input`, `last_input` and `last_output` are cycle numbers (batch,):
+    when an inference's first and last beat entered and when its last logit left.
+    """
+
+    trace: Trace
+    first_input: Ints
+    last_input: Ints
+    last_output: Ints
+
+
+def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capture:
+    """The run of the accelerator number `index` of a bench in `folder`, `batch` inferences long.
+
+    Raises
+    ------
+    CheckFailed
+        If a beat is missing, left over, out of order, or holds an unknown value.
+    """
+    spikes, membranes = {}, {}
+    for i, core in enumerate(image.cores):
+        path = folder / f"{index}_trace_{i}.hex"
+        fired, membrane = _read_core(core, path, batch * image.timesteps)
+        shape = (batch, image.timesteps, *core.shape)
+        membranes[core.node] = membrane.reshape(shape)
+        if core.kind == "lif":
+            spikes[core.node] = fired.reshape(shape)
+        elif fired.any():
+            raise CheckFailed(f"{path}: the readout {core.node!r} fired")
+    logits, last_output = _read_logits(image, folder / f"{index}_logits.hex", batch)
+    first, last = _read_frames(image, folder / f"{index}_frames.hex", batch)
+    return Capture(Trace(spikes, membranes, logits), first, last, last_output)
+
+
+def _read_core(core: CoreImage, path: Path, steps: int) -> tuple[NDArray[np.uint8], Ints]:
+    """Spikes and membranes (steps, neurons) of one core."""
+    words, neurons = core.words, core.neurons
+    size = int(np.prod(core.shape))
+    widths = (core.address_bits, core.lanes, core.lanes * core.state_bits)
+    present = neurons.T >= 0  # (words, lanes)
+    order = neurons.T[present]
+    fired = np.zeros((steps, size), np.uint8)
+    membranes = np.zeros((steps, size), np.int64)
+    count = _count_lines(path, widths)
+    if count != steps * words:
+        kind = "missing" if count < steps * words else "left over"
+        raise CheckFailed(
+            f"core {core.node!r}: {abs(count - steps * words)} membrane words {kind}: "
+            f"{count} captured, {steps * words} expected (see {path})"
+        )
+    # Whole steps at a time, so that a block maps onto rows of the result.
+    block = max(_CHUNK // words, 1)
+    for start, (address, spike, membrane) in _blocks(path, widths, block * words):
+        step = start // words
+        _check_addresses(core, address, step, path)
+        spike = _lanes(spike, core.lanes, 1).reshape(-1, words, core.lanes)
+        value = _lanes(membrane, core.lanes, core.state_bits).reshape(-1, words, core.lanes)
+        value -= (value >> (core.state_bits - 1)) << core.state_bits
+        if spike[:, ~present].any():
+            raise CheckFailed(f"core {core.node!r}: a padding lane fired (see {path})")
+        fired[step : step + len(spike), order] = spike[:, present]
+        membranes[step : step + len(spike), order] = value[:, present]
+    return fired, membranes
+
+
+def _check_addresses(core: CoreImage, address: NDArray[np.uint8], step: int, path: Path) -> None:
+    found = _lanes(address, 1, core.address_bits)[:, 0]
+    expected = np.arange(len(found)) % core.words
+    for wrong in np.flatnonzero(found != expected)[:1]:
+        raise CheckFailed(
+            f"core {core.node!r}: in sweep {step + wrong // core.words} word {expected[wrong]} was due, "
+            f"{found[wrong]} came (see {path})"
+        )
+
+
+def _lanes(bits: NDArray[np.uint8], lanes: int, width: int) -> Ints:
+    """(n, lanes) unsigned numbers from bits (n, lanes * width), lane 0 in the lowest."""
+    numbers = bits.reshape(len(bits), lanes, width)[:, ::-1].astype(np.int64)
+    return numbers @ (1 << np.arange(width - 1, -1, -1, dtype=np.int64))
+
+
+def _line_length(widths: Sequence[int]) -> int:
+    return sum((width + 3) // 4 + 1 for width in widths)
+
+
+def _count_lines(path: Path, widths: Sequence[int]) -> int:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise CheckFailed(f"{path}: the bench did not write it") from None
+    if size % _line_length(widths):
+        raise CheckFailed(f"{path}: {size} bytes are no whole number of lines of {_line_length(widths)} bytes")
+    return size // _line_length(widths)
+
+
+def _blocks(path: Path, widths: Sequence[int], lines: int) -> Iterator[tuple[int, list[NDArray[np.uint8]]]]:
+    """(first line, bits of each field (n, width), most significant first), `lines` at a time."""
+    length = _line_length(widths)
+    start = 0
+    with path.open("rb") as file:
+        while text := file.read(lines * length):
+            rows = np.frombuffer(text, np.uint8).reshape(-1, length)
+            fields, at = [], 0
+            for width in widths:
+                digits = _DIGITS[rows[:, at : at + (width + 3) // 4]]
+                for wrong in np.argwhere(digits > 15)[:1]:
+                    line = rows[wrong[0]].tobytes().decode(errors="replace").strip()
+                    raise CheckFailed(f"{path}: unknown value in line {start + wrong[0] + 1}: {line}")
+                nibbles = np.unpackbits(digits[:, :, None], axis=2)[:, :, 4:]
+                fields.append(nibbles.reshape(len(rows), -1)[:, -width:])
+                at += (width + 3) // 4 + 1
+            yield start, fields
+            start += len(rows)
+
+
+def _columns(path: Path, widths: Sequence[int]) -> list[Ints]:
+    """Every field of a short file as int64 (lines,); 63 bits at most."""
+    _count_lines(path, widths)
+    blocks = [[_lanes(bits, 1, bits.shape[1])[:, 0] for bits in fields] for _, fields in _blocks(path, widths, _CHUNK)]
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)] or [np.zeros(0, np.int64) for _ in widths]
+
+
+def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
+    layout = image.output_layout
+    last, data, cycle = _columns(path, (1, layout.width, 32))
+    classes = int(np.prod(image.cores[-1].shape))
+    if len(data) != batch * classes:
+        raise CheckFailed(f"{len(data)} logits came, {batch * classes} expected (see {path})")
+    index = layout.unpack(data, "index").reshape(batch, classes)
+    due = np.arange(classes) == classes - 1
+    for wrong in np.flatnonzero((last.reshape(batch, classes) != due).any(axis=1))[:1]:
+        raise CheckFailed(f"image {wrong}: out_last is not exactly at the last of its {classes} logits (see {path})")
+    for wrong in np.flatnonzero((np.sort(index, axis=1) != np.arange(classes)).any(axis=1))[:1]:
+        raise CheckFailed(f"image {wrong}: logits carry the indices {index[wrong].tolist()} (see {path})")
+    logits = np.zeros((batch, classes), np.int64)
+    value = layout.unpack(data, "value", signed=True).reshape(batch, classes)
+    np.put_along_axis(logits, index, value, axis=1)
+    return logits, cycle.reshape(batch, classes)[:, -1]
+
+
+def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
+    first, last = _columns(path, (32, 32))
+    frames = 1 if image.cores[0].direct else image.timesteps
+    if len(first) != batch * frames:
+        raise CheckFailed(f"{len(first)} input frames were taken, {batch * frames} sent (see {path})")
+    return first.reshape(batch, frames)[:, 0], last.reshape(batch, frames)[:, -1]

@@ -1,0 +1,205 @@
+"""The commands, thin: options in, a call of `tasks` or `flow`, lines or JSON out.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from golden.errors import BadInput, CheckFailed, ToolMissing
+from spikewright import options as opt
+from spikewright.console import Console
+from spikewright.layout import BuildFolder
+
+NETWORK = click.argument("network", type=opt.FOLDER)
+BUILD = click.argument("folder", type=opt.FOLDER)
+
+
+@click.command()
+@click.option("--recipe", default="digits", show_default=True, help="A built-in recipe, or a .toml file.")
+@opt.out
+@opt.data
+@opt.seed("training, instead of the recipe's", None)
+@opt.lanes
+@opt.simulator
+@opt.images("Test images to verify in the Verilog.  [default: all, at most 360]")
+@opt.force
+@opt.as_json
+def demo(
+    recipe: str, out: Path | None, data: Path | None, seed: int | None, lanes: str,
+    simulator: str, images: int | None, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Train, compile, verify, profile, report: real digits to verified Verilog."""
+    from spikewright import flow
+
+    settings = flow.Settings(recipe, data, seed, opt.parse_lanes(lanes), simulator, images, force)
+    folder = opt.writable(out or Path("build") / Path(recipe).stem)
+    summary = flow.demo(settings, BuildFolder(folder), Console(len(flow.DEMO_STEPS)))
+    opt.finish(summary, flow.demo_lines(summary, BuildFolder(folder)), as_json)
+    _judge(summary)
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", type=opt.FOLDER, help="The folder to write into.  [default: build/RECIPE/train]")
+@opt.data
+@opt.seed("training, instead of the recipe's", None)
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
+              help="Change a value of the recipe, as in training.epochs=5; may be repeated.")  # fmt: skip
+@opt.force
+@opt.as_json
+def train(
+    recipe: str, out: Path | None, data: Path | None, seed: int | None, changes: tuple[str, ...],
+    force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Train RECIPE, a built-in name or a .toml file, to an integer network.
+
+    Interrupted training goes on where it stopped, and ends in the same bytes.
+    """
+    from spikewright import flow
+
+    overrides = flow.recipe_overrides(changes, seed)
+    folder = opt.writable(out or Path("build") / Path(recipe).stem / "train")
+    result = flow.train(recipe, BuildFolder(folder), data, overrides, Console(), force)
+    opt.finish(result, flow.train_lines(result), as_json)
+
+
+@click.command()
+@NETWORK
+@opt.inputs
+@opt.data
+@opt.images("Images for the accuracy.  [default: all of them]")
+@click.option("--compare", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
+              help="Images on which reference and engine are compared, value by value.")  # fmt: skip
+@opt.seed("random inputs")
+@click.option("--save", type=opt.FOLDER, help="Write the compared images' spikes, membranes and logits to this .npz file.")
+@opt.as_json
+def run(
+    network: Path, inputs: str, data: Path | None, images: int | None, compare: int, seed: int,
+    save: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Run NETWORK, a file or a build folder, on the golden models."""
+    from spikewright import flow
+
+    result = flow.run(network, inputs, data, images, compare, seed, save, Console())
+    opt.finish(result, flow.run_lines(result), as_json)
+    _judge(result)
+
+
+@click.command()
+@NETWORK
+@opt.out
+@opt.lanes
+@opt.inputs
+@opt.data
+@opt.images("Inputs that the folder keeps for `verify` and `profile`.", 100)
+@opt.seed("random inputs")
+@opt.force
+@opt.as_json
+def build(
+    network: Path, out: Path | None, lanes: str, inputs: str, data: Path | None, images: int,
+    seed: int, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Compile NETWORK to Verilog and its memory image."""
+    from spikewright import flow
+
+    folder = BuildFolder(opt.writable(out or _default_folder(network)))
+    request = flow.BuildRequest(network, opt.parse_lanes(lanes), inputs, data, images, seed, force)
+    result = flow.build(request, folder, Console())
+    opt.finish(result, flow.build_lines(result, folder), as_json)
+
+
+@click.command()
+@click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@opt.simulator
+@opt.images("How many of the folder's inputs.  [default: all]")
+@click.option("--stall", default="0", show_default=True, metavar="PERCENT,...",
+              help="Hold every stream at random in this share of the cycles; one run for each.")  # fmt: skip
+@opt.seed("the stalls")
+@click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
+@click.option("--lanes", default=str(opt.DEFAULT_LANES), show_default=True, help="For a NETWORK that is built first.")
+@opt.data
+@opt.force
+@opt.as_json
+def verify(
+    place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool, lanes: str,
+    data: Path | None, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Simulate the Verilog of a build FOLDER, and compare every value with golden.
+
+    A NETWORK file is built first, into build/NAME.
+    """
+    from spikewright import flow
+
+    stalls, console = opt.parse_stalls(stall), Console()
+    if place.is_file():
+        folder = BuildFolder(opt.writable(_default_folder(place)))
+        request = flow.BuildRequest(place, opt.parse_lanes(lanes), "auto", data, images or 100, 0, False)
+        flow.build(request, folder, console)
+    else:
+        folder = BuildFolder(place)
+    result = flow.verify(folder, simulator, images, stalls, seed, waves, console, force)
+    opt.finish(result, flow.verify_lines(result), as_json)
+    _judge(result)
+
+
+@click.command()
+@BUILD
+@opt.simulator
+@opt.images("How many of the folder's inputs.  [default: all]")
+@opt.force
+@opt.as_json
+def profile(folder: Path, simulator: str, images: int | None, force: bool, as_json: bool) -> None:
+    """Measure cycles and utilization of a build FOLDER, layer by layer, and count its energy."""
+    from spikewright import flow
+
+    result = flow.profile(BuildFolder(folder), simulator, images, Console(), force)
+    opt.finish(result, flow.profile_lines(result), as_json)
+
+
+@click.command()
+@BUILD
+@opt.as_json
+def report(folder: Path, as_json: bool) -> None:
+    """Write report.html and summary.json of a verified and profiled build FOLDER."""
+    from spikewright import flow
+
+    place = BuildFolder(folder)
+    summary = flow.report(place, Console())
+    opt.finish(summary, [f"report  {place.html}"], as_json)
+
+
+@click.command()
+@click.option("--warm-up", is_flag=True, help="Also run Yosys once, so that its first real use is quick.")
+@opt.as_json
+def doctor(warm_up: bool, as_json: bool) -> None:
+    """Say what is installed, what is missing, and how to mend it."""
+    from spikewright import doctor as examination
+
+    findings = examination.examine()
+    if warm_up and (started := examination.warm_up()):
+        with Console().step("warm-up"):
+            started.wait()
+    opt.finish(examination.as_dict(findings), examination.lines(findings), as_json)
+    for missing in examination.failures(findings)[:1]:
+        raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")
+
+
+ALL = (demo, train, run, build, verify, profile, report, doctor)
+
+
+def _default_folder(network: Path) -> Path:
+    if network.is_dir() or not network.stem:
+        raise BadInput(f"{network}: is a folder, must be the file of a network")
+    return Path("build") / network.stem
+
+
+def _judge(result: dict[str, Any]) -> None:
+    """End with exit code 1 if values differ; the result is out already."""
+    if result["mismatches"]:
+        count, first = result["mismatches"], result["first_mismatch"]
+        raise CheckFailed(f"{count} values differ; first: {first}")

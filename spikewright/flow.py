@@ -1,0 +1,290 @@
+"""The commands' work: steps that are skipped when nothing changed, and results as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from golden.errors import BadInput
+from spikewright import stimulus, tasks
+from spikewright.console import Console
+from spikewright.layout import BuildFolder, read_json, write_bytes, write_json
+from spikewright.steps import Steps, file_hash, source_hash
+
+DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
+DEMO_IMAGES = 360
+
+Result = dict[str, Any]
+Lanes = int | dict[str, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `demo` was asked for."""
+
+    recipe: str
+    data: Path | None
+    seed: int | None
+    lanes: Lanes
+    simulator: str
+    images: int | None
+    force: bool
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What `build` was asked for; `inputs` as in `stimulus.choose`."""
+
+    network: Path
+    lanes: Lanes
+    inputs: str
+    data: Path | None
+    images: int
+    seed: int
+    force: bool
+
+
+def recipe_overrides(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
+    """`--set KEY=VALUE` and `--seed` as the recipe reader takes them; values are TOML.
+
+    >>> recipe_overrides(("training.epochs=5", "data=mnist"), 3)
+    {'training.epochs': 5, 'data': 'mnist', 'training.seed': 3}
+    """
+    import tomllib
+
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = value  # a bare word
+    return found if seed is None else {**found, "training.seed": seed}
+
+
+def train(
+    recipe_name: str, folder: BuildFolder, data: Path | None, overrides: dict[str, Any],
+    console: Console, force: bool = False,
+) -> Result:  # fmt: skip
+    """Train a recipe in `folder`, going on from its checkpoint, unless that is finished already."""
+    import model.recipe
+
+    recipe = model.recipe.load(recipe_name, overrides)
+
+    def work() -> None:
+        from model.train import train as run_training
+
+        if force:
+            (folder.path / "checkpoint.pt").unlink(missing_ok=True)
+        result = run_training(recipe, folder.path, data, console.progress)
+        write_json(folder.path / "result.json", _training_result(result, recipe.name, folder))
+
+    inputs = {"recipe": recipe.as_dict(), "source": source_hash("golden", "model")}
+    outputs = [folder.network, folder.path / "result.json"]
+    Steps(folder, console, force).run("train", inputs, outputs, work)
+    return read_json(folder.path / "result.json")
+
+
+def _training_result(result: Any, name: str, folder: BuildFolder) -> Result:
+    from golden.file import fingerprint
+
+    return {
+        **tasks.describe(result.network),
+        "recipe": name,
+        "network": folder.network.name,
+        "fingerprint": fingerprint(result.network),
+        "validation_accuracy": result.validation_accuracy,
+        "accuracy": result.test_accuracy,
+    }
+
+
+def run(
+    place: Path, inputs: str, data: Path | None, images: int | None, compared: int, seed: int,
+    save: Path | None, console: Console,
+) -> Result:  # fmt: skip
+    """Accuracy by the engine on many images; reference == engine, value by value, on some of them."""
+    from golden import engine, file, operations, reference
+    from spikewright import chain
+
+    folder = BuildFolder(place) if place.is_dir() else None
+    if folder:
+        folder.require_built()
+    network = file.load(folder.network if folder else place)
+    chosen = stimulus.choose(network, inputs, data, images, seed)
+    with console.step("engine"):
+        logits = engine.logits(network, chosen.inputs)
+    part = chosen.first(min(compared, len(chosen)))
+    programs = (
+        ("reference", lambda batch: reference.run(network, batch)),
+        ("engine", lambda batch: engine.run(network, batch)),
+    )
+    with console.step("compare"):
+        links = chain.follow(programs, part.inputs, console.progress)
+    trace = engine.run(network, part.inputs)
+    counts = operations.count(network, part.inputs, trace)
+    if save:
+        _save_trace(save, trace)
+    measured = _hardware_figures(folder, file.fingerprint(network))
+    return {
+        **tasks.describe(network),
+        "fingerprint": file.fingerprint(network),
+        "stimulus": chosen.source,
+        "accuracy": chosen.accuracy(logits),
+        "accuracy_images": len(chosen),
+        "images": len(part),
+        **tasks.compared(links[-1]),
+        "links": [link.as_dict() for link in links],
+        "mismatches": sum(link.mismatches for link in links),
+        "first_mismatch": next((link.first for link in links if link.first), None),
+        "synops": counts.synops_per_inference,
+        "spike_rate": counts.spike_rate,
+        "zeta": counts.zeta,
+        "layers": tasks.rates(counts),
+        **measured,
+    }
+
+
+def _hardware_figures(folder: BuildFolder | None, fingerprint: str) -> Result:
+    """Cycles and utilization if this very network was profiled in `folder`; None otherwise."""
+    names = ("cycles_per_inference", "utilization")
+    if folder is not None and folder.result("profile").is_file():
+        profiled = read_json(folder.result("profile"))
+        if profiled["fingerprint"] == fingerprint:
+            return {name: profiled[name] for name in names}
+    return dict.fromkeys(names)
+
+
+def _save_trace(path: Path, trace: Any) -> None:
+    import io
+
+    import numpy as np
+
+    arrays = {f"spikes.{name}": values for name, values in trace.spikes.items()}
+    arrays |= {f"membranes.{name}": values for name, values in trace.membranes.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays, logits=trace.logits)
+    write_bytes(path, buffer.getvalue())
+
+
+def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Result:
+    """Compile a network file into `folder`, unless that very build is there."""
+    from golden import file
+
+    network = file.load(request.network)
+    chosen = stimulus.choose(network, request.inputs, request.data, None, request.seed)
+    chosen = chosen.first(min(request.images, len(chosen)))
+
+    def work() -> None:
+        tasks.build(network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source)
+
+    inputs = {
+        "network": file.fingerprint(network),
+        "lanes": request.lanes,
+        "stimulus": stimulus.content_hash(chosen),
+        "source": source_hash("golden", "hw"),
+    }
+    outputs = [folder.network, folder.manifest, folder.stimulus, folder.path / "rtl" / "top.v"]
+    Steps(folder, console, request.force).run("build", inputs, outputs, work)
+    return {
+        **tasks.describe(network),
+        "fingerprint": file.fingerprint(network),
+        "images": len(chosen),
+        "stimulus": chosen.source,
+        **tasks.image_figures(folder),
+    }
+
+
+def _content(folder: BuildFolder) -> dict[str, str]:
+    """Hashes of everything that a simulation of this build depends on."""
+    folder.require_built()
+    files = [folder.network, folder.manifest, folder.stimulus]
+    files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
+    return {path.relative_to(folder.path).as_posix(): file_hash(path) for path in files}
+
+
+def verify(
+    folder: BuildFolder, simulator: str, images: int | None, stalls: tuple[int, ...], seed: int,
+    waves: bool, console: Console, force: bool = False,
+) -> Result:  # fmt: skip
+    """Prove a build; see `tasks.verify`. A build that failed is simulated again."""
+
+    def work() -> None:
+        tasks.verify(
+            folder.path, None, None, images, simulator, stalls, seed, waves, console.progress
+        )
+
+    inputs = {
+        "build": _content(folder), "simulator": simulator, "images": images, "stalls": stalls,
+        "seed": seed, "waves": waves, "source": source_hash("golden", "hw", "sim"),
+    }  # fmt: skip
+    Steps(folder, console, force).run("verify", inputs, [folder.result("verification")], work)
+    return read_json(folder.result("verification"))
+
+
+def profile(
+    folder: BuildFolder, simulator: str, images: int | None, console: Console, force: bool = False
+) -> Result:
+    """Measure a build; see `tasks.profile`."""
+
+    def work() -> None:
+        tasks.profile(folder.path, None, images, simulator, console.progress)
+
+    inputs = {
+        "build": _content(folder), "simulator": simulator, "images": images,
+        "source": source_hash("golden", "hw", "sim"),
+    }  # fmt: skip
+    Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
+    return read_json(folder.result("profile"))
+
+
+def report(folder: BuildFolder, console: Console) -> Result:
+    """Write `report/summary.json` and `report/report.html`, and return the summary."""
+    from spikewright import summary
+    from spikewright.report import render
+
+    with console.step("report"):
+        values = summary.gather(folder)
+        page = render(values, summary.example(folder))
+        write_json(folder.result("summary"), values)
+        write_bytes(folder.html, page.encode())
+    return read_json(folder.result("summary"))
+
+
+def demo(settings: Settings, folder: BuildFolder, console: Console) -> Result:
+    """All steps, each skipped if nothing changed since it was done."""
+    from spikewright import doctor
+
+    warming = doctor.warm_up()  # beside the training, which leaves a core free
+    overrides = recipe_overrides((), settings.seed)
+    training = BuildFolder(folder.training)
+    train(settings.recipe, training, settings.data, overrides, console, settings.force)
+    check(settings, overrides, folder, console)
+    if warming:
+        warming.wait()
+    images = settings.images or DEMO_IMAGES
+    request = BuildRequest(
+        training.network, settings.lanes, "test", settings.data, images, 0, settings.force
+    )
+    build(request, folder, console)
+    verify(folder, settings.simulator, settings.images, (0,), 0, False, console, settings.force)
+    profile(folder, settings.simulator, settings.images, console, settings.force)
+    return report(folder, console)
+
+
+def check(
+    settings: Settings, overrides: dict[str, Any], folder: BuildFolder, console: Console
+) -> None:
+    """torch == reference on the test images, and the accuracy on all of them."""
+    training = BuildFolder(folder.training)
+
+    def work() -> None:
+        import model.recipe
+
+        recipe = model.recipe.load(settings.recipe, overrides)
+        tasks.check_training(recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress)
+
+    inputs = {"network": file_hash(training.network), "source": source_hash("golden", "model")}
+    Steps(folder, console, settings.force).run("check", inputs, [folder.result("check")], work)

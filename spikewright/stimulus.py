@@ -1,0 +1,149 @@
+"""The inputs that a network is run on: test images of its data set, random ones, or a user's file.
+
+A build folder keeps them in one file, so that `verify` and `profile` need nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import BadInput
+from spikewright.layout import write_bytes
+
+if TYPE_CHECKING:
+    from golden.network import Network
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Stimulus:
+    """`inputs` as the network takes them, one label each (None if unknown), and where they are from.
+
+    `inputs` is (batch, *shape) for direct coding, (batch, timesteps, *shape) for events; `labels`
+    is int64 (batch,).
+    """
+
+    inputs: Array
+    labels: NDArray[np.int64] | None
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def first(self, images: int | None) -> Stimulus:
+        """The first `images` of them; all if None.
+
+        Raises
+        ------
+        BadInput
+            If there are fewer.
+        """
+        if images is None:
+            return self
+        if not 1 <= images <= len(self):
+            raise BadInput(f"--images is {images}, must be 1..{len(self)}, the images of {self.source}")
+        labels = None if self.labels is None else self.labels[:images]
+        return Stimulus(self.inputs[:images], labels, self.source)
+
+    def accuracy(self, logits: NDArray[np.int64]) -> float | None:
+        """The share of right classes; ties go to the lowest index. None without labels."""
+        if self.labels is None:
+            return None
+        right = logits.reshape(len(logits), -1).argmax(axis=1) == self.labels[: len(logits)]
+        return float(right.mean())
+
+
+def choose(
+    network: Network,
+    source: str = "auto",
+    data: Path | None = None,
+    images: int | None = None,
+    seed: int = 0,
+) -> Stimulus:
+    """The stimulus for `network`.
+
+    Parameters
+    ----------
+    source
+        "test": test images of the data set named in the network's meta. "random": random
+        integers. "auto": "test" if the network names a data set, else "random". Or the path of a
+        `.npy` file.
+    data
+        The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
+    images
+        How many; None takes all test images, or 100 random ones.
+    """
+    name = network.meta.get("data")
+    if source == "auto":
+        source = "test" if name else "random"
+    if source == "random":
+        return _random(network, images or 100, seed)
+    if source == "test":
+        if not name:
+            raise BadInput("the network names no data set in its meta; use --inputs random or a .npy file")
+        return _test_images(network, name, data).first(images)
+    return _from_file(network, Path(source)).first(images)
+
+
+def _random(network: Network, images: int, seed: int) -> Stimulus:
+    from golden.fuzz import random_inputs
+
+    return Stimulus(random_inputs(network, images, seed), None, f"random integers, seed {seed}")
+
+
+def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
+    import model.data
+
+    found = model.data.load(name, data)
+    inputs = network.check_inputs(found.test_x).astype(found.test_x.dtype)
+    return Stimulus(inputs, found.test_y.astype(np.int64), f"test images of {name}")
+
+
+def _from_file(network: Network, path: Path) -> Stimulus:
+    try:
+        inputs = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise BadInput(f"{path}: not found; --inputs takes auto, test, random or a .npy file") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a .npy file of numbers ({error})") from None
+    if not isinstance(inputs, np.ndarray):
+        raise BadInput(f"{path}: holds several arrays, must be one .npy array")
+    network.check_inputs(inputs)
+    return Stimulus(inputs, None, path.name)
+
+
+def save(stimulus: Stimulus, path: Path) -> None:
+    """Write it as safetensors, atomically; the same stimulus gives the same bytes."""
+    from safetensors.numpy import save as to_bytes
+
+    tensors = {"inputs": np.ascontiguousarray(stimulus.inputs)}
+    if stimulus.labels is not None:
+        tensors["labels"] = np.ascontiguousarray(stimulus.labels)
+    write_bytes(path, to_bytes(tensors, metadata={"schema": "1", "source": stimulus.source}))
+
+
+def load(path: Path) -> Stimulus:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    BadInput
+        If the file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        return Stimulus(tensors["inputs"], tensors.get("labels"), about["source"])
+    except FileNotFoundError:
+        raise BadInput(f"{path}: is missing; build again") from None
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BadInput(f"{path}: not a stimulus file ({error}); build again") from None
