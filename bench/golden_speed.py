@@ -12,13 +12,16 @@ convolutions in both memory formats; its best counts. The engine is measured at 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -53,12 +56,12 @@ class Row:
 
 
 def fully_connected(seed: int, density: float) -> Network:
-    """784-512-10, T = 8, 4 bit, leak 1/8, 1-bit events; thresholds give about 15 % hidden spikes."""
+    """784-512-10, T = 8, 4 bit, leak 1/8, 1-bit events; about 15 % hidden spikes."""
     rng = np.random.default_rng(seed)
-    hidden = LIF("hidden", (512,), [int(60 * density**0.5)] * 512, [0] * 512, 1, 3, "subtract", 16)
+    hidden = LIF("hidden", (512,), _all(512, 60 * density**0.5), _all(512, 0), 1, 3, "subtract", 16)
     return Network(
         8,
-        (Input("input", (784,), "events", 1), hidden, Readout("readout", (10,), [0] * 10)),
+        (Input("input", (784,), "events", 1), hidden, Readout("readout", (10,), _all(10, 0))),
         (
             Edge("input", "hidden", (Linear(_weights(rng, (512, 784), density), 4),)),
             Edge("hidden", "readout", (Linear(_weights(rng, (10, 512), density), 4),)),
@@ -76,9 +79,27 @@ def convolutional(seed: int, density: float) -> Network:
         2,
         (
             Input("input", (1, 28, 28), "direct", 8),
-            LIF("conv1", (16, 28, 28), [200] * 16, [120] * 2 + [0] * 14, 1, 2, "subtract", 16),
-            LIF("conv2", (32, 14, 14), [int(64 * density**0.4)] * 32, [0] * 32, 1, 2, "subtract", 16),
-            Readout("readout", (10,), [0] * 10),
+            LIF(
+                "conv1",
+                (16, 28, 28),
+                _all(16, 200),
+                np.repeat([120, 0], [2, 14]),
+                1,
+                2,
+                "subtract",
+                16,
+            ),
+            LIF(
+                "conv2",
+                (32, 14, 14),
+                _all(32, 64 * density**0.4),
+                _all(32, 0),
+                1,
+                2,
+                "subtract",
+                16,
+            ),
+            Readout("readout", (10,), _all(10, 0)),
         ),
         (
             Edge("input", "conv1", (Conv2d(first, 4, (1, 1)),)),
@@ -88,10 +109,14 @@ def convolutional(seed: int, density: float) -> Network:
     )
 
 
-def _weights(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[np.int64]:
+def _weights(rng: np.random.Generator, shape: tuple[int, ...], density: float) -> NDArray[np.int8]:
     """4-bit weights of both signs; zeros only by pruning."""
     sizes = rng.integers(1, 8, shape) * rng.choice((-1, 1), shape)
-    return sizes * (rng.random(shape) < density)
+    return (sizes * (rng.random(shape) < density)).astype(np.int8)
+
+
+def _all(channels: int, value: float) -> NDArray[np.int64]:
+    return np.full(channels, int(value))
 
 
 def event_frames(seed: int, network: Network, rate: float) -> NDArray[np.uint8]:
@@ -108,11 +133,15 @@ def digit_frames(seed: int, network: Network) -> NDArray[np.uint8]:
     frames = np.zeros((IMAGES, height, width))
     for frame in frames:
         points = rng.uniform(6, 22, (4, 2))
-        for (y0, x0), (y1, x1) in zip(points[:-1], points[1:], strict=True):
+        for (y0, x0), (y1, x1) in itertools.pairwise(points):
             for part in np.linspace(0, 1, 12):
                 distance = np.hypot(y - y0 - part * (y1 - y0), x - x0 - part * (x1 - x0))
                 np.maximum(frame, np.clip(2.8 - distance, 0, 1), out=frame)
     return np.rint(255 * frames[:, None]).astype(np.uint8)
+
+
+def _float(values: NDArray[np.generic]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)
 
 
 class Torch:
@@ -121,23 +150,25 @@ class Torch:
     def __init__(self, network: Network, channels_last: bool) -> None:
         self.network = network
         self.format = torch.channels_last if channels_last else torch.contiguous_format
-        self.weights = [self._ready(torch.tensor(e.synapse.weight, dtype=torch.float32)) for e in network.edges
-                        if e.synapse is not None]  # fmt: skip
-        self.biases = [torch.tensor(node.bias, dtype=torch.float32) for node in network.nodes[1:]
-                       if isinstance(node, LIF | Readout)]  # fmt: skip
+        synapses = [edge.synapse for edge in network.edges if edge.synapse is not None]
+        self.weights = [self._ready(_float(synapse.weight)) for synapse in synapses]
+        targets = [node for node in network.nodes if isinstance(node, LIF | Readout)]
+        self.biases = [_float(node.bias) for node in targets]
 
     def _ready(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.contiguous(memory_format=self.format) if tensor.ndim == 4 else tensor
 
     def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, classes) of float32 frames, (batch, ...) or time first (steps * batch, ...)."""
+        """Logits (batch, classes) of frames (batch, ...), or time first (steps * batch, ...)."""
         steps = self.network.timesteps
         batch = len(frames) if self.network.input.coding == "direct" else len(frames) // steps
         events = self._ready(frames)
         targets = self.network.nodes[1:]
-        for edge, node, weight, bias in zip(self.network.edges, targets, self.weights, self.biases, strict=True):
+        for edge, node, weight, bias in zip(
+            self.network.edges, targets, self.weights, self.biases, strict=True
+        ):
             drive = self._drive(edge, events, weight, bias)
-            drives = [drive] * steps if len(drive) == batch else drive.split(batch)
+            drives = [drive] * steps if len(drive) == batch else list(drive.split(batch))
             if isinstance(node, LIF):
                 events = self._ready(torch.cat(self._spikes(node, drives)))
             else:
@@ -148,9 +179,13 @@ class Torch:
         raise AssertionError("a network ends in a readout")
 
     @staticmethod
-    def _drive(edge: Edge, events: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def _drive(
+        edge: Edge, events: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+    ) -> torch.Tensor:
         if edge.pool is not None:
-            events = torch.nn.functional.avg_pool2d(events, edge.pool.kernel_size, divisor_override=1)
+            events = torch.nn.functional.avg_pool2d(
+                events, edge.pool.kernel_size, divisor_override=1
+            )
         if isinstance(edge.synapse, Conv2d):
             return conv2d(events, weight, bias, padding=edge.synapse.padding)
         return linear(events.flatten(1), weight, bias)
@@ -179,18 +214,20 @@ def best_time(program: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def torch_best(network: Network, inputs: NDArray[np.uint8], expected: NDArray[np.int64], repeats: int) -> tuple[float, str]:
+def torch_best(
+    network: Network, inputs: NDArray[np.uint8], expected: NDArray[np.int64], repeats: int
+) -> tuple[float, str]:
     """(seconds for all images, which program) of the fastest way to run torch."""
     events = network.input.coding == "events"
     found = []
     for channels_last in (False, True) if len(network.input.shape) == 3 else (False,):
         program = Torch(network, channels_last)
         for batch in TORCH_BATCHES:
-            # Conversion and order of the input are prepared outside of the clock, in torch's favour.
+            # The input is converted and ordered outside of the clock, in torch's favour.
             parts = [inputs[i : i + batch] for i in range(0, len(inputs), batch)]
             if events:
                 parts = [part.swapaxes(0, 1).reshape(-1, *part.shape[2:]) for part in parts]
-            tensors = [torch.tensor(part, dtype=torch.float32) for part in parts]
+            tensors = [_float(part) for part in parts]
             logits = torch.cat([program(tensor) for tensor in tensors]).numpy()
             if not (np.abs(logits) < EXACT).all() or not np.array_equal(logits, expected):
                 raise SystemExit("torch and the engine disagree")
@@ -233,29 +270,49 @@ def main() -> int:
     with torch.no_grad():
         for name, density in (("784-512-10, dense", 1.0), ("784-512-10, 90 % sparse", 0.1)):
             network = fully_connected(options.seed, density)
-            rows.append(measure(name, network, event_frames(options.seed, network, 0.15), options.repeats))
+            rows.append(
+                measure(name, network, event_frames(options.seed, network, 0.15), options.repeats)
+            )
         for name, density in (("mnist-conv, dense", 1.0), ("mnist-conv, 85 % sparse", 0.15)):
             network = convolutional(options.seed, density)
-            rows.append(measure(name, network, digit_frames(options.seed, network), options.repeats))
+            rows.append(
+                measure(name, network, digit_frames(options.seed, network), options.repeats)
+            )
     sys.stdout.write(as_json(rows, options.seed) if options.json else as_table(rows, options.seed))
     return 0 if all(row.ratio >= 1 for row in rows) else 1
 
 
 def machine() -> dict[str, str]:
     """What the figures depend on."""
-    model = platform.processor() or platform.machine()
-    return {"cpu": model, "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    cpu = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if "model name" in line
+        ]
+        cpu = names[0] if names else cpu
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {"cpu": cpu, **versions, "numpy": np.__version__, "numba": numba.__version__}
 
 
 def as_json(rows: list[Row], seed: int) -> str:
     """One JSON object."""
-    body = {"schema": 1, "seed": seed, "threads": 1, "machine": machine(), "rows": [asdict(row) for row in rows]}
+    body = {
+        "schema": 1,
+        "seed": seed,
+        "threads": 1,
+        "machine": machine(),
+        "rows": [asdict(row) for row in rows],
+    }
     return json.dumps(body, indent=2, sort_keys=True) + "\n"
 
 
 def as_table(rows: list[Row], seed: int) -> str:
     """Lines for a terminal."""
-    lines = [f"{'case':26}{'T':>3}{'spike rates':>14}{'synops/img':>12}{'engine img/s':>14}{'torch img/s':>13}{'ratio':>7}"]
+    titles = f"{'synops/img':>12}{'engine img/s':>14}{'torch img/s':>13}{'ratio':>7}"
+    lines = [f"{'case':26}{'T':>3}{'spike rates':>14}" + titles]
     for row in rows:
         rates = " ".join(f"{100 * rate:.0f}%" for rate in row.spike_rates.values())
         lines.append(
@@ -264,7 +321,10 @@ def as_table(rows: list[Row], seed: int) -> str:
             f"   torch: {row.torch_program}"
         )
     about = ", ".join(f"{key} {value}" for key, value in machine().items())
-    lines.append(f"{rows[0].images} images, one thread each, seed {seed}, best of several runs; logits equal; {about}")
+    lines.append(
+        f"{rows[0].images} images, seed {seed}, one thread each, best of several runs, logits equal"
+    )
+    lines.append(about)
     return "\n".join(lines) + "\n"
 
 

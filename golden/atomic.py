@@ -29,4 +29,6 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             part.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"cannot write {str(path)!r}: {reason}; name a file in a folder that can be written") from None
+        raise BadInput(
+            f"cannot write {str(path)!r}: {reason}; name a file in a folder that can be written"
+        ) from None

@@ -36,10 +36,10 @@ _DISGUISES = {
 
 
 def pack(metadata: Mapping[str, str], tensors: Tensors) -> bytes:
-    """One safetensors file: sorted names, no gaps, header padded with blanks to eight bytes.
+    r"""One safetensors file: sorted names, no gaps, header padded with blanks to eight bytes.
 
     >>> pack({"a": "b"}, {"t": np.array([1, 2], np.int8)})[8:]
-    b'{"__metadata__":{"a":"b"},"t":{"data_offsets":[0,2],"dtype":"I8","shape":[2]}}  \\x01\\x02'
+    b'{"__metadata__":{"a":"b"},"t":{"data_offsets":[0,2],"dtype":"I8","shape":[2]}}  \x01\x02'
     """
     names = {dtype: name for name, dtype in DTYPES.items()}
     header: dict[str, object] = {"__metadata__": dict(metadata)}
@@ -48,7 +48,11 @@ def pack(metadata: Mapping[str, str], tensors: Tensors) -> bytes:
     for name in sorted(tensors):
         raw = np.ascontiguousarray(tensors[name]).astype(tensors[name].dtype.newbyteorder("<"))
         begin, end = end, end + raw.nbytes
-        header[name] = {"dtype": names[raw.dtype], "shape": list(raw.shape), "data_offsets": [begin, end]}
+        header[name] = {
+            "dtype": names[raw.dtype],
+            "shape": list(raw.shape),
+            "data_offsets": [begin, end],
+        }
         payload.append(raw.tobytes())
     text = canonical(header)
     text += b" " * (-len(text) % 8)
@@ -87,7 +91,9 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, str], dict[str, NDArray[n
     return cast(dict[str, str], metadata), _tensors(header, memoryview(data)[8 + length :], where)
 
 
-def _tensors(header: dict[str, object], payload: memoryview, where: str) -> dict[str, NDArray[np.generic]]:
+def _tensors(
+    header: dict[str, object], payload: memoryview, where: str
+) -> dict[str, NDArray[np.generic]]:
     tensors: dict[str, NDArray[np.generic]] = {}
     spans: list[tuple[int, int, str]] = []
     for name, entry in header.items():
@@ -108,7 +114,9 @@ def _tensors(header: dict[str, object], payload: memoryview, where: str) -> dict
 def _entry(entry: object, room: int, at: str) -> tuple[np.dtype[np.generic], list[int], list[int]]:
     """(dtype, shape, offsets) of one tensor, whose data must lie within `room` bytes."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise BadInput(f"{at}: is {show(entry)}, must be dtype, shape, data_offsets and nothing else")
+        raise BadInput(
+            f"{at}: is {show(entry)}, must be dtype, shape, data_offsets and nothing else"
+        )
     fields = cast(dict[str, object], entry)
     dtype = DTYPES.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
     if dtype is None:
@@ -132,10 +140,10 @@ def _naturals(value: object, where: str) -> list[int]:
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON text of a value: sorted keys, no blanks, ASCII.
+    r"""The one JSON text of a value: sorted keys, no blanks, ASCII.
 
     >>> canonical({"b": [1, 2], "a": "\u00fc"})
-    b'{"a":"\\\\u00fc","b":[1,2]}'
+    b'{"a":"\\u00fc","b":[1,2]}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 

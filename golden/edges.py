@@ -1,4 +1,4 @@
-"""The edges of an integer network: `Linear`, `Conv2d`, `SumPool2d`, alone or a pool before a weight.
+"""The edges of an integer network: `Linear`, `Conv2d`, `SumPool2d`, or a pool before weights.
 
 An `Edge` carries the spikes of one node to another through one or two operations. Sum pooling adds
 the events of a window (an average whose area has moved into the next threshold); a window that
@@ -8,6 +8,7 @@ does not fit whole is dropped, as in PyTorch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from golden.nodes import Shape, frozen
 MIN_WEIGHT_BITS = 2
 MAX_WEIGHT_BITS = 8
 
-Weights = NDArray[np.int8]
+Weights = NDArray[np.integer[Any]]
+"""Integers of any width; an operation keeps a frozen int8 copy."""
 
 
 def _check_weight(where: str, weight: object, bits: int, ndim: int) -> Weights:
@@ -30,7 +32,7 @@ def _check_weight(where: str, weight: object, bits: int, ndim: int) -> Weights:
     top = 2 ** (bits - 1)
     for bad in array[(array < -top) | (array > top - 1)][:1]:
         require(False, where, "weight", int(bad), f"{-top}..{top - 1} ({bits} bits)")
-    return array  # type: ignore[return-value]
+    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,20 @@ class Linear:
     weight_bits: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", _check_weight("Linear", self.weight, self.weight_bits, 2))
+        object.__setattr__(
+            self, "weight", _check_weight("Linear", self.weight, self.weight_bits, 2)
+        )
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape behind this operation for a source of `shape`."""
         need = int(np.prod(shape))
-        require(self.weight.shape[1] == need, "Linear", "weight shape", self.weight.shape, f"(out, {need})")
+        require(
+            self.weight.shape[1] == need,
+            "Linear",
+            "weight shape",
+            self.weight.shape,
+            f"(out, {need})",
+        )
         return (self.weight.shape[0],)
 
 
@@ -65,10 +75,18 @@ class Conv2d:
     padding: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", _check_weight("Conv2d", self.weight, self.weight_bits, 4))
+        object.__setattr__(
+            self, "weight", _check_weight("Conv2d", self.weight, self.weight_bits, 4)
+        )
         padding = tuple(int(p) for p in self.padding)
         object.__setattr__(self, "padding", padding)
-        require(len(padding) == 2 and min(padding) >= 0, "Conv2d", "padding", padding, "two numbers >= 0")
+        require(
+            len(padding) == 2 and min(padding) >= 0,
+            "Conv2d",
+            "padding",
+            padding,
+            "two numbers >= 0",
+        )
         kernel = self.weight.shape[2:]
         fits = padding[0] < kernel[0] and padding[1] < kernel[1]
         require(fits, "Conv2d", "padding", padding, f"smaller than the kernel {kernel}")
@@ -78,10 +96,22 @@ class Conv2d:
         """The shape behind this operation for a source of `shape`."""
         require(len(shape) == 3, "Conv2d", "source shape", shape, "(C, H, W)")
         out, channels, ky, kx = self.weight.shape
-        require(channels == shape[0], "Conv2d", "weight shape", self.weight.shape, f"(out, {shape[0]}, ky, kx)")
+        require(
+            channels == shape[0],
+            "Conv2d",
+            "weight shape",
+            self.weight.shape,
+            f"(out, {shape[0]}, ky, kx)",
+        )
         height = shape[1] + 2 * self.padding[0] - ky + 1
         width = shape[2] + 2 * self.padding[1] - kx + 1
-        require(height >= 1 and width >= 1, "Conv2d", "kernel", (ky, kx), f"no larger than the padded {shape}")
+        require(
+            height >= 1 and width >= 1,
+            "Conv2d",
+            "kernel",
+            (ky, kx),
+            f"no larger than the padded {shape}",
+        )
         return (out, height, width)
 
 
@@ -94,13 +124,25 @@ class SumPool2d:
     def __post_init__(self) -> None:
         size = tuple(int(k) for k in self.kernel_size)
         object.__setattr__(self, "kernel_size", size)
-        require(len(size) == 2 and all(1 <= k <= 16 for k in size), "SumPool2d", "kernel_size", size, "1..16 each")
+        require(
+            len(size) == 2 and all(1 <= k <= 16 for k in size),
+            "SumPool2d",
+            "kernel_size",
+            size,
+            "1..16 each",
+        )
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape behind this operation for a source of `shape`."""
         require(len(shape) == 3, "SumPool2d", "source shape", shape, "(C, H, W)")
         pooled = (shape[0], shape[1] // self.kernel_size[0], shape[2] // self.kernel_size[1])
-        require(min(pooled) >= 1, "SumPool2d", "kernel_size", self.kernel_size, f"no larger than {shape[1:]}")
+        require(
+            min(pooled) >= 1,
+            "SumPool2d",
+            "kernel_size",
+            self.kernel_size,
+            f"no larger than {shape[1:]}",
+        )
         return pooled
 
 

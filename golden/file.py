@@ -34,18 +34,38 @@ Tensors = dict[str, NDArray[np.generic]]
 # What each kind has in the graph, and of which type; everything must be there, and nothing else.
 _FIELDS: dict[str, dict[str, type]] = {
     "Input": {"name": str, "shape": list, "coding": str, "bits": int, "signed": bool},
-    "LIF": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int, "reset": str, "membrane_bits": int},
+    "LIF": {
+        "name": str,
+        "shape": list,
+        "leak_mul": int,
+        "leak_shift": int,
+        "reset": str,
+        "membrane_bits": int,
+    },
     "Readout": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int},
     "Edge": {"source": str, "target": str, "operations": list},
     "Linear": {"weight_bits": int},
     "Conv2d": {"weight_bits": int, "padding": list},
     "SumPool2d": {"kernel_size": list},
 }
-_GRAPH: dict[str, type] = {"schema": int, "sha256": str, "timesteps": int, "nodes": list, "edges": list, "meta": dict}
+_GRAPH: dict[str, type] = {
+    "schema": int,
+    "sha256": str,
+    "timesteps": int,
+    "nodes": list,
+    "edges": list,
+    "meta": dict,
+}
 _WORDS_OF_LISTS = {"operations": "a list of one or two operations"} | dict.fromkeys(
     ("shape", "padding", "kernel_size"), "a list of at most three integers"
 )
-_WORDS = {str: "a string of at most 64 characters", int: "an integer of 32 bits", bool: "true or false", list: "a list", dict: "an object"}
+_WORDS = {
+    str: "a string of at most 64 characters",
+    int: "an integer of 32 bits",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -72,7 +92,9 @@ def load(path: str | Path) -> Network:
     try:
         there = place.exists()
         if not place.is_file():
-            raise BadInput(f"{where}: is {'no file' if there else 'missing'}, must be a saved network")
+            raise BadInput(
+                f"{where}: is {'no file' if there else 'missing'}, must be a saved network"
+            )
         with place.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -102,7 +124,10 @@ def encode(network: Network) -> bytes:
     signed = graph | {"sha256": _digest(graph, tensors)}
     data = pack({KEY: canonical(signed).decode()}, tensors)
     header = int.from_bytes(data[:8], "little")
-    for part, size, limit in (("file", len(data), MAX_FILE_BYTES), ("header", header, MAX_HEADER_BYTES)):
+    for part, size, limit in (
+        ("file", len(data), MAX_FILE_BYTES),
+        ("header", header, MAX_HEADER_BYTES),
+    ):
         require(size <= limit, "network", f"{part} size", f"{size} bytes", f"at most {limit}")
     return data
 
@@ -168,7 +193,7 @@ class _Tensors:
 
     left: Tensors
 
-    def take(self, name: str, dtype: type[np.generic]) -> NDArray[np.generic]:
+    def take(self, name: str, dtype: type[np.generic]) -> NDArray[Any]:
         if name not in self.left:
             raise BadInput(f"tensor {name!r} is missing, must be there: the graph needs it")
         tensor = self.left.pop(name)
@@ -179,7 +204,9 @@ class _Tensors:
     def finish(self) -> None:
         if self.left:
             name = show(min(self.left))
-            raise BadInput(f"tensor {name} is unknown, must not be there: the graph has no use for it")
+            raise BadInput(
+                f"tensor {name} is unknown, must not be there: the graph has no use for it"
+            )
 
 
 def _network_in(graph: Json, tensors: _Tensors) -> Network:
@@ -252,7 +279,9 @@ def _object(value: object, fields: dict[str, type], where: str) -> dict[str, Any
         elif kind is str:
             right = right and len(item) <= MAX_STRING
         elif key in ("shape", "padding", "kernel_size"):
-            right = right and len(item) <= 3 and all(type(n) is int and abs(n) < 2**31 for n in item)
+            right = (
+                right and len(item) <= 3 and all(type(n) is int and abs(n) < 2**31 for n in item)
+            )
         elif key == "operations":
             right = right and len(item) <= 2
         require(right, where, key, show(item), _WORDS_OF_LISTS.get(key, _WORDS[kind]))

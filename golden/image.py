@@ -91,7 +91,7 @@ class CoreImage:
     @property
     def neurons(self) -> NDArray[np.int32]:
         """(lanes, words): the flat C-order index of the neuron there, or -1 for padding."""
-        channels, height, width = self.size
+        _, height, width = self.size
         table = np.full((self.lanes, height * width, self.local_channels), -1, np.int32)
         positions = np.arange(height * width)
         for channel, code in enumerate(self.codes):
@@ -104,7 +104,9 @@ class CoreImage:
         """Storage in bits: weights (entries), pointers, membranes, and tables with constants."""
         total = {"weights": 0, "pointers": 0, "tables": 0}
         for name, memory in self.memories.items():
-            key = {"entries": "weights", "pointers": "pointers"}.get(name.rsplit("_", 1)[0], "tables")
+            key = {"entries": "weights", "pointers": "pointers"}.get(
+                name.rsplit("_", 1)[0], "tables"
+            )
             total[key] += memory.bits
         return total | {"membranes": self.lanes * self.words * self.word_bits}
 
@@ -146,7 +148,11 @@ def describe(image: Image) -> dict[str, Any]:
     files = memory_files(image)
     cores = []
     for core in image.cores:
-        row = {f.name: getattr(core, f.name) for f in fields(core) if f.name not in ("event", "memories")}
+        row = {
+            f.name: getattr(core, f.name)
+            for f in fields(core)
+            if f.name not in ("event", "memories")
+        }
         row["event"] = list(core.event.fields)
         row["memories"] = {
             name: {

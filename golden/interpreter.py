@@ -79,7 +79,10 @@ class _Core:
         self.neurons = index[self.present]
         self.rows = []
         for lane in range(image.lanes):
-            pointers, entries = image.memories[f"pointers_{lane}"], image.memories[f"entries_{lane}"]
+            pointers, entries = (
+                image.memories[f"pointers_{lane}"],
+                image.memories[f"entries_{lane}"],
+            )
             fields = {name: entries.field(name) for name in ("tap", "channel")}
             self.rows.append((*row_spans(pointers, entries), fields["tap"], fields["channel"],
                               entries.field("weight", signed=True)))  # fmt: skip

@@ -6,6 +6,7 @@ edge between neighbours. Frozen: a changed network is a new one (`dataclasses.re
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -51,17 +52,25 @@ class Network:
             last = len(names) - 1
             right = (Input if index == 0 else Readout if index == last else LIF).__name__
             kind = type(node).__name__
-            require(kind == right, f"node {node.name!r}", "kind", kind, f"{right} at place {index} of a chain")
+            require(
+                kind == right,
+                f"node {node.name!r}",
+                "kind",
+                kind,
+                f"{right} at place {index} of a chain",
+            )
 
     def _check_edges(self) -> None:
         names = [node.name for node in self.nodes]
         for edge in self.edges:
             for end in (edge.source, edge.target):
                 require(end in names, edge.where, "end", repr(end), f"one of the nodes {names}")
-        chain = list(zip(names[:-1], names[1:], strict=True))
+        chain = list(itertools.pairwise(names))
         found = [(edge.source, edge.target) for edge in self.edges]
         if found != chain:
-            raise BadInput(f"network: edges are {found}, must be the chain {chain}: one edge between neighbours")
+            raise BadInput(
+                f"network: edges are {found}, must be the chain {chain}, one edge after another"
+            )
         for edge, source, target in zip(self.edges, self.nodes[:-1], self.nodes[1:], strict=True):
             shape = edge.output_shape(source.shape)
             require(target.shape == shape, f"node {target.name!r}", "shape", target.shape,
@@ -96,10 +105,12 @@ class Network:
     @property
     def weight_bits(self) -> int:
         """The widest weight of any edge."""
-        return max((edge.synapse.weight_bits for edge in self.edges if edge.synapse is not None), default=1)
+        return max(
+            (edge.synapse.weight_bits for edge in self.edges if edge.synapse is not None), default=1
+        )
 
     def check_inputs(self, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
-        """`inputs` as int64 of shape (batch, *shape) for direct, (batch, timesteps, *shape) for events.
+        """`inputs` as int64: (batch, *shape) if direct, (batch, timesteps, *shape) if events.
 
         Raises
         ------
@@ -111,7 +122,8 @@ class Network:
         array = np.asarray(inputs)
         require(array.dtype.kind in "iub", where, "type", array.dtype, "integer")
         frame = node.shape if node.coding == "direct" else (self.timesteps, *node.shape)
-        require(array.shape[1:] == frame and array.ndim == len(frame) + 1, where, "shape", array.shape,
+        right = array.shape[1:] == frame and array.ndim == len(frame) + 1
+        require(right, where, "shape", array.shape,
                 f"(batch, {', '.join(map(str, frame))})")  # fmt: skip
         array = array.astype(np.int64)
         for bad in array[(array < node.lowest) | (array > node.highest)][:1]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,17 @@ MAX_INPUT_BITS = 8
 BIAS_LIMIT = 2**31 - 1
 
 Shape = tuple[int, ...]
+Integer = TypeVar("Integer", bound=np.integer[Any])
 Ints = NDArray[np.int64]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
-def frozen(values: object, dtype: type[np.generic], where: str, field: str) -> NDArray[np.generic]:
-    """A read-only, C-ordered copy of an integer array; floats and out-of-range values are refused."""
+def frozen(values: object, dtype: type[Integer], where: str, field: str) -> NDArray[Integer]:
+    """A read-only, C-ordered copy; floats and values outside the type are refused."""
     array = np.asarray(values)
     require(array.dtype.kind in "iu", where, f"{field} type", array.dtype, "an integer array")
-    info = np.iinfo(dtype)  # type: ignore[arg-type]
+    info = np.iinfo(dtype)
     inside = array.size == 0 or (int(array.min()) >= info.min and int(array.max()) <= info.max)
     require(inside, where, f"{field} range", "too wide", f"within {info.min}..{info.max}")
     copy = np.array(array, dtype=dtype, order="C")
@@ -77,7 +78,7 @@ def _check_bias(where: str, bias: object, channels: int) -> Ints:
     require(array.shape == (channels,), where, "bias shape", array.shape, f"({channels},)")
     inside = bool((np.abs(array) <= BIAS_LIMIT).all())
     require(inside, where, "bias", "out of range", f"within +-{BIAS_LIMIT}")
-    return array  # type: ignore[return-value]
+    return array
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,9 @@ class Input:
         require(self.coding in ("direct", "events"), where, "coding", repr(self.coding),
                 "'direct' or 'events'")  # fmt: skip
         require(1 <= self.bits <= MAX_INPUT_BITS, where, "bits", self.bits, f"1..{MAX_INPUT_BITS}")
-        require(not (self.signed and self.bits < 2), where, "bits", self.bits, "at least 2 if signed")
+        require(
+            not (self.signed and self.bits < 2), where, "bits", self.bits, "at least 2 if signed"
+        )
 
     @property
     def lowest(self) -> int:
@@ -135,16 +138,36 @@ class LIF:
         where = _check_name("lif", self.name)
         object.__setattr__(self, "shape", _check_shape(where, self.shape))
         bits = self.membrane_bits
-        require(2 <= bits <= MAX_MEMBRANE_BITS, where, "membrane_bits", bits, f"2..{MAX_MEMBRANE_BITS}")
+        require(
+            2 <= bits <= MAX_MEMBRANE_BITS, where, "membrane_bits", bits, f"2..{MAX_MEMBRANE_BITS}"
+        )
         threshold = frozen(self.threshold, np.int64, where, "threshold")
         channels = self.shape[0]
-        require(threshold.shape == (channels,), where, "threshold shape", threshold.shape, f"({channels},)")
+        require(
+            threshold.shape == (channels,),
+            where,
+            "threshold shape",
+            threshold.shape,
+            f"({channels},)",
+        )
         for bad in threshold[(threshold < 1) | (threshold > self.highest)][:1]:
-            require(False, where, "threshold", int(bad), f"1..2^(membrane_bits - 1) - 1 = {self.highest}")
+            require(
+                False,
+                where,
+                "threshold",
+                int(bad),
+                f"1..2^(membrane_bits - 1) - 1 = {self.highest}",
+            )
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "bias", _check_bias(where, self.bias, channels))
         _check_leak(where, self.leak_mul, self.leak_shift)
-        require(self.reset in ("subtract", "zero"), where, "reset", repr(self.reset), "'subtract' or 'zero'")
+        require(
+            self.reset in ("subtract", "zero"),
+            where,
+            "reset",
+            repr(self.reset),
+            "'subtract' or 'zero'",
+        )
 
     @property
     def lowest(self) -> int:

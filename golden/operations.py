@@ -72,7 +72,7 @@ class NodeCounts:
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """All counts of a run of `images` inferences of `timesteps` steps; edges and nodes in chain order."""
+    """All counts of a run of `images` inferences; edges and nodes in chain order."""
 
     images: int
     timesteps: int
@@ -172,7 +172,9 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
         neurons = math.prod(node.shape)
         spikes = int(sent[node.name].sum()) if isinstance(node, LIF) else 0
         zeta = spikes / (neurons * images) if images else 0.0
-        nodes.append(NodeCounts(node.name, neurons, spikes, zeta / steps, zeta, neurons * steps * images))
+        nodes.append(
+            NodeCounts(node.name, neurons, spikes, zeta / steps, zeta, neurons * steps * images)
+        )
     return OperationCounts(images, steps, tuple(edges), tuple(nodes))
 
 
@@ -202,7 +204,9 @@ def _synapse_fan_out(synapse: Linear | Conv2d | None, shape: Shape) -> Ints:
     for dy, dx in np.ndindex(*per_tap.shape[1:]):
         target_y = np.arange(shape[1]) + synapse.padding[0] - dy
         target_x = np.arange(shape[2]) + synapse.padding[1] - dx
-        exists = np.outer((target_y >= 0) & (target_y < rows), (target_x >= 0) & (target_x < columns))
+        exists = np.outer(
+            (target_y >= 0) & (target_y < rows), (target_x >= 0) & (target_x < columns)
+        )
         reach += per_tap[:, dy, dx, None, None] * exists
     return reach
 

@@ -45,7 +45,9 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
     """
     frames = network.check_inputs(inputs)
     targets = [node for node in network.nodes if isinstance(node, LIF | Readout)]
-    v: dict[str, Ints] = {node.name: np.zeros((len(frames), *node.shape), np.int64) for node in targets}
+    v: dict[str, Ints] = {
+        node.name: np.zeros((len(frames), *node.shape), np.int64) for node in targets
+    }
     spikes: dict[str, list[Ints]] = {node.name: [] for node in network.hidden}
     membranes: dict[str, list[Ints]] = {node.name: [] for node in targets}
 
@@ -63,7 +65,7 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
     return Trace(
         spikes={name: np.stack(steps, axis=1).astype(np.uint8) for name, steps in spikes.items()},
         membranes={name: np.stack(steps, axis=1) for name, steps in membranes.items()},
-        logits=v[network.readout.name].reshape(len(frames), -1),
+        logits=v[network.readout.name],
     )
 
 
@@ -124,7 +126,8 @@ def summed(edge: Edge, events: Ints) -> Ints:
         if isinstance(operation, SumPool2d):
             events = pooled(operation, events)
         elif isinstance(operation, Linear):
-            events = exact_product(events.reshape(len(events), -1), operation.weight.T)
+            flat = events.reshape(len(events), operation.weight.shape[1])
+            events = exact_product(flat, operation.weight.T)
         else:
             events = correlated(operation, events)
     return events

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 LONG = 3
 """The pointer's `count` for a row of three or more entries."""
@@ -68,16 +68,16 @@ class Layout:
         """Bits of one field, 0 if the word has none of that name."""
         return dict(self.fields).get(name, 0)
 
-    def pack(self, **values: object) -> Words:
+    def pack(self, **values: ArrayLike) -> Words:
         """Words from field values (broadcast together); negative values as two's complement."""
-        word: Words = np.zeros(np.broadcast_shapes(*(np.shape(v) for v in values.values())), np.int64)  # type: ignore[call-overload]
+        word: Words = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), np.int64)
         shift = 0
         for name, width in self.fields:
             word = word | ((np.asarray(values[name], np.int64) & ((1 << width) - 1)) << shift)
             shift += width
         return word
 
-    def unpack(self, words: object, name: str, signed: bool = False) -> Words:
+    def unpack(self, words: ArrayLike, name: str, signed: bool = False) -> Words:
         """One field of every word; zeros if the word has no such field."""
         shift = 0
         array = np.asarray(words, np.int64)
@@ -106,7 +106,9 @@ class Memory:
         return self.layout.width * len(self.words)
 
 
-def pack_rows(rows: Sequence[Sequence[Entry]], tap: int, channel: int, weight: int) -> tuple[Memory, Memory]:
+def pack_rows(
+    rows: Sequence[Sequence[Entry]], tap: int, channel: int, weight: int
+) -> tuple[Memory, Memory]:
     """The pointer and the entry memory of one lane.
 
     Parameters

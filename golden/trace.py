@@ -83,17 +83,27 @@ def compare(expected: Trace, actual: Trace) -> Comparison:
             if first is None or key < first[0]:
                 at = tuple(int(i) for i in differs[0])
                 name = tuple(neuron)
-                first = key, Mismatch(image, step, node, quantity, name, int(left[at]), int(right[at]))
+                first = (
+                    key,
+                    Mismatch(image, step, node, quantity, name, int(left[at]), int(right[at])),
+                )
     found = first[1] if first else None
     return Comparison(counts["spike"], counts["membrane"], counts["logit"], wrong, found)
 
 
 def _pairs(expected: Trace, actual: Trace):  # noqa: ANN202
-    rows = [("spike", name, expected.spikes[name], actual.spikes.get(name)) for name in expected.spikes]
-    rows += [("membrane", name, expected.membranes[name], actual.membranes.get(name)) for name in expected.membranes]
+    rows = [
+        ("spike", name, expected.spikes[name], actual.spikes.get(name)) for name in expected.spikes
+    ]
+    rows += [
+        ("membrane", name, expected.membranes[name], actual.membranes.get(name))
+        for name in expected.membranes
+    ]
     last = expected.logits[:, None], actual.logits[:, None]
     rows.append(("logit", "logits", *last))
-    if set(expected.spikes) != set(actual.spikes) or set(expected.membranes) != set(actual.membranes):
+    if set(expected.spikes) != set(actual.spikes) or set(expected.membranes) != set(
+        actual.membranes
+    ):
         raise ValueError("the traces hold different nodes")
     for quantity, name, left, right in rows:
         if right is None or left.shape != right.shape:

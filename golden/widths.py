@@ -60,13 +60,21 @@ def signed_bits(lowest: int, highest: int) -> int:
     >>> signed_bits(-128, 127), signed_bits(-128, 128), signed_bits(-129, 0)
     (8, 9, 9)
     """
-    return max((-1 - lowest).bit_length() if lowest < 0 else 0, highest.bit_length() if highest > 0 else 0) + 1
+    return (
+        max(
+            (-1 - lowest).bit_length() if lowest < 0 else 0,
+            highest.bit_length() if highest > 0 else 0,
+        )
+        + 1
+    )
 
 
 def node_widths(network: Network) -> dict[str, Widths]:
     """The proven widths of every LIF and of the readout, by name, in chain order."""
     widths: dict[str, Widths] = {}
-    for edge, source, target in zip(network.edges, network.nodes[:-1], network.nodes[1:], strict=True):
+    for edge, source, target in zip(
+        network.edges, network.nodes[:-1], network.nodes[1:], strict=True
+    ):
         assert not isinstance(target, Input)
         positive, negative = drive_bounds(edge, source)
         bias = target.bias.reshape(-1, *[1] * (len(target.shape) - 1))

@@ -1,6 +1,6 @@
 """The accelerator: one core per node, joined by event streams as the graph is drawn."""
 
-from amaranth.hdl import Array, Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class Accelerator(wiring.Component):
             ports[f"trace_{index}_membranes"] = Out(core.lanes * core.state_bits)
         super().__init__(ports)
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """A chain of throttled cores."""
         m = Module()
         image = self.image
@@ -100,7 +100,10 @@ class Accelerator(wiring.Component):
         values = Array(
             value
             for core in cores
-            for value in [*(core.counts.word_select(k, WIDTH) for k in range(len(COUNTERS))), *blank]
+            for value in [
+                *(core.counts.word_select(k, WIDTH) for k in range(len(COUNTERS))),
+                *blank,
+            ]
         )
         m.d.sync += self.count_value.eq(values[self.count_select])
         return m

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from golden import file
+from golden.atomic import write_bytes
 from golden.errors import BadInput
 from golden.image import Image, describe
 from golden.network import Network
@@ -52,19 +53,13 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         (folder / "manifest.json").unlink(missing_ok=True)
         _replace_folder(folder / "rtl", files)
         file.save(network, folder / "network.safetensors")
-        _replace_file(folder / "manifest.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+        write_bytes(folder / "manifest.json", text.encode())
     except OSError as error:
-        raise BadInput(f"{folder}: cannot be written ({error.strerror}); choose another folder") from None
+        raise BadInput(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
     return image
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
 
 
 def _replace_folder(path: Path, files: dict[str, bytes]) -> None:

@@ -116,14 +116,20 @@ def _compile_core(
     edge: Edge, node: LIF | Readout, source: Source, widths: Widths,
     lanes: int | dict[str, int], direct: bool, signed: bool,
 ) -> CoreImage:  # fmt: skip
-    where, lif = f"node {node.name!r}", isinstance(node, LIF)
+    where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     synapses = _lower(edge, source.shape)
     kept = np.count_nonzero(synapses.weight, axis=(1, 2, 3))
     rows = synapses.weight.shape[1] * synapses.weight.shape[2]
     count = lanes_of(lanes, node.name, len(kept), float(kept.sum()) / rows)
     # Logits carry their class number, so the classes of a readout keep their order.
     codes = assign_channels(kept, count) if lif else tuple(range(len(kept)))
-    require(lif or count & (count - 1) == 0, where, "lanes", count, "a power of two for a readout")
+    require(
+        lif is not None or count & (count - 1) == 0,
+        where,
+        "lanes",
+        count,
+        "a power of two for a readout",
+    )
     local = -(-len(kept) // count)
     channels, height, width = (*node.shape, 1, 1)[:3]
     words = height * width * local
@@ -138,13 +144,15 @@ def _compile_core(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
         lanes=count, local_channels=local, codes=codes, event=source.event, value_signed=signed,
         direct=direct, row_bits=row_bits, leak_mul=node.leak_mul, leak_shift=node.leak_shift,
-        reset=node.reset if lif else "none", clamp_bits=node.membrane_bits if lif else 0,
+        reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,
         state_bits=widths.state_bits, acc_bits=widths.acc_bits, drive_bits=widths.drive_bits,
         memories=memories,
     )  # fmt: skip
 
 
-def _tables(synapses: Synapses, source: Source, size: tuple[int, int], local: int) -> dict[str, Memory]:
+def _tables(
+    synapses: Synapses, source: Source, size: tuple[int, int], local: int
+) -> dict[str, Memory]:
     """The decoder's two tables and the taps: all that depends on geometry."""
     height, width = size
     address_bits = max(bits_for(height * width * local), 1)
@@ -169,7 +177,9 @@ def _tables(synapses: Synapses, source: Source, size: tuple[int, int], local: in
         memories[name] = Memory(layout, layout.pack(mask=mask, row=row, base=base))
     ky, kx = (k.reshape(-1) for k in np.indices(synapses.kernel))
     offset = -(ky * width + kx) * local
-    layout = Layout.of(offset=address_bits, ky=bits_for(synapses.kernel[0]), kx=bits_for(synapses.kernel[1]))
+    layout = Layout.of(
+        offset=address_bits, ky=bits_for(synapses.kernel[0]), kx=bits_for(synapses.kernel[1])
+    )
     memories["taps"] = Memory(layout, layout.pack(offset=offset, ky=ky, kx=kx))
     return memories
 
@@ -181,7 +191,9 @@ def _lane_rows(
     """Pointer and entry memory of every lane."""
     lane_bits = bits_for(lanes)
     depth = (max(source.codes) + 1) << row_bits
-    require(depth <= MAX_WORDS, where, "rows", depth, f"at most {MAX_WORDS}; pool or narrow the source")
+    require(
+        depth <= MAX_WORDS, where, "rows", depth, f"at most {MAX_WORDS}; pool or narrow the source"
+    )
     rows: list[list[list[Entry]]] = [[[] for _ in range(depth)] for _ in range(lanes)]
     for channel, position, tap, out in np.argwhere(synapses.weight.transpose(1, 2, 3, 0)):
         row = (source.codes[channel] << row_bits) | int(position)
@@ -199,14 +211,19 @@ def _lane_rows(
     return memories
 
 
-def _lane_constants(node: LIF | Readout, codes: tuple[int, ...], lanes: int, local: int) -> dict[str, Memory]:
+def _lane_constants(
+    node: LIF | Readout, codes: tuple[int, ...], lanes: int, local: int
+) -> dict[str, Memory]:
     """Threshold and bias of every local channel; a padding channel can never fire."""
     channels = len(codes)
     bias = np.zeros((lanes, local), np.int64)
     threshold = np.ones((lanes, local), np.int64)
     lif = isinstance(node, LIF)
     for channel in range(channels):
-        lane, place = codes[channel] & ((1 << bits_for(lanes)) - 1), codes[channel] >> bits_for(lanes)
+        lane, place = (
+            codes[channel] & ((1 << bits_for(lanes)) - 1),
+            codes[channel] >> bits_for(lanes),
+        )
         bias[lane, place] = node.bias[channel]
         threshold[lane, place] = node.threshold[channel] if lif else 0
     layout = Layout.of(

@@ -1,6 +1,6 @@
 """A core: everything that computes one node, event stream in, event stream out."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,7 +58,7 @@ class Core(wiring.Component):
             "counts": Out(len(COUNTERS) * WIDTH),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Wires the parts; the sweep reaches every stage behind delays of `hw.timing`."""
         m = Module()
         core = self.core
@@ -82,14 +82,18 @@ class Core(wiring.Component):
         self._count(m, sweep, lanes)
         return m
 
-    def _sweep(self, m: Module, sweep: SweepController, lanes: list[Lane], serialiser: Serialiser) -> None:
+    def _sweep(
+        self, m: Module, sweep: SweepController, lanes: list[Lane], serialiser: Serialiser
+    ) -> None:
         """Bring each address to the lanes behind all entries, and its results to the serialiser."""
         core = self.core
         # Lanes register it once more: after `WALK` cycles it stands where additions stand.
-        address = _delay(m, sweep.address, timing.WALK - 1, "address")
+        address = _delay(m, Value.cast(sweep.address), timing.WALK - 1, "address")
         marks = Signal(4)  # valid result, end, final, restart
         valid = sweep.address["valid"]
-        m.d.comb += marks.eq(Cat(valid & ~sweep.clear, sweep.end, sweep.final, sweep.final | sweep.clear))
+        m.d.comb += marks.eq(
+            Cat(valid & ~sweep.clear, sweep.end, sweep.final, sweep.final | sweep.clear)
+        )
         result = _delay(m, marks, timing.WALK + timing.RESULT, "result")
         restart = _delay(m, result[3], timing.SWEEP - 1 - timing.RESULT, "restart")
         write = _delay(m, valid, timing.WALK + timing.SWEEP, "write")

@@ -1,6 +1,6 @@
 """Performance counters of a core."""
 
-from amaranth.hdl import Elaboratable, Module, Signal, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -47,7 +47,7 @@ class Counters(wiring.Component):
             "values": Out(unsigned(len(COUNTERS) * WIDTH)),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """A register before each adder."""
         m = Module()
         held = Signal.like(self.increments)

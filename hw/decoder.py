@@ -1,12 +1,12 @@
 """The decoder: an event becomes a row number, a base address and the taps that stay inside."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from golden.rows import Memory
-from hw.shapes import event_layout, field, ram, request_layout, struct
+from hw.shapes import event_layout, field, ram, record, request_layout, struct
 
 
 class Decoder(wiring.Component):
@@ -47,12 +47,12 @@ class Decoder(wiring.Component):
             "valid": Out(1),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Stage 1 reads the tables, stage 2 adds."""
         m = Module()
         core, beat = self.core, self.events.payload
         looked = Signal()
-        held = Signal(struct(self.event))
+        held = record(struct(self.event))
         m.d.sync += self.events.ready.eq(self.room)
         m.d.sync += [looked.eq(self.events.valid & self.events.ready), held.eq(beat)]
 
@@ -70,7 +70,10 @@ class Decoder(wiring.Component):
         if layout.bits("base"):
             m.d.sync += request["base"].eq(found_y["base"] + found_x["base"])
         if layout.bits("mask_y"):
-            m.d.sync += [request["mask_y"].eq(found_y["mask"]), request["mask_x"].eq(found_x["mask"])]
+            m.d.sync += [
+                request["mask_y"].eq(found_y["mask"]),
+                request["mask_x"].eq(found_x["mask"]),
+            ]
         if layout.bits("value"):
             m.d.sync += request["value"].eq(held["value"])
         return m

@@ -1,13 +1,13 @@
 """The head of a lane: a queue of row requests, and their pointers fetched ahead."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from hw import timing
-from hw.shapes import context_layout, descriptor_layout, field, ram, request_layout, struct
+from hw.shapes import context_layout, descriptor_layout, field, ram, record, request_layout, struct
 
 
 class Fetch(wiring.Component):
@@ -21,7 +21,7 @@ class Fetch(wiring.Component):
     request, valid : In
         A request is taken in every cycle with `valid`.
     room : Out(1)
-        At most 10 requests wait; `hw.timing.QUEUE_SLACK` more may still come.
+        At most 13 requests wait; `hw.timing.QUEUE_SLACK` more may still come.
     rows : Out(stream of `descriptor_layout`)
         Rows of at least one entry, and tokens.
     """
@@ -36,21 +36,22 @@ class Fetch(wiring.Component):
         super().__init__({
             "request": In(struct(request_layout(core))),
             "valid": In(1),
-            "room": Out(1, init=0),
+            "room": Out(1),
             "rows": Out(stream.Signature(struct(descriptor_layout(core)))),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
-        """Queue, two cycles of pointer memory, descriptor queue; credits bound what is under way."""
+    def elaborate(self, platform: object) -> Module:
+        """Queue, pointer memory (two cycles), descriptor queue; credits bound what is under way."""
         m = Module()
         core = self.core
         layout, context = request_layout(core), context_layout(core)
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.width, depth=timing.QUEUE_DEPTH)
         ready = descriptor_layout(core)
         m.submodules.ahead = ahead = SyncFIFOBuffered(width=ready.width, depth=timing.DESCRIPTORS)
-        most = timing.QUEUE_DEPTH - timing.QUEUE_SLACK
+        # `room` is a register: two requests may have come between its cause and its fall.
+        most = timing.QUEUE_DEPTH - timing.QUEUE_SLACK - 2
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
-        m.d.sync += self.room.eq(queue.level <= most)
+        m.d.sync += self.room.eq(queue.w_level <= most)
 
         head = data.View(struct(layout), queue.r_data)
         credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
@@ -61,14 +62,14 @@ class Fetch(wiring.Component):
         port = ram(m, "pointers", memory).read_port()
         m.d.comb += port.addr.eq(head["row"])
         read, found = Signal(), Signal()
-        asked, got = Signal(struct(layout)), Signal(struct(layout))
-        pointer = Signal(struct(memory.layout), reset_less=True)
+        asked, got = record(struct(layout)), record(struct(layout))
+        pointer = record(struct(memory.layout), reset_less=True)
         m.d.sync += [read.eq(take), asked.eq(head)]
         m.d.sync += [found.eq(read), got.eq(asked), pointer.eq(port.data)]
 
         keep = Signal()
         m.d.comb += keep.eq(got["last"] | (pointer["count"] != 0))
-        row = Signal(struct(ready))
+        row = record(struct(ready))
         m.d.comb += [
             row["last"].eq(got["last"]),
             row["start"].eq(pointer["start"]),

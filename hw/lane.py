@@ -1,6 +1,6 @@
 """A lane: a slice of a node's channels, with the rows, membranes and constants that they need."""
 
-from amaranth.hdl import Elaboratable, Module, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class Lane(wiring.Component):
             "membrane": Out(signed(core.state_bits)),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Wires only."""
         m = Module()
         m.submodules.fetch = fetch = Fetch(self.core, self.lane)

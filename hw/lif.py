@@ -1,6 +1,6 @@
 """The neuron: threshold, reset, clamp and the leak of the coming step, in a pipeline."""
 
-from amaranth.hdl import Cat, Const, Elaboratable, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -74,13 +74,16 @@ class Neuron(wiring.Component):
             "word": Out(core.word_bits),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Six registers: drive, compare, reset, clamp, leak product, leak."""
         m = Module()
         core = self.core
         wide = signed(core.acc_bits)
         driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
-        driven_threshold, compared_threshold = Signal.like(self.threshold), Signal.like(self.threshold)
+        driven_threshold, compared_threshold = (
+            Signal.like(self.threshold),
+            Signal.like(self.threshold),
+        )
         over, fired = Signal(), Signal()
         m.d.sync += driven.eq(self.summed + self.drive if core.direct else self.summed)
         m.d.sync += compared.eq(driven)
@@ -102,15 +105,21 @@ class Neuron(wiring.Component):
         bits = self.core.clamp_bits
         if bits == 0 or bits >= left.shape().width:
             return left
-        low, high = Const(-(1 << (bits - 1)), signed(bits)), Const((1 << (bits - 1)) - 1, signed(bits))
+        low, high = (
+            Const(-(1 << (bits - 1)), signed(bits)),
+            Const((1 << (bits - 1)) - 1, signed(bits)),
+        )
         return Mux(left > high, high, Mux(left < low, low, left))
 
     def _leak(self, m: Module) -> None:
-        """v - ((v * leak_mul) >> leak_shift); an arithmetic shift floors, so -1 decays to 0."""
+        """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
         core = self.core
         membrane, leaked = Signal.like(self.membrane), Signal(signed(core.state_bits))
         product = Signal(signed(core.state_bits + core.leak_shift + 2))
-        m.d.sync += [product.eq(times_constant(self.membrane, core.leak_mul)), membrane.eq(self.membrane)]
+        m.d.sync += [
+            product.eq(times_constant(self.membrane, core.leak_mul)),
+            membrane.eq(self.membrane),
+        ]
         m.d.comb += leaked.eq(Mux(self.restart, 0, membrane - (product >> core.leak_shift)))
         if not core.direct:
             m.d.sync += self.word.eq(leaked)

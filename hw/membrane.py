@@ -1,12 +1,12 @@
 """The membrane memory of a lane: read, add, write, one word per cycle, hazards forwarded."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
-from hw.shapes import field, ram
+from hw.shapes import field, ram, record
 from hw.timing import SUM
 
 
@@ -71,7 +71,7 @@ class Membrane(wiring.Component):
             "write_word": In(core.word_bits),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Stages a (address), b (memory), c (output register, sum), d (sum registered, written)."""
         m = Module()
         core = self.core
@@ -95,7 +95,9 @@ class Membrane(wiring.Component):
 
         c_word, d_word = Signal(core.word_bits, reset_less=True), Signal(core.word_bits)
         m.d.sync += c_word.eq(reader.data)
-        current = self._forward(m, c_word, d_word, (b_address, c_address, d_address), (c_add, d_add))
+        current = self._forward(
+            m, c_word, d_word, (b_address, c_address, d_address), (c_add, d_add)
+        )
         m.d.sync += d_word.eq(self._sum(m, current, c_operand, c_sweep))
         with m.If(self.write):
             m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
@@ -107,7 +109,7 @@ class Membrane(wiring.Component):
     def _enter(self, m: Module) -> tuple[Signal, data.View, Signal, Signal]:
         """Stage a: an addition or an address of the sweep."""
         add, address = Signal(), Signal(self.core.address_bits)
-        operand, sweep = Signal(self.operand.shape()), Signal(sweep_layout(self.core))
+        operand, sweep = Signal(self.operand.shape()), record(sweep_layout(self.core))
         m.d.sync += [add.eq(self.valid), operand.eq(self.operand), sweep.eq(self.sweep)]
         m.d.sync += address.eq(Mux(self.sweep["valid"], self.sweep["address"], self.address))
         return add, sweep, address, operand

@@ -1,6 +1,6 @@
 """The serialiser: vectors of spikes become address events, lowest lane first, then the token."""
 
-from amaranth.hdl import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from golden.image import CoreImage
 from golden.rows import Layout, bits_for
 from hw import timing
-from hw.shapes import event_layout, struct
+from hw.shapes import event_layout, record, struct
 
 
 def output_event(core: CoreImage) -> Layout:
@@ -65,7 +65,7 @@ class Serialiser(wiring.Component):
             "events": Out(stream.Signature(struct(self.layout))),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Place counters, the queue of vectors with its credits, and the event picker."""
         m = Module()
         core = self.core
@@ -82,7 +82,7 @@ class Serialiser(wiring.Component):
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
         m.submodules.queue = queue = SyncFIFOBuffered(width=vector.size, depth=timing.VECTORS)
-        given = Signal(vector)
+        given = record(vector)
         m.d.comb += [
             given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
             queue.w_data.eq(given), queue.w_en.eq(self.valid & keep),
@@ -104,7 +104,7 @@ class Serialiser(wiring.Component):
             "x": max(bits_for(width), 1), "y": max(bits_for(height), 1),
             "local": max(bits_for(core.local_channels), 1),
         })  # fmt: skip
-        place = Signal(layout)
+        place = record(layout)
         with m.If(self.valid):
             m.d.sync += [self.address.eq(self.address + 1), place["local"].eq(place["local"] + 1)]
             with m.If(place["local"] == core.local_channels - 1):
@@ -125,7 +125,7 @@ class Serialiser(wiring.Component):
     def _pick(self, m: Module, queue: SyncFIFOBuffered, head: data.View) -> None:
         """One event per cycle from the current vector into the output register."""
         core, events = self.core, self.events
-        current = Signal(head.shape())
+        current = record(head.shape())
         active, token = Signal(), Signal()
         left = current["mask"]
         below = Signal(core.lanes)  # some lower lane still has an event
@@ -144,7 +144,9 @@ class Serialiser(wiring.Component):
         m.d.comb += queue.r_en.eq(finished)
         with m.If(advance):
             m.d.sync += events.valid.eq(active)
-            self._present_event(m, current, lane, (rest == 0) & current["end"] if self.logits else token)
+            self._present_event(
+                m, current, lane, (rest == 0) & current["end"] if self.logits else token
+            )
             m.d.sync += left.eq(rest)
         with m.If(finished):
             m.d.sync += [active.eq(queue.r_rdy), current.eq(head)]
@@ -158,7 +160,11 @@ class Serialiser(wiring.Component):
             m.d.sync += payload["index"].eq(code)
             m.d.sync += payload["value"].eq(values.word_select(lane, core.state_bits))
             return
-        for name, value in (("x", current["place"]["x"]), ("y", current["place"]["y"]), ("c", code)):
+        for name, value in (
+            ("x", current["place"]["x"]),
+            ("y", current["place"]["y"]),
+            ("c", code),
+        ):
             if self.layout.bits(name):
                 m.d.sync += payload[name].eq(value)
 

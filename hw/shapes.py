@@ -1,6 +1,8 @@
 """Amaranth shapes of the packed words of the memory image, and memories filled from it."""
 
-from amaranth.hdl import Const, Module, Value
+from typing import Any
+
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.memory import Memory as Ram
 
@@ -16,6 +18,12 @@ def struct(layout: Layout) -> data.StructLayout:
 def field(view: data.View, layout: Layout, name: str) -> Value:
     """A field of a word; a constant 0 if the layout has no bits for it."""
     return Value.cast(view[name]) if layout.bits(name) else Const(0, 1)
+
+
+def record(layout: data.Layout, reset_less: bool = False) -> data.View:
+    """A signal with the fields of `layout`, named after the variable that it is assigned to."""
+    signal: Any = Signal(layout, reset_less=reset_less, src_loc_at=1)
+    return signal
 
 
 def ram(m: Module, name: str, memory: Memory) -> Ram:
@@ -57,5 +65,7 @@ def request_layout(core: CoreImage) -> Layout:
 
 def descriptor_layout(core: CoreImage) -> Layout:
     """A row of one lane: where it starts and how long it is, with its context, or the token."""
-    start = max(core.memories[f"pointers_{lane}"].layout.bits("start") for lane in range(core.lanes))
+    start = max(
+        core.memories[f"pointers_{lane}"].layout.bits("start") for lane in range(core.lanes)
+    )
     return Layout((("last", 1), ("start", start), ("count", 2), *context_layout(core).fields))

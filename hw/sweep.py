@@ -1,6 +1,6 @@
 """The common sweep: at the token one counter visits the membranes of all lanes together."""
 
-from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -62,7 +62,7 @@ class SweepController(wiring.Component):
             "done": Out(1),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """States clear, accumulate, sweep, settle; counters of word, channel and step."""
         m = Module()
         step = Signal(range(max(self.timesteps, 2)))

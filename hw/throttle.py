@@ -1,6 +1,6 @@
 """A gate in a stream, by which a bench holds it at will without breaking its rules."""
 
-from amaranth.hdl import Elaboratable, Module, Shape, Signal
+from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,7 +22,7 @@ class Throttle(wiring.Component):
             "hold": In(1),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """`offered` remembers that the beat has been shown and not yet taken."""
         m = Module()
         offered, open_ = Signal(), Signal()

@@ -22,8 +22,8 @@ SETTLE = 2
 QUEUE_DEPTH = 17
 """Requests that a lane's queue holds (16 and the output register); 8 or more for throughput."""
 
-QUEUE_SLACK = 7
-"""Requests under way in the decoder when a lane's queue reports that it has no room."""
+QUEUE_SLACK = 4
+"""Requests that still come from the decoder after a lane's queue has reported no room."""
 
 DESCRIPTORS = 9
 """Row descriptors fetched ahead (8 and the output register), so that short rows cost no bubble."""

@@ -6,14 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
 
 from golden.errors import CheckFailed, ToolMissing
 from golden.image import Image, memory_files
 from hw.accelerator import Accelerator
 from hw.top import top_verilog
 
-# `proc` leaves no `always @*`, which Icarus 11 would start with X; memories go to files of their own.
+# `proc` leaves no `always @*`, which Icarus 11 would start with X; memories go to own files.
 _SCRIPT = """\
 read_rtlil accelerator.il
 hierarchy -check -top accelerator

@@ -1,12 +1,12 @@
 """The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
 
-from amaranth.hdl import Const, Elaboratable, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from golden.rows import LONG
-from hw.shapes import context_layout, descriptor_layout, field, ram, struct, taps
+from hw.shapes import context_layout, descriptor_layout, field, ram, record, struct, taps
 
 
 class Walker(wiring.Component):
@@ -41,18 +41,20 @@ class Walker(wiring.Component):
         self.core, self.lane = core, lane
         self.entry = core.memories[f"entries_{lane}"].layout
         value = core.event.bits("value")
-        self.operand_bits = self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
+        self.operand_bits = (
+            self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
+        )
         super().__init__({
             "rows": In(stream.Signature(struct(descriptor_layout(core)))),
             "go": In(1),
-            "waiting": Out(1, init=1),
+            "waiting": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "busy": Out(1),
             "valid": Out(1),
             "address": Out(core.address_bits),
             "operand": Out(Shape(self.operand_bits, signed=True)),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Elaboratable:
+    def elaborate(self, platform: object) -> Module:
         """Row control, then the pipeline: memory, output register, tap, channel."""
         m = Module()
         memory = self.core.memories[f"entries_{self.lane}"]
@@ -60,17 +62,17 @@ class Walker(wiring.Component):
         context = struct(context_layout(self.core))
         at = Signal(range(max(len(memory.words), 2)))
         m.d.comb += port.addr.eq(at)
-        around = Signal(context)
+        around = record(context)
         read, fetched = Signal(), Signal()
-        around_read, around_fetched = Signal(context), Signal(context)
-        entry = Signal(struct(self.entry), reset_less=True)  # the memory's output register
+        around_read, around_fetched = record(context), record(context)
+        entry = record(struct(self.entry), reset_less=True)  # the memory's output register
         m.d.sync += [read.eq(self.busy), around_read.eq(around)]
         m.d.sync += [fetched.eq(read), around_fetched.eq(around_read), entry.eq(port.data)]
         self._walk(m, at, around, fetched & entry["last"])
         self._aim(m, fetched, entry, around_fetched)
         return m
 
-    def _walk(self, m: Module, at: Signal, around: Signal, flagged: Value) -> None:
+    def _walk(self, m: Module, at: Signal, around: data.View, flagged: Value) -> None:
         """Present the address of one entry per cycle; follow row by row, stop at the token."""
         head = self.rows.payload
         count = Signal(2)
@@ -91,7 +93,9 @@ class Walker(wiring.Component):
                 m.d.sync += self.waiting.eq(1)
             with m.Else():
                 m.d.sync += [self.busy.eq(1), at.eq(head["start"]), count.eq(head["count"])]
-                m.d.sync += [around[name].eq(head[name]) for name, _ in context_layout(self.core).fields]
+                m.d.sync += [
+                    around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
+                ]
         with m.If(self.go):
             m.d.sync += self.waiting.eq(0)
 
@@ -119,4 +123,8 @@ class Walker(wiring.Component):
             channel.eq(field(entry, self.entry, "channel")),
             product.eq(weight),
         ]
-        m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel), self.operand.eq(product)]
+        m.d.comb += [
+            self.valid.eq(valid),
+            self.address.eq(base + channel),
+            self.operand.eq(product),
+        ]

@@ -106,11 +106,15 @@ def parse(
             continue
         index = len(layers)
         layer_bits = bits[index] if len(bits) > 1 else bits[0]
-        layer = _weighted(here, word, index, place == len(names) - 1, source, pool, layer_bits, (highest, one))
+        layer = _weighted(
+            here, word, index, place == len(names) - 1, source, pool, layer_bits, (highest, one)
+        )
         layers.append(layer)
         source, pool, highest, one = layer.shape, 1, 1, 1
     if pool != 1 or not layers or not layers[-1].readout or layers[-1].kind != "linear":
-        raise BadInput(f"{where}: layers end with {names[-1:]}, must end with the number of classes, such as '10'")
+        raise BadInput(
+            f"{where}: layers end with {names[-1:]}, must end with the number of classes, such as '10'"
+        )
     return tuple(layers)
 
 
@@ -122,21 +126,34 @@ def _check_pool(here: str, pool: int, source: Shape) -> None:
 
 
 def _weighted(
-    here: str, word: str, index: int, last: bool, source: Shape, pool: int, bits: int, top: tuple[int, int]
+    here: str,
+    word: str,
+    index: int,
+    last: bool,
+    source: Shape,
+    pool: int,
+    bits: int,
+    top: tuple[int, int],
 ) -> Layer:
     name = "readout" if last else f"{'conv' if 'C' in word else 'fc'}{index + 1}"
     if match := _CONVOLUTION.fullmatch(word):
         channels, kernel = int(match[1]), int(match[2])
         padding = int(match[3]) if match[3] else kernel // 2
         if not (1 <= channels <= 65536 and 1 <= kernel <= 16 and padding < kernel):
-            raise BadInput(f"{here}, must have 1..65536 channels, a kernel of 1..16 and a padding below it")
+            raise BadInput(
+                f"{here}, must have 1..65536 channels, a kernel of 1..16 and a padding below it"
+            )
         if match[3] is None and kernel % 2 == 0:
-            raise BadInput(f"{here}, must say its padding, as in '{word}p0', since its kernel is even")
+            raise BadInput(
+                f"{here}, must say its padding, as in '{word}p0', since its kernel is even"
+            )
         if len(source) != 3:
             raise BadInput(f"{here}, must not follow a fully connected layer")
         height, width = (side // pool + 2 * padding - kernel + 1 for side in source[1:])
         if min(height, width) < 1:
-            raise BadInput(f"{here}, must have a kernel no larger than its padded input of shape {source}")
+            raise BadInput(
+                f"{here}, must have a kernel no larger than its padded input of shape {source}"
+            )
         return Layer(
             name, "conv", source, pool, kernel, padding, (channels, height, width), bits, last, *top
         )

@@ -35,7 +35,9 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise BadInput(f"{path}: cannot be written ({error.strerror}), must be in a writable folder") from None
+        raise BadInput(
+            f"{path}: cannot be written ({error.strerror}), must be in a writable folder"
+        ) from None
 
 
 def make_folder(folder: Path) -> None:
@@ -49,7 +51,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"folder {folder}: cannot be made ({error.strerror}), must be a writable folder") from None
+        raise BadInput(
+            f"folder {folder}: cannot be made ({error.strerror}), must be a writable folder"
+        ) from None
     if not os.access(folder, os.W_OK):
         raise BadInput(f"folder {folder}: is not writable, must be a writable folder")
 
@@ -57,7 +61,9 @@ def make_folder(folder: Path) -> None:
 def save(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:
     """Write `state` (tensors and plain values) with the recipe that it belongs to."""
     buffer = io.BytesIO()
-    torch.save({"schema": SCHEMA, "recipe": json.dumps(recipe.as_dict(), sort_keys=True), **state}, buffer)
+    torch.save(
+        {"schema": SCHEMA, "recipe": json.dumps(recipe.as_dict(), sort_keys=True), **state}, buffer
+    )
     write_whole(folder / NAME, buffer.getvalue())
 
 
@@ -77,15 +83,21 @@ def load(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         schema, found = state["schema"], json.loads(state["recipe"])
     except Exception as error:  # a damaged file can raise anything
-        raise BadInput(f"{path}: is no readable checkpoint ({type(error).__name__}); {advice}") from None
+        raise BadInput(
+            f"{path}: is no readable checkpoint ({type(error).__name__}); {advice}"
+        ) from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; {advice}")
     for key, old, new in _differences(found, recipe.as_dict()):
-        raise BadInput(f"{path}: belongs to another recipe: {key} is {old!r} there and {new!r} here; {advice}")
+        raise BadInput(
+            f"{path}: belongs to another recipe: {key} is {old!r} there and {new!r} here; {advice}"
+        )
     return state
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+def _differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
     for key in sorted({*old, *new}):
         a, b = old.get(key), new.get(key)

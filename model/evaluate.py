@@ -24,7 +24,9 @@ class Score:
 
 
 @torch.no_grad()
-def evaluate(network: SpikingNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Score:
+def evaluate(
+    network: SpikingNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> Score:
     """The score on `images` (N, [T,] C, H, W); ties between logits go to the lowest class."""
     was_training = network.training
     network.eval()
@@ -42,4 +44,6 @@ def evaluate(network: SpikingNetwork, images: NDArray[np.uint8], labels: NDArray
             totals[name] += float(fired.mean()) * len(batch)
     network.train(was_training)
     count = max(1, len(images))
-    return Score(right / count, loss / count, {name: total / count for name, total in totals.items()})
+    return Score(
+        right / count, loss / count, {name: total / count for name, total in totals.items()}
+    )

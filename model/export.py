@@ -28,7 +28,9 @@ def _edge(layer: Layer, source: str, weights: Tensor) -> Edge:
     integers = _whole(weights).astype(np.int8)
     pools = (SumPool2d((layer.pool, layer.pool)),) if layer.pool > 1 else ()
     if layer.kind == "conv":
-        return Edge(source, layer.name, (*pools, Conv2d(integers, layer.weight_bits, (layer.padding,) * 2)))
+        return Edge(
+            source, layer.name, (*pools, Conv2d(integers, layer.weight_bits, (layer.padding,) * 2))
+        )
     return Edge(source, layer.name, (*pools, Linear(integers, layer.weight_bits)))
 
 
@@ -63,7 +65,12 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
     edges.append(_edge(model.readout.layer, nodes[-1].name, weights))
     nodes.append(Readout("readout", model.readout.layer.shape, _whole(bias)))
     model.train(was_training)
-    origin = {"name": recipe.name, "data": recipe.data, "recipe": recipe.name, "seed": str(recipe.training.seed)}
+    origin = {
+        "name": recipe.name,
+        "data": recipe.data,
+        "recipe": recipe.name,
+        "seed": str(recipe.training.seed),
+    }
     return Network(recipe.timesteps, tuple(nodes), tuple(edges), {**origin, **(meta or {})})
 
 

@@ -73,7 +73,11 @@ def words(least: int) -> Rule:
     """A list of at least `least` strings, kept as a tuple."""
 
     def convert(value: Any) -> Any:
-        fits = isinstance(value, list | tuple) and len(value) >= least and all(isinstance(w, str) for w in value)
+        fits = (
+            isinstance(value, list | tuple)
+            and len(value) >= least
+            and all(isinstance(w, str) for w in value)
+        )
         return tuple(_accept(fits, value))
 
     return Rule(f"a list of at least {least} words", convert)
@@ -87,7 +91,9 @@ def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
             return _accept(value in options, value)
         return float(_accept(_is_number(value) and lowest <= value <= highest, value))
 
-    return Rule(f"{', '.join(repr(o) for o in options)} or a number within {lowest}..{highest}", convert)
+    return Rule(
+        f"{', '.join(repr(o) for o in options)} or a number within {lowest}..{highest}", convert
+    )
 
 
 def integers(lowest: int, highest: int) -> Rule:
@@ -95,7 +101,11 @@ def integers(lowest: int, highest: int) -> Rule:
 
     def convert(value: Any) -> Any:
         many = value if isinstance(value, list | tuple) else [value]
-        return tuple(_accept(bool(many) and all(_is_integer(v) and lowest <= v <= highest for v in many), many))
+        return tuple(
+            _accept(
+                bool(many) and all(_is_integer(v) and lowest <= v <= highest for v in many), many
+            )
+        )
 
     return Rule(f"a whole number within {lowest}..{highest}, or a list of them", convert)
 
@@ -118,19 +128,27 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}")
+            raise BadInput(
+                f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}"
+            )
     values: dict[str, Any] = {}
     for name, entry in known.items():
         nested = entry.metadata.get("table")
         if nested is not None:
             part = table.get(name, {})
             if not isinstance(part, Mapping):
-                raise BadInput(f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]")
+                raise BadInput(
+                    f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
+                )
             values[name] = read_table(nested, part, where, f"{prefix}{name}.")
         elif name in table:
-            values[name] = _checked(entry.metadata["rule"], table[name], f"{where}: {prefix + name}")
+            values[name] = _checked(
+                entry.metadata["rule"], table[name], f"{where}: {prefix + name}"
+            )
         elif entry.default is dataclasses.MISSING:
-            raise BadInput(f"{where}: key {prefix + name!r} is missing, must be {entry.metadata['rule'].expected}")
+            raise BadInput(
+                f"{where}: key {prefix + name!r} is missing, must be {entry.metadata['rule'].expected}"
+            )
     return kind(**values)
 
 

@@ -58,7 +58,9 @@ class SpikingLayer(nn.Module):
     var: Tensor
     leak: Tensor
 
-    def __init__(self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.layer, self.neuron, self.timesteps, self.frozen = layer, neuron, timesteps, False
         self.synapse = Synapse(layer, 1.0 if neuron.batch_norm else 6**0.5, generator)
@@ -72,7 +74,9 @@ class SpikingLayer(nn.Module):
         if neuron.leak == "learned":
             self.leak = nn.Parameter(torch.tensor(0.125))
         else:
-            self.register_buffer("leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak)))
+            self.register_buffer(
+                "leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak))
+            )
         top = 2 ** (neuron.membrane_bits - 1)
         self.rule = ScanRule(
             timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
@@ -91,7 +95,9 @@ class SpikingLayer(nn.Module):
         if not self.neuron.batch_norm:
             unit = scale / self.layer.unit
             integers = self._whole(weights, self._theta() / unit, self.beta / unit)
-            return integers, None if events is None else self.synapse.drive(events, integers.weights)
+            return integers, None if events is None else self.synapse.drive(
+                events, integers.weights
+            )
         sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
         weights = weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
         drive = None if events is None else self.synapse.drive(events, weights.to(self.real))
@@ -128,7 +134,8 @@ class SpikingLayer(nn.Module):
         rows, channels = drive.shape[:2]
         area = drive[0, 0].numel()
         threshold, bias = (
-            v.unsqueeze(1).expand(channels, area).reshape(-1) for v in (integers.threshold, integers.bias)
+            v.unsqueeze(1).expand(channels, area).reshape(-1)
+            for v in (integers.threshold, integers.bias)
         )
         return drive.reshape(-1, rows, channels * area), threshold, bias, integers.leak_mul
 

@@ -90,12 +90,15 @@ def allocate(weights: Sequence[Weights], density: float, allocation: str) -> Mas
         keep = math.floor(density * sum(s.size for s in scores))
         mask = _largest(np.concatenate(scores), keep)
         cuts = np.cumsum([s.size for s in scores])[:-1]
-        return [part.reshape(w.shape) for part, w in zip(np.split(mask, cuts), weights, strict=True)]
+        return [
+            part.reshape(w.shape) for part, w in zip(np.split(mask, cuts), weights, strict=True)
+        ]
     shapes = [w.shape for w in weights]
     shares = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
     # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
     return [
-        _largest(np.abs(w), math.floor(share * w.size + 1e-9)) for w, share in zip(weights, shares, strict=True)
+        _largest(np.abs(w), math.floor(share * w.size + 1e-9))
+        for w, share in zip(weights, shares, strict=True)
     ]
 
 
@@ -105,14 +108,21 @@ class Pruner:
     def __init__(self, pruning: Pruning, steps: int, steps_per_epoch: int) -> None:
         self.pruning, self.steps = pruning, steps
         every = max(1, steps_per_epoch // pruning.updates_per_epoch)
-        first, self.last = math.floor(pruning.begin * steps), min(math.ceil(pruning.end * steps), steps - 1)
+        first, self.last = (
+            math.floor(pruning.begin * steps),
+            min(math.ceil(pruning.end * steps), steps - 1),
+        )
         self._due = {*range(first, self.last, every), self.last} if pruning.density < 1 else set()
 
     def before_step(self, network: SpikingNetwork, step: int) -> float | None:
         """Prune if step number `step` (from 0) asks for it, and return the new target density."""
         if step not in self._due:
             return None
-        density = self.pruning.density if step == self.last else target_density(self.pruning, step / self.steps)
+        density = (
+            self.pruning.density
+            if step == self.last
+            else target_density(self.pruning, step / self.steps)
+        )
         prune_to(network, density, self.pruning.allocation)
         return density
 

@@ -87,7 +87,7 @@ class Training:
     spike_penalty: float = field(number(0, 100), 0.0)
     validation: float = field(number(0.01, 0.5), 0.1)
     seed: int = field(integer(0, 2**31 - 1), 0)
-    threads: int = field(integer(1, 64), 2)
+    threads: int = field(integer(1, 64), 1)
 
 
 def _is_name(name: str) -> bool:
@@ -112,7 +112,9 @@ class Recipe:
         shape, bits, coding = DATA[self.data]
         highest = 2**bits - 1
         one = highest if coding == "direct" else 1
-        return architecture.parse(where, self.layers, shape, highest, one, self.quantization.weight_bits)
+        return architecture.parse(
+            where, self.layers, shape, highest, one, self.quantization.weight_bits
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, fit for JSON."""
@@ -142,7 +144,13 @@ def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -
     else:
         where = f"recipe {path}"
         known = f"a .toml file that exists, or one of {', '.join(names())}"
-        require(path.suffix == ".toml" and path.is_file(), "recipe", "name", repr(str(name_or_path)), known)
+        require(
+            path.suffix == ".toml" and path.is_file(),
+            "recipe",
+            "name",
+            repr(str(name_or_path)),
+            known,
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -173,7 +181,13 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
-    require(pruning.begin <= pruning.end, where, "pruning.begin", pruning.begin, f"at most end = {pruning.end}")
+    require(
+        pruning.begin <= pruning.end,
+        where,
+        "pruning.begin",
+        pruning.begin,
+        f"at most end = {pruning.end}",
+    )
     if pruning.density < 1:
         highest = min(training.freeze, 0.95)
         require(pruning.end <= highest, where, "pruning.end", pruning.end,

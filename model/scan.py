@@ -24,6 +24,7 @@ depend on the number of threads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from torch import Tensor
 from model.surrogate import fill_slope
 
 PARTS = 4
+THREADS = min(PARTS, os.cpu_count() or 1)
 _BLOCK = 1024
 
 _pool: ThreadPoolExecutor | None = None
@@ -55,7 +57,19 @@ class ScanRule:
 
 @njit(cache=True, nogil=True)
 def _forward(  # noqa: ANN202
-    drive, threshold, bias, keep, leak_mul, inverse, subtract, lowest, highest, spikes, membranes, start, stop
+    drive,
+    threshold,
+    bias,
+    keep,
+    leak_mul,
+    inverse,
+    subtract,
+    lowest,
+    highest,
+    spikes,
+    membranes,
+    start,
+    stop,
 ):  # pragma: no cover - compiled
     steps, _, neurons = spikes.shape
     fixed = drive.shape[0] == 1
@@ -145,17 +159,20 @@ def _backward(  # noqa: ANN202
 
 
 def _in_parts(batch: int, work: Callable[[int, int, int], None]) -> None:
-    """Call work(part, start, stop) for `PARTS` slices of the batch, on as many threads as torch uses."""
+    """Call work(part, start, stop) for `PARTS` slices of the batch, on `THREADS` threads."""
     global _pool
     edges = [batch * part // PARTS for part in range(PARTS + 1)]
-    jobs = [(part, edges[part], edges[part + 1]) for part in range(PARTS) if edges[part] < edges[part + 1]]
-    threads = torch.get_num_threads()
-    if threads == 1 or len(jobs) == 1:
+    jobs = [
+        (part, edges[part], edges[part + 1])
+        for part in range(PARTS)
+        if edges[part] < edges[part + 1]
+    ]
+    if THREADS == 1 or len(jobs) == 1:
         for job in jobs:
             work(*job)
         return
     if _pool is None:
-        _pool = ThreadPoolExecutor(PARTS, thread_name_prefix="scan")
+        _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
     for done in [_pool.submit(work, *job) for job in jobs]:
         done.result()
 
@@ -166,7 +183,9 @@ def _plain(tensor: Tensor) -> np.ndarray:
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule) -> Tensor:  # noqa: ANN001
+    def forward(
+        ctx, drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
+    ) -> Tensor:  # noqa: ANN001
         ctx.rule = rule
         ctx.save_for_backward(drive, threshold, bias, leak_mul)
         return _run(drive, threshold, bias, leak_mul, rule, None)
@@ -184,11 +203,17 @@ class _Scan(torch.autograd.Function):
         constants = _constants(rule, leak_mul, real)
 
         def work(part: int, start: int, stop: int) -> None:
-            _backward(*arrays, *constants, rule.surrogate, grad, d_drive, *sums, d_leak, part, start, stop)
+            _backward(
+                *arrays, *constants, rule.surrogate, grad, d_drive, *sums, d_leak, part, start, stop
+            )
 
         _in_parts(grad.shape[1], work)
         d_threshold, d_bias = (torch.from_numpy(total.sum(axis=0)) for total in sums)
-        leak = torch.as_tensor(d_leak[:, 0].sum(), dtype=leak_mul.dtype) if ctx.needs_input_grad[3] else None
+        leak = (
+            torch.as_tensor(d_leak[:, 0].sum(), dtype=leak_mul.dtype)
+            if ctx.needs_input_grad[3]
+            else None
+        )
         return torch.from_numpy(d_drive), d_threshold, d_bias, leak, None
 
 
@@ -199,7 +224,12 @@ def _constants(rule: ScanRule, leak_mul: Tensor, real: type) -> tuple:
 
 
 def _run(
-    drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule, membranes: Tensor | None
+    drive: Tensor,
+    threshold: Tensor,
+    bias: Tensor,
+    leak_mul: Tensor,
+    rule: ScanRule,
+    membranes: Tensor | None,
 ) -> Tensor:
     _, batch, neurons = drive.shape
     spikes = torch.empty((rule.timesteps, batch, neurons), dtype=drive.dtype)
@@ -215,7 +245,9 @@ def _run(
     return spikes
 
 
-def scan(drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule) -> Tensor:
+def scan(
+    drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
+) -> Tensor:
     """Spikes 0/1 of shape (timesteps, batch, neurons), differentiable.
 
     `drive` is (timesteps or 1, batch, neurons); one step of drive is used at every step.

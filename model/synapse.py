@@ -39,7 +39,9 @@ class Synapse(nn.Module):
         out, into = layer.weight_shape[:2]
         options = {"bias": False, "weight_quant": quant, "weight_bit_width": layer.weight_bits}
         if layer.kind == "conv":
-            self.quantised: nn.Module = qnn.QuantConv2d(into, out, layer.kernel, padding=layer.padding, **options)
+            self.quantised: nn.Module = qnn.QuantConv2d(
+                into, out, layer.kernel, padding=layer.padding, **options
+            )
         else:
             self.quantised = qnn.QuantLinear(into, out, **options)
         bound = gain / math.sqrt(layer.fan_in)
@@ -62,9 +64,13 @@ class Synapse(nn.Module):
         """Whole weights (gradients pass to `weight`), and the scale of each channel, shape (out,) or ()."""
         quantised = self.quantised.quant_weight()  # type: ignore[operator]
         scale = quantised.scale.detach()
-        weights = round_ste(quantised.value / scale)  # the quotient may miss its integer by one rounding
+        weights = round_ste(
+            quantised.value / scale
+        )  # the quotient may miss its integer by one rounding
         scale = scale if scale.ndim == 0 else scale.reshape(-1)
-        return weights, torch.where(scale < _EMPTY_SCALE, scale.max().clamp(min=_EMPTY_SCALE), scale)
+        return weights, torch.where(
+            scale < _EMPTY_SCALE, scale.max().clamp(min=_EMPTY_SCALE), scale
+        )
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """The weighted sums for `events` (rows, *source), in the type of `weights`: (rows, *shape)."""

@@ -75,7 +75,11 @@ def learning_rate(training: Training, step: int, steps: int) -> float:
     warm = max(1, round(training.warmup * steps))
     if step < warm:
         return training.learning_rate * (step + 1) / warm
-    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    return (
+        training.learning_rate
+        * 0.5
+        * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    )
 
 
 @contextmanager
@@ -90,7 +94,9 @@ def exact_settings(threads: int) -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(threads)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every tensor is written before it is read
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # every tensor is written before it is read
+    )
     try:
         yield
     finally:
@@ -141,14 +147,22 @@ class Trainer:
             If the training data are not those of the checkpoint, or the state is incomplete.
         """
         if state.get("data_crc32") != self.data_crc32:
-            raise BadInput(f"{where}: was made with other training data of {self.recipe.data!r}; use another folder")
+            raise BadInput(
+                f"{where}: was made with other training data of {self.recipe.data!r}; use another folder"
+            )
         try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.history = json.loads(state["history"])
-            self.epoch, self.best, self.best_epoch = state["epoch"], state["best"], state["best_epoch"]
+            self.epoch, self.best, self.best_epoch = (
+                state["epoch"],
+                state["best"],
+                state["best_epoch"],
+            )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise BadInput(f"{where}: is no complete checkpoint ({type(error).__name__}); use another folder") from None
+            raise BadInput(
+                f"{where}: is no complete checkpoint ({type(error).__name__}); use another folder"
+            ) from None
 
     def one_step(self, step: int, images: Tensor, labels: Tensor) -> float:
         """Prune or freeze if it is due, then one step of Adam; returns the loss."""
@@ -280,7 +294,12 @@ def finish(trainer: Trainer, folder: Path) -> TrainResult:
         "spike_rate": score.spike_rate,
         "dead_channels": dead_channels(exported),
     }
-    record = {"schema": 1, "recipe": trainer.recipe.as_dict(), "summary": summary, "epochs": trainer.history}
+    record = {
+        "schema": 1,
+        "recipe": trainer.recipe.as_dict(),
+        "summary": summary,
+        "epochs": trainer.history,
+    }
     file.save(exported, folder / NETWORK_NAME)
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     checkpoint.write_whole(folder / HISTORY_NAME, text.encode())
@@ -304,4 +323,6 @@ def check_against_golden(network: SpikingNetwork, exported: Network, images: np.
     """
     result = compare(reference.run(exported, images), network.trace(images))
     if result.mismatches:
-        raise CheckFailed(f"torch and golden reference differ in {result.mismatches} values: {result.first}")
+        raise CheckFailed(
+            f"torch and golden reference differ in {result.mismatches} values: {result.first}"
+        )

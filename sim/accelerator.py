@@ -36,18 +36,25 @@ class Bench:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What one accelerator did in one run: captured values, counters, and the cycles they cover."""
+    """What one accelerator did in one run.
+
+    `stall_share` is the share of cycles, over all streams, in which a stream was held.
+    """
 
     capture: Capture
     counters: tuple[Counters, ...]
+    stall_share: float
     log: Path
 
 
-def prepare(folders: Sequence[Path], work: Path, simulator: str = "verilator", waves: bool = False) -> Bench:
+def prepare(
+    folders: Sequence[Path], work: Path, simulator: str = "verilator", waves: bool = False, cache: Path | None = None
+) -> Bench:
     """Build the simulation of the accelerators in build folders (`spikewright build`).
 
     One folder's Verilog is taken as it is; those of several get a prefix and run side by side in
-    one simulator. `work` holds the generated sources and the simulator builds.
+    one simulator. `work` holds the generated sources and, unless there is a `cache` for them, the
+    simulator builds.
 
     Raises
     ------
@@ -76,7 +83,7 @@ def prepare(folders: Sequence[Path], work: Path, simulator: str = "verilator", w
             _write(data[-1], memory.read_text())
     sources.append(work / "sources" / "tb.v")
     _write(sources[-1], testbench(images, modules))
-    return Bench(images, runner.build(sources, "tb", work, simulator, waves), tuple(data))
+    return Bench(images, runner.build(sources, "tb", cache or work, simulator, waves), tuple(data))
 
 
 def _write(path: Path, text: str) -> None:
@@ -135,4 +142,4 @@ def _collect(image: Image, report: dict, folder: Path, batch: int, index: int, l
     capture = read_capture(image, folder, batch, index)
     counters = from_values(report["cores"], report["counters"])
     check_cycles(counters, report["counted_cycles"])
-    return Run(capture, counters, log)
+    return Run(capture, counters, report["stall_share"], log)

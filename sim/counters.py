@@ -10,6 +10,8 @@ from golden.errors import CheckFailed
 NAMES = ("busy", "waiting", "stalled", "sweep", "idle", "events_in", "events_out", "synops")
 CYCLE_CLASSES = NAMES[:5]
 PER_CORE = 8
+READ_LAG = 2
+"""Cycles from an increment until `count_value` shows it: one register before the adder, one behind."""
 
 
 @dataclass(frozen=True)

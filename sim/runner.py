@@ -118,7 +118,9 @@ def build(
 
 def _compile_icarus(tool: Icarus, sources: list[Path], top: str, folder: Path, waves: bool) -> None:
     # -g2005: with the default -g2012, `always @*` blocks stay X until an input changes.
-    command = [tool.compiler, "-g2005", "-Wall", "-s", top, "-o", str(folder / "sim.vvp")]
+    settings = folder / "settings.f"
+    settings.write_text("+timescale+1ns/1ps\n")
+    command = [tool.compiler, "-g2005", "-Wall", "-s", top, "-f", str(settings), "-o", str(folder / "sim.vvp")]
     command += ["-DWAVES"] if waves else []
     run_logged([*command, *map(str, sources)], folder / "build.log")
 

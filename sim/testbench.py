@@ -149,12 +149,14 @@ module bench_@INDEX@ (
     reg [31:0] received @PUBLIC@;      // output beats that were taken
     reg [31:0] completed @PUBLIC@;     // inferences whose last logit came
     reg exhausted @PUBLIC@;            // no input left
+    reg [31:0] held @PUBLIC@;          // cycles since go in which a stream was held, all streams
     wire [31:0] count_value @PUBLIC@;
 
     // Stalls: one random register per stream. Half of the streams decide anew in every cycle, half
     // keep a decision for 8 cycles on average; both are stalled in rate/256 of all cycles.
     reg [@STREAMS@-1:0] stall @PUBLIC@;
     reg [31:0] random [0:@STREAMS@-1];
+    reg [7:0] holding;
     integer s;
     function [31:0] xorshift(input [31:0] x);
         reg [31:0] a;
@@ -166,7 +168,9 @@ module bench_@INDEX@ (
         end
     endfunction
     always @(posedge clock) begin
+        holding = 0;
         for (s = 0; s < @STREAMS@; s = s + 1) begin
+            holding = holding + {7'b0, stall[s]};
             if (rst) begin
                 random[s] <= (seed + s * 32'h9e3779b9 + 32'd@INDEX@ * 32'h85ebca6b) | 32'h1;
                 stall[s] <= 1'b0;
@@ -176,6 +180,7 @@ module bench_@INDEX@ (
                     stall[s] <= {1'b0, random[s][31:24]} < rate;
             end
         end
+        held <= rst ? 0 : go ? held + {24'b0, holding} : held;
     end
 
     reg in_valid;
@@ -188,7 +193,8 @@ module bench_@INDEX@ (
     wire out_ready = ~stall[@STREAMS@-1];
     wire taken = in_valid & in_ready;
     wire given = out_valid & out_ready;
-    assign ready = in_ready;
+    reg awake;  // in_ready has been high since the reset
+    assign ready = awake;
 @TRACE_DECLARE@
     @MODULE@ dut (
         .clk(clock),
@@ -268,6 +274,7 @@ module bench_@INDEX@ (
         waiting_last <= out_last;
         waiting_data <= out_data;
         age <= (rst | count_clear) ? 0 : age + 1;
+        awake <= ~rst & (awake | in_ready);
         if (rst) begin
             cycle <= 0;
             quiet <= 0;

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from golden.trace import Comparison, Mismatch, Trace, compare
+from golden.trace import Comparison, Trace, compare
 
 BATCH = 20  # images traced at once: bounds memory, and lets progress be seen
 
-Runner = Callable[[NDArray[Any]], Trace]
+Runner = Callable[[slice], Trace]
+"""The trace of some of the images."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -39,29 +38,41 @@ class Link:
 
 
 def follow(
-    programs: Iterable[tuple[str, Runner]], inputs: NDArray[Any], progress: Progress | None = None
+    programs: Iterable[tuple[str, Runner]], images: int, progress: Progress | None = None
 ) -> list[Link]:
-    """Run `programs`, given in the order of the chain, on `inputs`, and compare neighbours.
+    """Run `programs`, given in the order of the chain, on so many images, and compare neighbours.
 
     Returns one link for each pair of neighbours, called "left == right".
     """
     chain = list(programs)
-    names = [f"{left} == {right}" for (left, _), (right, _) in zip(chain, chain[1:], strict=False)]
+    names = [f"{left} == {right}" for (left, _), (right, _) in pairwise(chain)]
     found: list[list[Comparison]] = [[] for _ in names]
-    for start in range(0, len(inputs), BATCH):
-        batch = inputs[start : start + BATCH]
-        traces = [run(batch) for _, run in chain]
-        for place, pair in enumerate(zip(traces, traces[1:], strict=False)):
+    for start in range(0, images, BATCH):
+        part = slice(start, min(start + BATCH, images))
+        traces = [run(part) for _, run in chain]
+        for place, pair in enumerate(pairwise(traces)):
             found[place].append(compare(*pair))
         if progress:
-            progress(min(start + BATCH, len(inputs)), len(inputs), "images")
-    return [_sum(name, len(inputs), parts) for name, parts in zip(names, found, strict=True)]
+            progress(part.stop, images, "images")
+    return [_sum(name, images, parts) for name, parts in zip(names, found, strict=True)]
+
+
+def recorded(trace: Trace) -> Runner:
+    """A program that has run already."""
+
+    def run(part: slice) -> Trace:
+        spikes = {name: values[part] for name, values in trace.spikes.items()}
+        membranes = {name: values[part] for name, values in trace.membranes.items()}
+        return Trace(spikes, membranes, trace.logits[part])
+
+    return run
 
 
 def _sum(name: str, images: int, parts: list[Comparison]) -> Link:
-    first = next(
-        (_shifted(part.first, n * BATCH) for n, part in enumerate(parts) if part.first), None
-    )
+    first = None
+    for number, part in enumerate(parts):
+        if part.first and first is None:
+            first = str(replace(part.first, image=part.first.image + number * BATCH))
     return Link(
         name,
         images,
@@ -71,14 +82,3 @@ def _sum(name: str, images: int, parts: list[Comparison]) -> Link:
         sum(part.mismatches for part in parts),
         first,
     )
-
-
-def _shifted(found: Mismatch, images: int) -> str:
-    import dataclasses
-
-    return str(dataclasses.replace(found, image=found.image + images))
-
-
-def accuracy(predictions: NDArray[np.int64], labels: NDArray[np.int64] | None) -> float | None:
-    """The share of right predictions; None without labels."""
-    return None if labels is None else float((predictions == labels).mean())

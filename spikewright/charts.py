@@ -38,7 +38,9 @@ def _svg(height: float, body: str, label: str) -> str:
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(text)}</text>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(text)}</text>'
+    )
 
 
 def _rect(
@@ -57,7 +59,13 @@ def _grid(neurons: tuple[int, ...]) -> tuple[int, int, int, int]:
         across = math.ceil(math.sqrt(neurons[0] * 2))
         return 1, 1, math.ceil(neurons[0] / across), across
     channels, height, width = neurons
-    across = math.ceil(math.sqrt(channels * height / width))
+
+    def score(across: int) -> float:
+        down = math.ceil(channels / across)
+        whole = 1.0 if across * down == channels else 0.75  # a ragged last row looks like a fault
+        return whole * min(1.15 / (across * (width + 1)), 1 / (down * (height + 1)))
+
+    across = max(range(1, channels + 1), key=score)
     return across, math.ceil(channels / across), height, width
 
 
@@ -73,7 +81,9 @@ def _dots(fired: NDArray[np.uint8], cell: float, x0: float, y0: float) -> str:
             y, x = divmod(place, width)
             y += (channel // across) * height + channel // across
             x += (channel % across) * width + channel % across
-        pieces.append(f"M{x0 + x * cell:.1f} {y0 + y * cell:.1f}h{cell:.2f}v{cell:.2f}h-{cell:.2f}z")
+        pieces.append(
+            f"M{x0 + x * cell:.1f} {y0 + y * cell:.1f}h{cell:.2f}v{cell:.2f}h-{cell:.2f}z"
+        )
     return f'<path d="{"".join(pieces)}" class="spike"/>' if pieces else ""
 
 
@@ -124,7 +134,10 @@ def spike_maps(
         across, down, tall, wide = _grid(fired.shape[1:])
         cell = min((column - 14) / (across * (wide + 1) - 1), 190 / (down * (tall + 1) - 1), 7)
         rate = float(fired.mean())
-        parts += [_text(0, y + 12, name, "name"), _text(0, y + 29, f"{fired[0].size} neurons", "axis")]
+        parts += [
+            _text(0, y + 12, name, "name"),
+            _text(0, y + 29, f"{fired[0].size} neurons", "axis"),
+        ]
         parts.append(_text(0, y + 45, f"rate {rate:.3f}", "axis"))
         for t in range(steps):
             left = LABEL + column * t
@@ -137,7 +150,9 @@ def spike_maps(
 
 def _input(frame: NDArray[np.generic], y: float) -> tuple[str, float]:
     steps = frame if frame.ndim in (2, 4) else frame[None]
-    images = [step.reshape(step.shape if step.ndim == 3 else (1, 1, -1)).sum(axis=0) for step in steps]
+    images = [
+        step.reshape(step.shape if step.ndim == 3 else (1, 1, -1)).sum(axis=0) for step in steps
+    ]
     if images[0].shape[0] == 1:  # a flat input: fold it, so that it can be seen
         side = math.ceil(math.sqrt(images[0].size))
         images = [np.pad(i.ravel(), (0, side * side - i.size)).reshape(side, side) for i in images]
@@ -180,7 +195,11 @@ def _readout(
             kind = "winner" if c == winner else "bar"
             high_end = zero - max(int(value), 0) * scale
             title = f"class {c}: {value}"
-            parts.append(_rect(left + c * wide, high_end, wide * 0.72, abs(int(value)) * scale, kind, title, 1))
+            parts.append(
+                _rect(
+                    left + c * wide, high_end, wide * 0.72, abs(int(value)) * scale, kind, title, 1
+                )
+            )
             if classes <= 12:
                 mark = "name" if c == label else "axis"
                 parts.append(_text(left + (c + 0.36) * wide, y + tall + 15, str(c), mark, "middle"))
@@ -197,7 +216,10 @@ def _raster(spikes: Mapping[str, NDArray[np.uint8]], readout: NDArray[np.int64])
         flat = fired.reshape(steps, -1)
         tall = float(np.clip(flat.shape[1], 60, 240))
         row = tall / flat.shape[1]
-        parts += [_text(0, y + 12, name, "name"), _text(0, y + 29, f"{flat.shape[1]} neurons", "axis")]
+        parts += [
+            _text(0, y + 12, name, "name"),
+            _text(0, y + 29, f"{flat.shape[1]} neurons", "axis"),
+        ]
         parts.append(_text(0, y + 45, f"rate {float(fired.mean()):.3f}", "axis"))
         parts.append(_rect(LABEL, y, steps * column, tall, "tile"))
         size = max(row, 1.2)
@@ -234,7 +256,11 @@ def cycles(cores: Sequence[tuple[str, int, Mapping[str, float]]]) -> str:
             title = f"{node}, {kind}: {quantity(spent[kind])} cycles ({share:.1%})"
             parts.append(_rect(x, y, max(wide - 1.5, 0), 30, kind, title, 2))
             if wide > 52:
-                parts.append(_text(x + wide / 2, y + 19.5, quantity(round(spent[kind])), f"on-{kind}", "middle"))
+                parts.append(
+                    _text(
+                        x + wide / 2, y + 19.5, quantity(round(spent[kind])), f"on-{kind}", "middle"
+                    )
+                )
             x += wide
         parts.append(_text(x + 8, y + 19.5, quantity(round(sum(spent.values()))), "value"))
         y += 46
@@ -250,11 +276,13 @@ def bars(rows: Sequence[tuple[str, str, float, str]], unit: str) -> str:
         (name, second line, value, CSS class of the bar).
     """
     top = max((value for _, _, value, _ in rows), default=1.0) or 1.0
-    room, parts, y = LABEL + 120, [], 4.0
+    room, parts, y = LABEL + 130, [], 4.0
     for name, note, value, kind in rows:
         wide = (WIDTH - room - 150) * value / top
         parts += [_text(0, y + 13, name, "name"), _text(0, y + 29, note, "axis")]
-        parts.append(_rect(room, y + 2, max(wide, 1.5), 24, kind, f"{name}: {quantity(value)} {unit}", 2))
+        parts.append(
+            _rect(room, y + 2, max(wide, 1.5), 24, kind, f"{name}: {quantity(value)} {unit}", 2)
+        )
         parts.append(_text(room + max(wide, 1.5) + 8, y + 19, f"{quantity(value)} {unit}", "value"))
         y += 44
     return _svg(y, "".join(parts), "Energy per inference")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from golden.errors import BadInput, CheckFailed, ToolMissing
+from spikewright import lines
 from spikewright import options as opt
 from spikewright.console import Console
 from spikewright.layout import BuildFolder
@@ -20,7 +21,9 @@ BUILD = click.argument("folder", type=opt.FOLDER)
 
 
 @click.command()
-@click.option("--recipe", default="digits", show_default=True, help="A built-in recipe, or a .toml file.")
+@click.option(
+    "--recipe", default="digits", show_default=True, help="A built-in recipe, or a .toml file."
+)
 @opt.out
 @opt.data
 @opt.seed("training, instead of the recipe's", None)
@@ -37,15 +40,17 @@ def demo(
     from spikewright import flow
 
     settings = flow.Settings(recipe, data, seed, opt.parse_lanes(lanes), simulator, images, force)
-    folder = opt.writable(out or Path("build") / Path(recipe).stem)
-    summary = flow.demo(settings, BuildFolder(folder), Console(len(flow.DEMO_STEPS)))
-    opt.finish(summary, flow.demo_lines(summary, BuildFolder(folder)), as_json)
+    folder = BuildFolder(out or Path("build") / Path(recipe).stem)
+    summary = flow.demo(settings, folder, Console(len(flow.DEMO_STEPS)))
+    opt.finish(summary, lines.of_demo(summary, folder), as_json)
     _judge(summary)
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--out", type=opt.FOLDER, help="The folder to write into.  [default: build/RECIPE/train]")
+@click.option(
+    "--out", type=opt.FOLDER, help="The folder to write into.  [default: build/RECIPE/train]"
+)
 @opt.data
 @opt.seed("training, instead of the recipe's", None)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
@@ -63,9 +68,9 @@ def train(
     from spikewright import flow
 
     overrides = flow.recipe_overrides(changes, seed)
-    folder = opt.writable(out or Path("build") / Path(recipe).stem / "train")
-    result = flow.train(recipe, BuildFolder(folder), data, overrides, Console(), force)
-    opt.finish(result, flow.train_lines(result), as_json)
+    folder = BuildFolder(out or Path("build") / Path(recipe).stem / "train")
+    result = flow.train(recipe, folder, data, overrides, Console(), force)
+    opt.finish(result, lines.of_training(result), as_json)
 
 
 @click.command()
@@ -76,7 +81,11 @@ def train(
 @click.option("--compare", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
               help="Images on which reference and engine are compared, value by value.")  # fmt: skip
 @opt.seed("random inputs")
-@click.option("--save", type=opt.FOLDER, help="Write the compared images' spikes, membranes and logits to this .npz file.")
+@click.option(
+    "--save",
+    type=opt.FOLDER,
+    help="Write the compared images' spikes, membranes and logits to this .npz file.",
+)
 @opt.as_json
 def run(
     network: Path, inputs: str, data: Path | None, images: int | None, compare: int, seed: int,
@@ -86,7 +95,7 @@ def run(
     from spikewright import flow
 
     result = flow.run(network, inputs, data, images, compare, seed, save, Console())
-    opt.finish(result, flow.run_lines(result), as_json)
+    opt.finish(result, lines.of_run(result), as_json)
     _judge(result)
 
 
@@ -96,7 +105,7 @@ def run(
 @opt.lanes
 @opt.inputs
 @opt.data
-@opt.images("Inputs that the folder keeps for `verify` and `profile`.", 100)
+@opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
 @opt.seed("random inputs")
 @opt.force
 @opt.as_json
@@ -107,43 +116,51 @@ def build(
     """Compile NETWORK to Verilog and its memory image."""
     from spikewright import flow
 
-    folder = BuildFolder(opt.writable(out or _default_folder(network)))
+    folder = BuildFolder(out or _default_folder(network))
     request = flow.BuildRequest(network, opt.parse_lanes(lanes), inputs, data, images, seed, force)
     result = flow.build(request, folder, Console())
-    opt.finish(result, flow.build_lines(result, folder), as_json)
+    opt.finish(result, lines.of_build(result, folder), as_json)
 
 
 @click.command()
 @click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
 @opt.simulator
 @opt.images("How many of the folder's inputs.  [default: all]")
-@click.option("--stall", default="0", show_default=True, metavar="PERCENT,...",
-              help="Hold every stream at random in this share of the cycles; one run for each.")  # fmt: skip
+@click.option(
+    "--stall",
+    default="0",
+    show_default=True,
+    metavar="PERCENT,...",
+    help="Hold every stream at random in this share of the cycles; one run for each.",
+)
 @opt.seed("the stalls")
 @click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
-@click.option("--lanes", default=str(opt.DEFAULT_LANES), show_default=True, help="For a NETWORK that is built first.")
+@click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
+@opt.lanes
+@opt.inputs
 @opt.data
 @opt.force
 @opt.as_json
 def verify(
-    place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool, lanes: str,
-    data: Path | None, force: bool, as_json: bool,
+    place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
+    out: Path | None, lanes: str, inputs: str, data: Path | None, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
 
-    A NETWORK file is built first, into build/NAME.
+    A NETWORK file is built first: --out, --lanes, --inputs and --data are for that.
     """
     from spikewright import flow
 
     stalls, console = opt.parse_stalls(stall), Console()
-    if place.is_file():
-        folder = BuildFolder(opt.writable(_default_folder(place)))
-        request = flow.BuildRequest(place, opt.parse_lanes(lanes), "auto", data, images or 100, 0, False)
-        flow.build(request, folder, console)
-    else:
+    if place.is_dir():
         folder = BuildFolder(place)
+    else:
+        folder = BuildFolder(out or _default_folder(place))
+        limit, count = opt.parse_lanes(lanes), images or opt.DEFAULT_IMAGES
+        request = flow.BuildRequest(place, limit, inputs, data, count, 0, force)
+        flow.build(request, folder, console)
     result = flow.verify(folder, simulator, images, stalls, seed, waves, console, force)
-    opt.finish(result, flow.verify_lines(result), as_json)
+    opt.finish(result, lines.of_verification(result), as_json)
     _judge(result)
 
 
@@ -158,7 +175,7 @@ def profile(folder: Path, simulator: str, images: int | None, force: bool, as_js
     from spikewright import flow
 
     result = flow.profile(BuildFolder(folder), simulator, images, Console(), force)
-    opt.finish(result, flow.profile_lines(result), as_json)
+    opt.finish(result, lines.of_profile(result), as_json)
 
 
 @click.command()
@@ -174,7 +191,9 @@ def report(folder: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--warm-up", is_flag=True, help="Also run Yosys once, so that its first real use is quick.")
+@click.option(
+    "--warm-up", is_flag=True, help="Also run Yosys once, so that its first real use is quick."
+)
 @opt.as_json
 def doctor(warm_up: bool, as_json: bool) -> None:
     """Say what is installed, what is missing, and how to mend it."""

@@ -13,6 +13,7 @@ from typing import TextIO
 
 BAR_WIDTH = 24
 NAME_WIDTH = 16
+PLAIN_EVERY_S = 5.0
 
 
 class Console:
@@ -27,7 +28,7 @@ class Console:
         self.steps = steps
         self.step_number = 0
         self._name = ""
-        self._tenth = -1
+        self._due = 0.0  # when the next plain progress line may come
 
     def say(self, line: str) -> None:
         """One line, over the bar if there is one."""
@@ -42,9 +43,8 @@ class Console:
         started = time.perf_counter()
         try:
             yield
-        except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            self.say(self._line("interrupted" if stopped else "FAILED"))
+        except BaseException:
+            self._wipe()  # the error's own line says it all
             raise
         self.say(self._line(f"ok {time.perf_counter() - started:.1f} s"))
 
@@ -54,7 +54,7 @@ class Console:
         self.say(self._line("kept (nothing changed)"))
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """How far the running step is: `done` of `total`; plain output gets a line per tenth."""
+        """How far the running step is: `done` of `total`; plain output gets a line now and then."""
         total = max(total, 1)
         if self.live:
             filled = min(BAR_WIDTH, BAR_WIDTH * done // total)
@@ -62,12 +62,12 @@ class Console:
             self._wipe()
             self.stream.write(f"{self._line(bar)} {done}/{total} {note}"[:110])
             self.stream.flush()
-        elif (tenth := 10 * done // total) != self._tenth:
-            self._tenth = tenth
+        elif time.monotonic() >= self._due:
+            self._due = time.monotonic() + PLAIN_EVERY_S
             self.say(f"      {self._name}: {done}/{total} {note}".rstrip())
 
     def _begin(self, name: str, live: bool = True) -> None:
-        self._name, self._tenth = name, -1
+        self._name, self._due = name, time.monotonic() + PLAIN_EVERY_S
         self.step_number += 1
         if live and self.live:
             self.stream.write(self._line("..."))

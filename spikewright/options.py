@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,12 @@ from spikewright.layout import to_json
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 DEFAULT_LANES = 8
+DEFAULT_IMAGES = 100
 FOLDER = click.Path(path_type=Path)
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
+)
 out = click.option("--out", type=FOLDER, help="The folder to write into.  [default: build/NAME]")
 force = click.option("--force", is_flag=True, help="Do the work again, even if nothing changed.")
 data = click.option(
@@ -68,7 +69,9 @@ def parse_lanes(text: str) -> int | dict[str, int]:
         pairs = [part.split("=") for part in text.split(",")]
         return {name.strip(): _positive(count) for name, count in pairs}
     except ValueError:
-        raise BadInput(f"--lanes is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N") from None
+        raise BadInput(
+            f"--lanes is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
+        ) from None
 
 
 def _positive(text: str) -> int:
@@ -91,25 +94,6 @@ def parse_stalls(text: str) -> tuple[int, ...]:
     if not all(0 <= stall <= 90 for stall in stalls):
         raise BadInput(f"--stall is {text!r}, must be percentages of 0..90, such as 0,25,50")
     return stalls
-
-
-def writable(folder: Path) -> Path:
-    """`folder`, made if it is missing, after a file could be written there.
-
-    Raises
-    ------
-    BadInput
-        If it cannot: before any work is done for it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder)
-        os.close(handle)
-        os.unlink(name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"--out {folder}: cannot be written ({reason}); name a folder of your own") from None
-    return folder
 
 
 class Output:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import numpy as np
 from numpy.typing import NDArray
 
 from golden.trace import Trace
@@ -125,7 +124,9 @@ def _chain(links: Sequence[Values]) -> list[dict[str, Any]]:
                 parts.append({"kind": "none", "sign": "?"})
             else:
                 bad = link["mismatches"] > 0
-                parts.append({**link, "kind": "bad" if bad else "good", "sign": "≠" if bad else "="})
+                parts.append(
+                    {**link, "kind": "bad" if bad else "good", "sign": "≠" if bad else "="}
+                )
         parts.append({"node": node, "where": where})
     return parts
 
@@ -155,34 +156,57 @@ def _raster_caption(shown: Shown, summary: Values) -> str:
         if small
         else "Every mark is a spike; time runs to the right, neurons downwards"
     )
-    return f"{shown.name}{is_class} and read as {found}. {how}. The readout never fires: its membranes are shown."
+    return (
+        f"{shown.name}{is_class} and read as {found}. {how}. "
+        "The readout never fires: its membranes are shown."
+    )
 
 
 def _cycles_caption(summary: Values) -> str:
+    pace, latency = summary["cycles_per_inference"], summary["latency_cycles"]
     return (
-        f"Read from the counters of the simulated hardware, averaged over {summary['profile_images']} images. "
-        "Cores work at the same time, on different steps and images, so the longest bar sets the pace: "
-        f"{_number(summary['cycles_per_inference'])} cycles per inference in a full pipeline, "
-        f"{_number(summary['latency_cycles'])} from an image's first event to its last logit."
+        "Read from the counters of the simulated hardware, averaged over "
+        f"{summary['profile_images']} images. Cores work at the same time, on different steps and "
+        f"images, so the longest bar sets the pace: {_number(pace)} cycles per inference in a full "
+        f"pipeline, {_number(latency)} from an image's first event to its last logit."
     )
 
 
 def _energy_groups(energy: Values) -> list[dict[str, str]]:
+    """One chart for each number format: this network, and the same layers as an ANN."""
+    totals, layers = energy["totals_per_inference"], energy["layers"]
+    spiking = _operations(
+        sum(row["synops"] for row in layers if not row["multiplies"]),
+        sum(row["synops"] for row in layers if row["multiplies"]),
+    )
+    dense = sum(row["dense_macs"] for row in layers)
+    pruned = sum(row["dense_macs"] * row["density"] for row in layers)
     groups = []
-    for title, rows in energy["groups"].items():
-        drawn = [(r["name"], r["operations"], r["nj_per_inference"],
-                  "bar-snn" if r["spiking"] else "bar-ann") for r in rows]  # fmt: skip
-        groups.append({"title": title, "chart": charts.bars(drawn, "nJ")})
+    for price in ("fp32", "int8"):
+        rows = [
+            ("This network", spiking, totals[f"snn_{price}_pj"] / 1000, "bar-snn"),
+            ("Pruned ANN", _operations(0, pruned), totals[f"pruned_{price}_pj"] / 1000, "bar-ann"),
+            ("Dense ANN", _operations(0, dense), totals[f"dense_{price}_pj"] / 1000, "bar-ann"),
+        ]
+        known = energy["prices"][price]
+        title = (
+            f"{known['number'].capitalize()}: {known['add_pj']:g} pJ an addition, "
+            f"{known['mac_pj']:g} pJ a multiply-add"
+        )
+        groups.append({"title": title, "chart": charts.bars(rows, "nJ")})
     return groups
 
 
+def _operations(additions: float, multiplications: float) -> str:
+    parts = ((additions, "additions"), (multiplications, "multiply-adds"))
+    return ", ".join(f"{_number(round(count))} {name}" for count, name in parts if count)
+
+
 def _energy_notes(energy: Values) -> list[str]:
-    constants = [f"{c['name']}: {c['pj']:g} pJ. Source: {c['source']}" for c in energy["constants"]]
-    return [*constants, *energy["assumptions"]]
-
-
-def example_frame(inputs: NDArray[Any], place: int, timesteps: int, direct: bool) -> NDArray[Any]:
-    """The input to draw: one frame (C, H, W) or (N,), or (timesteps, ...) for event coding."""
-    frame = np.asarray(inputs[place])
-    assert direct or len(frame) == timesteps
-    return frame
+    prices = [
+        f"{price['number']}: addition {price['add_pj']:g} pJ, multiplication "
+        f"{price['multiply_pj']:g} pJ. Source: {price['source']}."
+        for name, price in energy["prices"].items()
+        if name in ("fp32", "int8")
+    ]
+    return [*prices, *(line[0].upper() + line[1:] + "." for line in energy["assumptions"])]

@@ -5,6 +5,7 @@ A build folder keeps them in one file, so that `verify` and `profile` need nothi
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,9 @@ class Stimulus:
         if images is None:
             return self
         if not 1 <= images <= len(self):
-            raise BadInput(f"--images is {images}, must be 1..{len(self)}, the images of {self.source}")
+            raise BadInput(
+                f"--images is {images}, must be 1..{len(self)}, the images of {self.source}"
+            )
         labels = None if self.labels is None else self.labels[:images]
         return Stimulus(self.inputs[:images], labels, self.source)
 
@@ -86,7 +89,9 @@ def choose(
         return _random(network, images or 100, seed)
     if source == "test":
         if not name:
-            raise BadInput("the network names no data set in its meta; use --inputs random or a .npy file")
+            raise BadInput(
+                "the network names no data set in its meta; use --inputs random or a .npy file"
+            )
         return _test_images(network, name, data).first(images)
     return _from_file(network, Path(source)).first(images)
 
@@ -100,16 +105,18 @@ def _random(network: Network, images: int, seed: int) -> Stimulus:
 def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
     import model.data
 
-    found = model.data.load(name, data)
-    inputs = network.check_inputs(found.test_x).astype(found.test_x.dtype)
-    return Stimulus(inputs, found.test_y.astype(np.int64), f"test images of {name}")
+    found = model.data.load(name, data, timesteps=network.timesteps, train=False)
+    network.check_inputs(found.test_x[:1])
+    return Stimulus(found.test_x, found.test_y, f"test images of {name}")
 
 
 def _from_file(network: Network, path: Path) -> Stimulus:
     try:
         inputs = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise BadInput(f"{path}: not found; --inputs takes auto, test, random or a .npy file") from None
+        raise BadInput(
+            f"{path}: not found; --inputs takes auto, test, random or a .npy file"
+        ) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not a .npy file of numbers ({error})") from None
     if not isinstance(inputs, np.ndarray):
@@ -118,14 +125,25 @@ def _from_file(network: Network, path: Path) -> Stimulus:
     return Stimulus(inputs, None, path.name)
 
 
-def save(stimulus: Stimulus, path: Path) -> None:
-    """Write it as safetensors, atomically; the same stimulus gives the same bytes."""
+def encode(stimulus: Stimulus) -> bytes:
+    """It as safetensors; the same stimulus gives the same bytes."""
     from safetensors.numpy import save as to_bytes
 
     tensors = {"inputs": np.ascontiguousarray(stimulus.inputs)}
     if stimulus.labels is not None:
         tensors["labels"] = np.ascontiguousarray(stimulus.labels)
-    write_bytes(path, to_bytes(tensors, metadata={"schema": "1", "source": stimulus.source}))
+    # One key only: safetensors does not sort its metadata.
+    return to_bytes(tensors, metadata={"source": stimulus.source})
+
+
+def save(stimulus: Stimulus, path: Path) -> None:
+    """Write it, whole or not at all."""
+    write_bytes(path, encode(stimulus))
+
+
+def content_hash(stimulus: Stimulus) -> str:
+    """SHA-256 of the file that `save` would write."""
+    return hashlib.sha256(encode(stimulus)).hexdigest()
 
 
 def load(path: Path) -> Stimulus:

@@ -5,13 +5,15 @@ A build folder carries everything between them, so each can run in another proce
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from golden.errors import BadInput
+from golden.errors import BadInput, CheckFailed
 from spikewright import chain, stimulus
 from spikewright.layout import BuildFolder, read_json, write_json
+from spikewright.steps import file_hash, source_hash
 from spikewright.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -45,6 +47,30 @@ def run(network: Network, inputs: Any) -> Trace:
     from golden import engine
 
     return engine.run(network, inputs)
+
+
+def load_data(name: str, root: str | Path | None = None, **options: Any) -> Any:
+    """A data set by name: see `model.data.load`."""
+    import model.data
+
+    return model.data.load(name, root, **options)
+
+
+def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = None) -> Any:
+    """A recipe by name or path: see `model.recipe.load`."""
+    import model.recipe
+
+    return model.recipe.load(name_or_path, overrides)
+
+
+def train(
+    recipe: Any, folder: str | Path, data: str | Path | None = None, progress: Any = None
+) -> Any:
+    """Train `recipe`, a name or what `load_recipe` returns: see `model.train.train`."""
+    from model.train import train as run_training
+
+    recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    return run_training(recipe, folder, data, progress)
 
 
 def build(
@@ -82,22 +108,6 @@ def build(
     image = build_hardware(network, folder.path, lanes)
     stimulus.save(chosen, folder.stimulus)
     return image
-
-
-def golden_links(folder: Path, inputs: Any, progress: Progress | None = None) -> list[chain.Link]:
-    """Compare reference, engine and the folder's memory image, interpreted, on `inputs`."""
-    from golden import engine, file, interpreter, reference
-    from golden.image import load_image
-
-    place = BuildFolder(folder)
-    place.require_built()
-    network, image = file.load(place.network), load_image(folder)
-    programs = (
-        ("reference", lambda batch: reference.run(network, batch)),
-        ("engine", lambda batch: engine.run(network, batch)),
-        ("memory image", lambda batch: interpreter.run(image, network.check_inputs(batch))),
-    )
-    return chain.follow(programs, inputs, progress)
 
 
 def verify(
@@ -139,64 +149,154 @@ def verify(
     CheckFailed
         If the simulation died or ran past its deadline.
     """
-    from golden import file, operations
-    from golden.engine import run as run_engine
+    from golden import engine, file, interpreter, reference
+    from golden.image import load_image
+    from sim.energy import op_count_energy
     from sim.verify import verify as simulate
 
     place = BuildFolder(Path(folder))
     place.require_built()
-    network = file.load(place.network)
+    network, image = file.load(place.network), load_image(place.path)
     chosen = stimulus.load(place.stimulus) if inputs is None else Stimulus(inputs, labels, "caller")
     chosen = chosen.first(images)
-    network.check_inputs(chosen.inputs)
-    links = golden_links(place.path, chosen.inputs)
+    frames = network.check_inputs(chosen.inputs)
     found = simulate(
-        place.path, chosen.inputs, simulator, tuple(stalls), seed=seed, waves=waves, progress=progress
+        place.path, frames, simulator, tuple(stalls), seed=seed, waves=waves, progress=progress
     )
-    links.append(
-        chain.Link(
-            "memory image == Verilog", found.images, found.compared_spikes,
-            found.compared_membranes, found.compared_logits, found.mismatches,
-            str(found.first) if found.first else None,
-        )
-    )  # fmt: skip
-    trace = run_engine(network, chosen.inputs)
-    counts = operations.count(network, chosen.inputs, trace)
+    programs = (
+        ("reference", lambda part: reference.run(network, frames[part])),
+        ("engine", lambda part: engine.run(network, frames[part])),
+        ("memory image", lambda part: interpreter.run(image, frames[part])),
+        ("Verilog", chain.recorded(found.trace)),
+    )
+    links = chain.follow(programs, len(frames), progress)
+    wrong = found.mismatches + sum(link.mismatches for link in links[:-1])
+    first = found.first or next((link.first for link in links if link.first), None)
     result = {
         **describe(network),
         "fingerprint": file.fingerprint(network),
+        "build": content_hash(place),
         "simulator": simulator,
         "stalls_percent": list(stalls),
         "seed": seed,
         "stimulus": chosen.source,
-        "images": found.images,
-        "accuracy": chosen.accuracy(trace.logits),
+        "accuracy": chosen.accuracy(found.trace.logits),
         "accuracy_images": found.images,
+        "images": found.images,
         "compared_spikes": found.compared_spikes,
         "compared_membranes": found.compared_membranes,
         "compared_logits": found.compared_logits,
-        "mismatches": sum(link.mismatches for link in links),
-        "first_mismatch": next((link.first for link in links if link.first), None),
+        "mismatches": wrong,
+        "first_mismatch": str(first) if first else None,
         "links": [link.as_dict() for link in links],
-        "cycles_per_inference": found.cycles_per_inference,
-        "latency_cycles": found.latency_cycles,
-        "synops": counts.synops_per_inference,
-        "spike_rate": counts.spike_rate,
-        "zeta": counts.zeta,
+        **_figures(found.profile),
+        "spike_rate": found.operations.spike_rate,
+        "zeta": found.operations.zeta,
+        "layers": rates(found.operations),
+        "profile": found.profile.as_dict() if 0 in stalls else None,
+        "energy": op_count_energy(network, found.operations).as_dict(),
     }
     write_json(place.result("verification"), result)
     return result
 
 
-def profile(
-    folder: str | Path, inputs: Any = None, images: int | None = None, simulator: str = "verilator",
-    progress: Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Measure a build: cycles and utilization of each layer from the hardware's counters, and energy.
+def _figures(profile: Any) -> dict[str, Any]:
+    return {
+        "cycles_per_inference": profile.cycles_per_inference,
+        "latency_cycles": profile.latency_cycles,
+        "utilization": profile.utilization,
+        "synops": profile.synops / profile.images,
+    }
 
-    Arguments and errors as `verify`. Returns what `report/profile.json` holds, which is written.
+
+def profile(
+    folder: str | Path,
+    inputs: Any = None,
+    labels: Any = None,
+    images: int | None = None,
+    simulator: str = "verilator",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure a build: cycles and utilization by layer from the hardware's counters, and energy.
+
+    Arguments as `verify`. The inputs are verified on the way, so a profile is never one of wrong
+    answers; a verification of this very build on these inputs without stalls is taken as it is.
+
+    Returns
+    -------
+    dict
+        What `report/profile.json` holds, which is written too: see docs/commands.md.
+
+    Raises
+    ------
+    CheckFailed
+        If anything differs from golden, and as `verify`.
     """
-    raise NotImplementedError
+    from golden import file
+
+    place = BuildFolder(Path(folder))
+    place.require_built()
+    verified = None if inputs is not None else _verified(place, images, simulator)
+    if verified is None:
+        verified = verify(
+            folder, inputs, labels, images=images, simulator=simulator, progress=progress
+        )
+    if verified["mismatches"]:
+        raise CheckFailed(
+            f"{verified['mismatches']} values differ; first: {verified['first_mismatch']}"
+        )
+    names = (
+        "accuracy",
+        "accuracy_images",
+        "images",
+        "stimulus",
+        "simulator",
+        "fingerprint",
+        "build",
+    )
+    names += (
+        "cycles_per_inference",
+        "latency_cycles",
+        "utilization",
+        "synops",
+        "spike_rate",
+        "zeta",
+    )
+    measured = verified["profile"]
+    result = {
+        **describe(file.load(place.network)),
+        **{name: verified[name] for name in names},
+        "cycles": measured["cycles"],
+        "energy": verified["energy"],
+        "layers": [
+            {**row, **rate}
+            for row, rate in zip(measured["layers"], verified["layers"], strict=True)
+        ],
+    }
+    write_json(place.result("profile"), result)
+    return result
+
+
+def _verified(folder: BuildFolder, images: int | None, simulator: str) -> dict[str, Any] | None:
+    """The folder's verification if it measured this very build on these images at full speed."""
+    try:
+        found = read_json(folder.result("verification"))
+    except BadInput:
+        return None
+    wanted = len(stimulus.load(folder.stimulus)) if images is None else images
+    same = found.get("build") == content_hash(folder) and found.get("simulator") == simulator
+    return found if same and found.get("profile") and found.get("images") == wanted else None
+
+
+def content_hash(folder: BuildFolder) -> str:
+    """One hash over all that a simulation of this build depends on, our code included."""
+    folder.require_built()
+    files = [folder.network, folder.manifest, folder.stimulus]
+    files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
+    digest = hashlib.sha256(source_hash("golden", "hw", "sim").encode())
+    for path in files:
+        digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -207,6 +307,85 @@ def describe(network: Network) -> dict[str, Any]:
         "weight_bits": network.weight_bits,
         "density": network.density,
     }
+
+
+def compared(link: chain.Link) -> dict[str, int]:
+    """How many values of each kind a link compared."""
+    return {
+        "compared_spikes": link.spikes,
+        "compared_membranes": link.membranes,
+        "compared_logits": link.logits,
+    }
+
+
+def rates(counts: Any) -> list[dict[str, Any]]:
+    """Per layer: what came in, what it cost and what went out, per inference."""
+    images = max(counts.images, 1)
+    return [
+        {
+            "node": node.name,
+            "events_in": edge.events / images,
+            "synops": edge.synops / images,
+            "spike_rate": node.spike_rate,
+            "zeta": node.zeta,
+        }
+        for edge, node in zip(counts.edges, counts.nodes, strict=True)
+    ]
+
+
+def image_figures(folder: BuildFolder) -> dict[str, Any]:
+    """Lanes and memory of each core of a build, from its image."""
+    from golden.image import load_image
+
+    cores = load_image(folder.path).cores
+    return {
+        "lanes": {core.node: core.lanes for core in cores},
+        "memory_bits": {core.node: core.memory_bits for core in cores},
+    }
+
+
+def check_training(
+    recipe: Any,
+    training: Path,
+    data: Path | None,
+    folder: BuildFolder,
+    images: int,
+    progress: Progress,
+) -> None:
+    """Compare torch with the reference on test images, and write `report/check.json`.
+
+    It also holds the accuracy on the whole test set, by the engine.
+    """
+    from golden import engine, file, reference
+    from model import checkpoint
+    from model.spiking import SpikingNetwork
+    from model.train import exact_settings
+
+    network = file.load(training / "network.safetensors")
+    state = checkpoint.load(training, recipe)
+    if state is None:
+        raise BadInput(f"{training}: the checkpoint is missing; train again with --force")
+    trained = SpikingNetwork(recipe)
+    trained.load_state_dict(state["best"])
+    chosen = stimulus.choose(network, "test", data)
+    part = chosen.first(min(images, len(chosen)))
+    programs = (
+        ("torch", lambda slot: trained.trace(part.inputs[slot])),
+        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
+    )
+    with exact_settings(recipe.training.threads):
+        links = chain.follow(programs, len(part), progress)
+    result = {
+        "fingerprint": file.fingerprint(network),
+        "links": [link.as_dict() for link in links],
+        "accuracy": chosen.accuracy(engine.logits(network, chosen.inputs)),
+        "accuracy_images": len(chosen),
+        "stimulus": chosen.source,
+    }
+    write_json(folder.result("check"), result)
+    for link in links:
+        if link.mismatches:
+            raise CheckFailed(f"{link.name}: {link.mismatches} values differ; first: {link.first}")
 
 
 def load_results(folder: BuildFolder, *names: str) -> dict[str, dict[str, Any]]:
@@ -221,6 +400,8 @@ def load_results(folder: BuildFolder, *names: str) -> dict[str, dict[str, Any]]:
     for name in names:
         if not folder.result(name).is_file():
             command = {"verification": "verify", "profile": "profile"}.get(name, "demo")
-            raise BadInput(f"{folder.path}: no {name} yet; run `spikewright {command} {folder.path}`")
+            raise BadInput(
+                f"{folder.path}: no {name} yet; run `spikewright {command} {folder.path}`"
+            )
         found[name] = read_json(folder.result(name))
     return found

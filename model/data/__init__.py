@@ -27,7 +27,9 @@ _READERS: dict[str, Callable[[Path | None, int, bool], DataSet]] = {
 NAMES = tuple(sorted(_READERS))
 
 
-def load(name: str, root: str | Path | None = None, timesteps: int = 10, train: bool = True) -> DataSet:
+def load(
+    name: str, root: str | Path | None = None, timesteps: int = 10, train: bool = True
+) -> DataSet:
     """Read data set `name`: digits, mnist, fashion-mnist, cifar-10 or n-mnist.
 
     Parameters

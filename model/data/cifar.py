@@ -10,7 +10,9 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-from numpy._core import multiarray  # the place that NumPy 2 gave to what old pickles call numpy.core
+from numpy._core import (
+    multiarray,
+)  # the place that NumPy 2 gave to what old pickles call numpy.core
 
 from golden.errors import BadInput
 from model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
@@ -57,8 +59,15 @@ def parse(path: Path, content: bytes) -> tuple[Bytes, Labels]:
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error) or type(error).__name__
         raise BadInput(f"{where} is damaged ({reason}), must be an official batch") from None
-    if images.dtype != np.uint8 or images.ndim != 2 or images.shape[1] != 3072 or labels.shape != images.shape[:1]:
-        raise BadInput(f"{where}: data is {images.dtype} {images.shape}, must be uint8 (N, 3072) with N labels")
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 2
+        or images.shape[1] != 3072
+        or labels.shape != images.shape[:1]
+    ):
+        raise BadInput(
+            f"{where}: data is {images.dtype} {images.shape}, must be uint8 (N, 3072) with N labels"
+        )
     return images.reshape(-1, 3, 32, 32), labels.astype(np.int64)
 
 

@@ -61,7 +61,9 @@ def locate(name: str, root: Path | None, folders: tuple[str, ...], probe: str) -
     for folder in folders:
         if (root / folder / probe).exists():
             return root / folder
-    raise BadInput(f"data {name!r}: {root / folders[0] / probe} is missing, must be the official file or folder")
+    raise BadInput(
+        f"data {name!r}: {root / folders[0] / probe} is missing, must be the official file or folder"
+    )
 
 
 def checked_bytes(name: str, path: Path, md5: str) -> bytes:
@@ -75,7 +77,9 @@ def checked_bytes(name: str, path: Path, md5: str) -> bytes:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"data {name!r}: {path} is missing, must be the official file with md5 {md5}") from None
+        raise BadInput(
+            f"data {name!r}: {path} is missing, must be the official file with md5 {md5}"
+        ) from None
     except OSError as error:
         raise BadInput(f"data {name!r}: {path} cannot be read ({error.strerror})") from None
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -25,4 +25,6 @@ def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
     order = np.random.RandomState(0).permutation(len(images))
     kept = order[:-TEST_IMAGES] if train else order[:0]
     test = order[-TEST_IMAGES:]
-    return DataSet("digits", images[kept], labels[kept], images[test], labels[test], 10, 5, "direct")
+    return DataSet(
+        "digits", images[kept], labels[kept], images[test], labels[test], 10, 5, "direct"
+    )

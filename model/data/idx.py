@@ -43,7 +43,9 @@ def parse(name: str, path: Path, content: bytes, axes: int) -> Bytes:
     try:
         raw = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(f"data {name!r}: {path} is damaged ({error}), must be a whole gzip file") from None
+        raise BadInput(
+            f"data {name!r}: {path} is damaged ({error}), must be a whole gzip file"
+        ) from None
     header = 4 * (axes + 1)
     numbers = [int(n) for n in np.frombuffer(raw[:header], ">i4")] if len(raw) >= header else [-1]
     magic = 2048 + axes
@@ -52,11 +54,15 @@ def parse(name: str, path: Path, content: bytes, axes: int) -> Bytes:
     shape = numbers[1:]
     size = int(np.prod(shape, dtype=np.int64))
     if min(shape) < 0 or len(raw) - header != size:
-        raise BadInput(f"data {name!r}: {path}: holds {len(raw) - header} bytes, must be {size} for shape {shape}")
+        raise BadInput(
+            f"data {name!r}: {path}: holds {len(raw) - header} bytes, must be {size} for shape {shape}"
+        )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()
 
 
-def _part(name: str, folder: Path, files: tuple[str, str], md5: dict[str, str]) -> tuple[Bytes, Labels]:
+def _part(
+    name: str, folder: Path, files: tuple[str, str], md5: dict[str, str]
+) -> tuple[Bytes, Labels]:
     arrays = [
         parse(name, folder / file, checked_bytes(name, folder / file, md5[file]), axes)
         for file, axes in zip(files, (3, 1), strict=True)

@@ -43,7 +43,9 @@ def bin_events(where: str, content: bytes, timesteps: int) -> Bytes:
     raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int64)
     x, y, polarity = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
     if len(raw) and max(int(x.max()), int(y.max())) >= SIDE:
-        raise BadInput(f"{where} has a pixel at {max(int(x.max()), int(y.max()))}, must be 0..{SIDE - 1}")
+        raise BadInput(
+            f"{where} has a pixel at {max(int(x.max()), int(y.max()))}, must be 0..{SIDE - 1}"
+        )
     time_us = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
     step = np.minimum(time_us * timesteps // DURATION_US, timesteps - 1)
     place = ((step * 2 + polarity) * SIDE + y) * SIDE + x
@@ -60,7 +62,9 @@ def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is not None:
                     yield member.name, file.read()
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise BadInput(f"data 'n-mnist': {path} is damaged ({error}), must be a whole .tar.gz archive") from None
+        raise BadInput(
+            f"data 'n-mnist': {path} is damaged ({error}), must be a whole .tar.gz archive"
+        ) from None
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -71,7 +75,9 @@ def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
 def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
     unpacked, packed = folder / part, folder / f"{part}.tar.gz"
     if not unpacked.is_dir() and not packed.exists():
-        raise BadInput(f"data 'n-mnist': {unpacked} and {packed} are missing, one must hold <digit>/<number>.bin")
+        raise BadInput(
+            f"data 'n-mnist': {unpacked} and {packed} are missing, one must hold <digit>/<number>.bin"
+        )
     source = unpacked if unpacked.is_dir() else packed
     found: list[tuple[int, int, Bytes]] = []
     for name, content in _folder(unpacked) if unpacked.is_dir() else _archive(packed):
@@ -80,9 +86,13 @@ def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
             counts = bin_events(f"data 'n-mnist': {source}: {name}", content, timesteps)
             found.append((int(match[2]), int(match[1]), counts))
     if not found:
-        raise BadInput(f"data 'n-mnist': {source} holds no recording, must hold <digit>/<number>.bin")
+        raise BadInput(
+            f"data 'n-mnist': {source} holds no recording, must hold <digit>/<number>.bin"
+        )
     found.sort(key=lambda item: item[:2])
-    return np.stack([counts for *_, counts in found]), np.array([label for _, label, _ in found], np.int64)
+    return np.stack([counts for *_, counts in found]), np.array(
+        [label for _, label, _ in found], np.int64
+    )
 
 
 def read(root: Path | None, timesteps: int, train: bool) -> DataSet:

@@ -16,7 +16,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
 from sim.benches import SETTINGS
-from sim.counters import PER_CORE
+from sim.counters import PER_CORE, READ_LAG
 from sim.testbench import VIOLATIONS
 
 PERIOD_NS = 2
@@ -82,7 +82,7 @@ async def clear_counters(dut: HierarchyObject) -> None:
 def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
     """Where bench `index` stands; `failure` is empty or one line."""
     bench = getattr(dut, f"bench_{index}")
-    value = {name: int(getattr(bench, name).value) for name in ("cycle", "sent", "received", "completed", "stuck")}
+    value = {name: int(getattr(bench, name).value) for name in ("cycle", "sent", "received", "completed", "stuck", "held")}
     beats = [int(getattr(bench, f"beats_{i}").value) for i in range(len(cores))]
     code, failure = int(bench.violation.value), ""
     if code:
@@ -94,7 +94,9 @@ def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
             f"{'' if int(bench.exhausted.value) else ' and another one waits'}, membrane words swept: {places}; "
             f"{value['completed']} inferences complete"
         )
-    return {"failure": failure, "cores": cores, "beats": beats, **value}
+    streams = len(cores) + 3
+    share = value["held"] / (streams * max(value["cycle"], 1))
+    return {"failure": failure, "cores": cores, "beats": beats, "stall_share": share, **value}
 
 
 async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
@@ -129,4 +131,4 @@ async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
                 result["failure"] = f"counter register {register} still moves after the end of the run"
             result["counters"].append(value - (age - begin) * (moved == passed))
             if register % PER_CORE == 0:
-                result["counted_cycles"].append(age)
+                result["counted_cycles"].append(age - READ_LAG)

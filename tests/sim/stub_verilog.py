@@ -53,7 +53,7 @@ input [{max(layout.width, 1) - 1}:0] in_data; input [{len(cores)}:0] hold; input
 output in_ready, out_valid, out_last; output [{image.output_layout.width - 1}:0] out_data;
 output reg [31:0] count_value;
 {chr(10).join(wires + functions)}
-reg [31:0] cycles; reg [2:0] state; reg [7:0] core; reg [15:0] word; reg [15:0] step; integer n, m, k;
+reg [31:0] cycles; reg count; reg [2:0] state; reg [7:0] core; reg [15:0] word; reg [15:0] step; integer n, m, k;
 reg signed [31:0] x; reg f; reg signed [31:0] given;
 localparam INIT = 0, TAKE = 1, SWEEP = 2, GIVE = 3;
 assign in_ready = state == TAKE & ~hold[0];
@@ -62,7 +62,8 @@ assign out_last = word == {classes - 1};
 always @* given = v{len(cores) - 1}[word];
 assign out_data = {{given[{last.state_bits - 1}:0], word[{index_bits - 1}:0]}};
 always @(posedge clk) begin
-    cycles <= (rst | count_clear) ? 0 : cycles + 1;
+    count <= ~(rst | count_clear);  // increments show as late as in the hardware
+    cycles <= (rst | count_clear) ? 0 : cycles + count;
     count_value <= count_select[2:0] == 4 ? cycles : 0;
 {chr(10).join(f"    trace_{i}_valid <= 0;" for i in range(len(cores)))}
     if (rst) begin

@@ -1,0 +1,179 @@
+"""Runs an accelerator in Amaranth's own simulator: no tools, a few thousand cycles per second.
+
+For small networks, tests of parts and planted faults; `sim.verify` simulates the Verilog.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+from amaranth.sim import (
+    Simulator,
+    SimulatorContext,  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
+)
+from numpy.typing import NDArray
+
+from golden.errors import CheckFailed
+from golden.image import CoreImage, Image
+from golden.trace import Trace
+from hw.accelerator import Accelerator
+from hw.counters import COUNTERS, STRIDE
+from sim.counters import Counters, from_values
+from sim.stimulus import input_beats
+
+PERIOD = 1e-8  # seconds; any number does
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run showed: trace, counters of every core, and the cycles until the last logit."""
+
+    trace: Trace
+    counters: tuple[Counters, ...]
+    cycles: int
+
+
+@dataclass
+class _Record:
+    """Raw beats as they come."""
+
+    sweeps: list[list[tuple[int, int, int]]]
+    logits: list[tuple[int, int]] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+    cycles: int = 0
+
+
+def simulate(
+    image: Image, inputs: NDArray[np.generic], stall: float = 0.0, seed: int = 0,
+    deadline: int = 100_000,
+) -> Run:  # fmt: skip
+    """Run a batch, back to back, with every stream held at random.
+
+    Parameters
+    ----------
+    inputs
+        As `golden.interpreter.run` takes them.
+    stall
+        The probability with which a stream is held in a cycle: input, output, and between cores.
+    deadline
+        Cycles after which the run counts as hung.
+
+    Raises
+    ------
+    CheckFailed
+        If the logits do not come in time, or beats are missing or left over.
+    """
+    accelerator = Accelerator(image)
+    record = _Record([[] for _ in image.cores])
+    rng = random.Random(seed)
+    wanted = len(inputs) * image.cores[-1].shape[0]
+
+    async def drive(ctx: SimulatorContext) -> None:
+        width = max(image.input_layout.width, 1)
+        for beat in input_beats(image, inputs).tolist():
+            while rng.random() < stall:
+                await ctx.tick()
+            ctx.set(accelerator.in_valid, 1)
+            ctx.set(accelerator.in_last, beat >> width)
+            ctx.set(accelerator.in_data, beat & ((1 << width) - 1))
+            await ctx.tick().until(accelerator.in_ready)
+            ctx.set(accelerator.in_valid, 0)
+
+    async def watch(ctx: SimulatorContext) -> None:
+        while len(record.logits) < wanted:
+            await _cycle(ctx, accelerator, record, rng, stall)
+            if record.cycles > deadline:
+                raise CheckFailed(
+                    f"{len(record.logits)} of {wanted} logits after {deadline} cycles"
+                )
+        await _read_counters(ctx, accelerator, record)
+
+    simulator = Simulator(accelerator)
+    simulator.add_clock(PERIOD)
+    simulator.add_testbench(drive, background=True)
+    simulator.add_testbench(watch)
+    simulator.run()
+    counters = from_values([core.node for core in image.cores], record.values)
+    return Run(_trace(image, record, len(inputs)), counters, record.cycles)
+
+
+async def _cycle(
+    ctx: SimulatorContext,
+    accelerator: Accelerator,
+    record: _Record,
+    rng: random.Random,
+    stall: float,
+) -> None:
+    """One clock: draw the holds, keep what the edge shows."""
+    cores = len(record.sweeps)
+    ready = rng.random() >= stall
+    ctx.set(accelerator.out_ready, ready)
+    ctx.set(accelerator.hold, sum((rng.random() < stall) << gate for gate in range(cores + 1)))
+    names = [
+        f"trace_{i}_{name}"
+        for i in range(cores)
+        for name in ("valid", "address", "fired", "membranes")
+    ]
+    traced = [getattr(accelerator, name) for name in names]
+    outputs = (accelerator.out_valid, accelerator.out_last, accelerator.out_data)
+    _, _, valid, last, data, *shown = await ctx.tick().sample(*outputs, *traced)
+    record.cycles += 1
+    if valid and ready:
+        record.logits.append((last, data))
+    for core, (shows, *beat) in enumerate(zip(*[iter(shown)] * 4, strict=True)):
+        if shows:
+            record.sweeps[core].append((beat[0], beat[1], beat[2]))
+
+
+async def _read_counters(ctx: SimulatorContext, accelerator: Accelerator, record: _Record) -> None:
+    """Every counter, when the last increments have arrived."""
+    await ctx.tick().repeat(3)
+    for select in range(STRIDE * len(record.sweeps)):
+        if select % STRIDE < len(COUNTERS):
+            ctx.set(accelerator.count_select, select)
+            await ctx.tick().repeat(2)
+            record.values.append(ctx.get(accelerator.count_value))
+
+
+def _trace(image: Image, record: _Record, batch: int) -> Trace:
+    spikes, membranes = {}, {}
+    for core, beats in zip(image.cores, record.sweeps, strict=True):
+        fired, membrane = _core_trace(core, beats, batch * image.timesteps)
+        shape = (batch, image.timesteps, *core.shape)
+        membranes[core.node] = membrane.reshape(shape)
+        if core.kind == "lif":
+            spikes[core.node] = fired.reshape(shape)
+    classes = image.cores[-1].shape[0]
+    logits = np.zeros((batch, classes), np.int64)
+    for place, (last, data) in enumerate(record.logits):
+        inference, nth = divmod(place, classes)
+        if last != (nth == classes - 1):
+            raise CheckFailed(
+                f"inference {inference}: out_last is {last} at logit {nth} of {classes}"
+            )
+        index = int(image.output_layout.unpack(data, "index"))
+        logits[inference, index] = image.output_layout.unpack(data, "value", signed=True)
+    return Trace(spikes, membranes, logits)
+
+
+def _core_trace(
+    core: CoreImage, beats: list[tuple[int, int, int]], steps: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Spikes and membranes (steps, neurons) from the beats of a core's sweeps."""
+    if [beat[0] for beat in beats] != list(range(core.words)) * steps:
+        raise CheckFailed(f"core {core.node!r}: {len(beats)} words swept, or not in order")
+    present = core.neurons.T >= 0
+    order = core.neurons.T[present]
+    bits, lanes = core.state_bits, range(core.lanes)
+    fired = np.array([[beat[1] >> lane & 1 for lane in lanes] for beat in beats], np.uint8)
+    value = np.array(
+        [[beat[2] >> lane * bits & (1 << bits) - 1 for lane in lanes] for beat in beats]
+    )
+    value -= value >> (bits - 1) << bits
+    spikes = np.zeros((steps, order.size), np.uint8)
+    membranes = np.zeros((steps, order.size), np.int64)
+    spikes[:, order] = fired.reshape(steps, *present.shape)[:, present]
+    membranes[:, order] = value.reshape(steps, *present.shape)[:, present]
+    return spikes, membranes

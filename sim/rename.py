@@ -1,0 +1,28 @@
+"""Gives the modules and memories of a Verilog text a prefix, so that several designs share a simulator."""
+
+from __future__ import annotations
+
+import re
+
+_MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.MULTILINE)
+_MEMORY = re.compile(r'(\$readmem[bh]\s*\(\s*")')
+
+
+def prefix_verilog(text: str, prefix: str) -> str:
+    r"""`text` with `prefix` before the name of every module it defines and every memory file it reads.
+
+    >>> prefix_verilog('module \\a.b (x);\nendmodule\nmodule a (x);\n  \\a.b  b (\n', 'p_').split('\n')[3]
+    '  \\p_a.b  b ('
+    """
+    names = sorted(set(_MODULE.findall(text)), key=len, reverse=True)
+    if not names:
+        return text
+    some = "|".join(re.escape(name) for name in names)
+    # A definition or an instance: the name begins a line, and a blank, `(` or `#` follows.
+    uses = re.compile(rf"^(\s*(?:module\s+)?)({some})(?=[\s(#;])", re.MULTILINE)
+
+    def renamed(match: re.Match[str]) -> str:
+        name = match[2]
+        return match[1] + ("\\" + prefix + name[1:] if name.startswith("\\") else prefix + name)
+
+    return _MEMORY.sub(rf"\g<1>{prefix}", uses.sub(renamed, text))

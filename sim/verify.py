@@ -1,0 +1,214 @@
+"""The last link of the chain: the simulated Verilog against both golden models, without tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden import engine, reference
+from golden.errors import BadInput, CheckFailed, require
+from golden.file import fingerprint, load
+from golden.image import Image
+from golden.network import Network
+from golden.operations import OperationCounts, count
+from golden.trace import Comparison, Mismatch, Trace, compare
+from sim.accelerator import Run, prepare, simulate
+from sim.counters import Counters, check_work
+from sim.profile import Profile, profile_of
+
+Progress = Callable[[int, int, str], None]
+"""Called with parts done, parts in all, and what comes next."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What was compared and measured. Counts are values of the RTL, over all stall rates.
+
+    `mismatches` counts those that differ from the reference or from the engine; `first` is the
+    first of them. `profile` is that of the least stalled run.
+    """
+
+    simulator: str
+    images: int
+    stalls: tuple[int, ...]
+    compared_spikes: int
+    compared_membranes: int
+    compared_logits: int
+    mismatches: int
+    first: Mismatch | None
+    profile: Profile
+    operations: OperationCounts
+    trace: Trace
+
+    @property
+    def cycles(self) -> int:
+        """Of the least stalled run, first event to last logit."""
+        return self.profile.cycles
+
+    @property
+    def cycles_per_inference(self) -> float:
+        """In the steady state."""
+        return self.profile.cycles_per_inference
+
+    @property
+    def latency_cycles(self) -> int:
+        """Of one inference alone in the machine."""
+        return self.profile.latency_cycles
+
+    @property
+    def counters(self) -> tuple[Counters, ...]:
+        """Per core, of the least stalled run."""
+        return tuple(layer.counters for layer in self.profile.layers)
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """Lanes per node."""
+        return {layer.node: layer.lanes for layer in self.profile.layers}
+
+    def require_equal(self) -> None:
+        """Raise `CheckFailed` naming the first mismatch, if there is one."""
+        if self.mismatches:
+            raise CheckFailed(f"RTL differs from golden in {self.mismatches} values; first: {self.first}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, with schema and units in the keys."""
+        names = ("simulator", "images", "compared_spikes", "compared_membranes", "compared_logits", "mismatches")
+        return {
+            "schema": 1,
+            **{name: getattr(self, name) for name in names},
+            "stalls_percent": list(self.stalls),
+            "first_mismatch": str(self.first) if self.first else None,
+            "cycles": self.cycles,
+            "cycles_per_inference": self.cycles_per_inference,
+            "latency_cycles": self.latency_cycles,
+            "utilization": self.profile.utilization,
+            "synops": self.profile.synops,
+            "lanes": self.lanes,
+        }
+
+
+def verify(
+    folder: str | Path, inputs: NDArray[np.generic], simulator: str = "verilator", stalls: Sequence[int] = (0,),
+    seed: int = 0, waves: bool = False, progress: Progress | None = None,
+) -> Verification:  # fmt: skip
+    """Simulate the accelerator of build folder `folder` and compare every spike, membrane and logit.
+
+    Parameters
+    ----------
+    inputs
+        Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events; they
+        enter back to back, so that several inferences are in flight.
+    stalls
+        Percentages 0..99; the whole batch runs once per rate, every stream held so often at random.
+    waves
+        Keep waveforms: `sim/SIMULATOR/stall-RATE/dump.vcd` (Icarus: `.fst`).
+    progress
+        Called with parts done, parts in all, and what comes next.
+
+    Raises
+    ------
+    BadInput
+        If the folder is no complete build, or inputs or stalls do not fit.
+    ToolMissing
+        If the simulator is not installed.
+    CheckFailed
+        If the simulation breaks a protocol rule, hangs, loses or adds a beat, or miscounts its
+        work. Values that differ do not raise: see `Verification.require_equal`.
+    """
+    say = progress or (lambda done, total, text: None)
+    parts = len(stalls) + 2
+    folder = Path(folder)
+    network = load(folder / "network.safetensors")
+    frames = network.check_inputs(inputs)
+    require(len(frames) > 0, "verify", "number of inputs", len(frames), "at least 1")
+    require(len(stalls) > 0, "verify", "number of stall rates", len(stalls), "at least 1")
+    for stall in stalls:
+        require(0 <= stall <= 99, "verify", "stall", stall, "0..99 (percent)")
+    say(0, parts, f"building the {simulator} simulation")
+    bench = prepare([folder], folder / "sim", simulator, waves)
+    image = bench.images[0]
+    if fingerprint(network) != image.fingerprint:
+        raise BadInput(f"{folder}: manifest.json was made from another network than network.safetensors; build again")
+    say(1, parts, f"running golden on {len(frames)} inputs")
+    expected = Expected.of(network, frames)
+
+    def one(stall: int) -> Run:
+        place = folder / "sim" / simulator / f"stall-{stall}"
+        return simulate(bench, [frames], place, stall=stall, seed=seed + stall)[0]
+
+    runs: dict[int, Run] = {}
+    with ThreadPoolExecutor(2) as pool:
+        futures = {stall: pool.submit(one, stall) for stall in stalls}
+        for done, (stall, future) in enumerate(futures.items()):
+            say(2 + done, parts, f"simulating {len(frames)} inputs at {stall} % stalls")
+            runs[stall] = future.result()
+    say(parts, parts, "done")
+    return conclude(image, expected, runs, simulator)
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What golden says about a batch: two traces, written independently, and the work to be done."""
+
+    reference: Trace
+    engine: Trace
+    operations: OperationCounts
+
+    @classmethod
+    def of(cls, network: Network, inputs: NDArray[np.generic]) -> Expected:
+        """Run both golden models."""
+        trace = reference.run(network, inputs)
+        return cls(trace, engine.run(network, inputs), count(network, inputs, trace))
+
+
+def conclude(image: Image, expected: Expected, runs: dict[int, Run], simulator: str) -> Verification:
+    """Compare runs (by stall rate) with golden, and their counters with golden's counts.
+
+    Raises
+    ------
+    CheckFailed
+        If a counter of work differs.
+    """
+    results = []
+    for run in runs.values():
+        results += [_strict(expected.reference, expected.engine, run.capture.trace)]
+    mismatches = sum(result.mismatches for result in results)
+    if not mismatches:  # wrong spikes make wrong counts: name the cause, not the effect
+        for run in runs.values():
+            check_operations(expected.operations, run.counters)
+    best = runs[min(runs)]
+    return Verification(
+        simulator=simulator, images=len(best.capture.last_output), stalls=tuple(runs),
+        compared_spikes=sum(result.spikes for result in results),
+        compared_membranes=sum(result.membranes for result in results),
+        compared_logits=sum(result.logits for result in results),
+        mismatches=mismatches, first=next((result.first for result in results if result.first), None),
+        profile=profile_of(image, best), operations=expected.operations, trace=best.capture.trace,
+    )  # fmt: skip
+
+
+def _strict(first: Trace, second: Trace, actual: Trace) -> Comparison:
+    """Compare with both models; values that differ from either count once per model."""
+    one, two = compare(first, actual), compare(second, actual)
+    wrong = one.mismatches if one.mismatches else two.mismatches
+    return Comparison(one.spikes, one.membranes, one.logits, wrong, one.first or two.first)
+
+
+def check_operations(operations: OperationCounts, counters: Sequence[Counters]) -> None:
+    """Hardware must count exactly golden's events and synaptic operations, core by core."""
+    edges = {edge.target: edge for edge in operations.edges}
+    spikes = {node.name: node.spikes for node in operations.nodes[:-1]}
+    logits = operations.nodes[-1]
+    spikes[logits.name] = logits.neurons * operations.images
+    check_work(
+        counters,
+        synops={name: edge.synops for name, edge in edges.items()},
+        events_in={name: edge.events for name, edge in edges.items()},
+        events_out=spikes,
+    )

@@ -1,0 +1,111 @@
+"""Results as a few lines for a reader; `--json` has all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spikewright.layout import BuildFolder
+
+Values = Mapping[str, Any]
+
+
+def of_training(result: Values) -> list[str]:
+    """How good, how small, and where."""
+    return [
+        f"accuracy    {result['accuracy']:.2%} on {result['accuracy_images']} test images "
+        f"(validation {result['validation_accuracy']:.2%})",
+        _size(result),
+        f"network     {result['network']}",
+    ]
+
+
+def of_run(result: Values) -> list[str]:
+    """Accuracy, and what was compared."""
+    lines = [_accuracy(result), _size(result), _compared(result, "reference == engine")]
+    lines.append(
+        f"work        {result['synops']:.1f} synaptic operations per inference, "
+        f"{result['spike_rate']:.4f} spikes per neuron and step"
+    )
+    return lines
+
+
+def of_build(result: Values, folder: BuildFolder) -> list[str]:
+    """What was compiled, and where it lies."""
+    lanes = ", ".join(f"{node} {count}" for node, count in result["lanes"].items())
+    bits = sum(sum(kinds.values()) for kinds in result["memory_bits"].values())
+    return [
+        _size(result),
+        f"lanes       {lanes}",
+        f"memory      {bits} bits",
+        f"build       {folder.path}",
+    ]
+
+
+def of_verification(result: Values) -> list[str]:
+    """Every link with its counts, and the verdict."""
+    lines = [_accuracy(result)]
+    for link in result["links"]:
+        values = link["spikes"] + link["membranes"] + link["logits"]
+        lines.append(f"  {link['link']:26}{values:>12} values, {link['mismatches']} differ")
+    lines.append(_compared(result, "Verilog"))
+    lines.append(_cycles(result))
+    return lines
+
+
+def of_profile(result: Values) -> list[str]:
+    """One line for each layer."""
+    images = result["images"]
+    rows = [f"  {'layer':12}{'lanes':>6}{'synops':>12}{'busy':>10}{'sweep':>10}{'utilization':>13}"]
+    for row in result["layers"]:
+        busy, sweep = (row["counters"][f"{kind}_cycles"] / images for kind in ("busy", "sweep"))
+        rows.append(
+            f"  {row['node']:12}{row['lanes']:>6}{row['synops']:>12.1f}{busy:>10.1f}{sweep:>10.1f}"
+            f"{row['utilization']:>13.1%}"
+        )
+    return [_cycles(result), *rows]
+
+
+def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
+    """The whole story in six lines."""
+    return [
+        _accuracy(summary),
+        _size(summary),
+        *(
+            f"  {link['link']:26}{link['spikes'] + link['membranes'] + link['logits']:>12} values, "
+            f"{link['mismatches']} differ"
+            for link in summary["links"]
+        ),
+        _compared(summary, "Verilog"),
+        _cycles(summary),
+        f"report      {folder.html}",
+    ]
+
+
+def _accuracy(result: Values) -> str:
+    if result["accuracy"] is None:
+        return f"accuracy    unknown: {result['stimulus']} have no labels"
+    return f"accuracy    {result['accuracy']:.2%} on {result['accuracy_images']} images"
+
+
+def _size(result: Values) -> str:
+    return (
+        f"network     {result['weight_bits']} bits a weight, density {result['density']:.1%}, "
+        f"{result['timesteps']} time steps"
+    )
+
+
+def _compared(result: Values, what: str) -> str:
+    return (
+        f"compared    {what}, {result['images']} images: {result['compared_spikes']} spikes, "
+        f"{result['compared_membranes']} membranes, {result['compared_logits']} logits; "
+        f"{result['mismatches']} mismatches"
+    )
+
+
+def _cycles(result: Values) -> str:
+    return (
+        f"speed       {result['cycles_per_inference']:.1f} cycles per inference, "
+        f"utilization {result['utilization']:.1%}, "
+        f"{result['synops']:.1f} synaptic operations per inference"
+    )

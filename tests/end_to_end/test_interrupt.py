@@ -1,0 +1,55 @@
+"""Ctrl-C and kill -9 in training: the same command goes on, and ends in the same bytes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEADLINE_S = 120
+
+
+def start(recipe: Path, folder: Path) -> subprocess.Popen[str]:
+    program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
+    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=12"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_training_goes_on(tiny_recipe: Path, tmp_path: Path, blow) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    reference = start(tiny_recipe, whole)
+    _, errors = reference.communicate(timeout=DEADLINE_S)
+    assert reference.returncode == 0, errors
+
+    process = start(tiny_recipe, broken)
+    wait_for(broken / "checkpoint.pt", process)
+    process.send_signal(blow)
+    out, errors = process.communicate(timeout=DEADLINE_S)
+    assert not (broken / "network.safetensors").exists(), "it was not interrupted"
+    if blow == signal.SIGINT:
+        assert process.returncode == 130
+        assert out == ""
+        assert "Traceback" not in errors
+        assert errors.splitlines()[-1] == (
+            "spikewright: interrupted; the same command goes on where it stopped"
+        )
+        assert [path for path in broken.iterdir() if path.name.endswith(".part")] == []
+
+    again = start(tiny_recipe, broken)
+    _, errors = again.communicate(timeout=DEADLINE_S)
+    assert again.returncode == 0, errors
+    for name in ("network.safetensors", "history.json"):
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name

@@ -1,0 +1,64 @@
+"""The Python names that docs/python.md documents."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spikewright
+
+
+def test_every_name_is_there() -> None:
+    assert spikewright.__all__
+    for name in spikewright.__all__:
+        assert getattr(spikewright, name) is not None
+    with pytest.raises(AttributeError, match="frobnicate"):
+        _ = spikewright.frobnicate
+
+
+def test_names_and_help_come_without_torch() -> None:
+    program = (
+        "import sys, spikewright, spikewright.cli as c; spikewright.load; spikewright.run; "
+        "code = c.run(['demo', '--help']); "
+        "heavy = {'torch', 'amaranth', 'cocotb', 'sklearn'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout
+
+
+def test_save_load_run(small_network: spikewright.Network, tmp_path: Path) -> None:
+    path = tmp_path / "small.safetensors"
+    spikewright.save(small_network, path)
+    network = spikewright.load(path)
+    assert spikewright.fingerprint(network) == spikewright.fingerprint(small_network)
+    trace = spikewright.run(network, np.array([[3, 2]]))
+    assert trace.spikes["hidden"].shape == (1, 3, 3)
+    assert trace.membranes["hidden"].shape == (1, 3, 3)
+    assert trace.membranes["out"].shape == (1, 3, 2)
+    assert trace.logits.shape == (1, 2)
+    assert trace.spikes["hidden"].any()
+    assert not trace.spikes["hidden"].all()
+
+
+def test_build_verify_profile(small_network: spikewright.Network, tmp_path: Path) -> None:
+    inputs = np.array([[3, 2], [0, 0], [15, 15], [1, 9]])
+    image = spikewright.build(
+        small_network, tmp_path / "small", lanes=2, inputs=inputs, labels=np.array([0, 1, 0, 1])
+    )
+    assert [core.node for core in image.cores] == ["hidden", "out"]
+    result = spikewright.verify(tmp_path / "small", stalls=(0, 50))
+    assert result["mismatches"] == 0
+    assert result["images"] == 4
+    assert result["compared_spikes"] == 2 * 4 * 3 * 3  # at both rates of stalls
+    measured = spikewright.profile(tmp_path / "small")
+    assert measured["cycles_per_inference"] > 0
+    assert [row["node"] for row in measured["layers"]] == ["hidden", "out"]
+    assert measured["synops"] == result["synops"]

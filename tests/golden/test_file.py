@@ -1,0 +1,248 @@
+"""The network file: same bytes everywhere, readable by the safetensors package, whole or absent."""
+
+import os
+import struct
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import safetensors.numpy
+
+from golden import atomic, file, fuzz
+from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.errors import BadInput
+from golden.network import Network
+from golden.nodes import LIF, Input, Readout
+
+ROOT = Path(__file__).parents[2]
+
+
+def example() -> Network:
+    return Network(
+        2,
+        (
+            Input("input", (1, 6, 7), "direct", 8),
+            LIF("conv1", (2, 6, 7), np.array([5, 600]), np.array([-1, 2]), 1, 3, "zero", 12),
+            Readout("readout", (2,), np.array([7, -8]), 1, 4),
+        ),
+        (
+            Edge(
+                "input",
+                "conv1",
+                (Conv2d(np.arange(-8, 10, dtype=np.int8).reshape(2, 1, 3, 3), 5, (1, 1)),),
+            ),
+            Edge("conv1", "readout", (SumPool2d((2, 3)), Linear(np.full((2, 12), -1, np.int8), 2))),
+        ),
+        {"name": "example", "seed": "1"},
+    )
+
+
+def assert_equal(left: Any, right: Any) -> None:
+    """Field by field, so that this does not trust the file's own encoding."""
+    assert type(left) is type(right)
+    if isinstance(left, np.ndarray):
+        assert left.dtype == right.dtype
+        assert np.array_equal(left, right)
+    elif hasattr(left, "__dataclass_fields__"):
+        for field in fields(left):
+            assert_equal(getattr(left, field.name), getattr(right, field.name))
+    elif isinstance(left, tuple):
+        assert len(left) == len(right)
+        for one, other in zip(left, right, strict=True):
+            assert_equal(one, other)
+    else:
+        assert left == right
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_round_trip(seed: int, tmp_path: Path) -> None:
+    network = fuzz.random_network(seed)
+    path = tmp_path / "n.safetensors"
+    file.save(network, path)
+    assert_equal(file.load(path), network)
+    assert path.read_bytes() == file.encode(file.load(str(path)))
+    assert os.listdir(tmp_path) == ["n.safetensors"]
+
+
+def test_format_of_version_1_stays() -> None:
+    """If this fails, files that users hold have changed: raise SCHEMA, keep reading version 1."""
+    assert file.fingerprint(example()) == PINNED
+
+
+PINNED = "b95b2fbc811c15c727229eb02bb7a92bd77987227a5dcea87146a65124192c1b"
+
+
+def test_same_bytes_whatever_the_hash_seed() -> None:
+    program = (
+        "from golden import file, fuzz\n"
+        "print(*(file.fingerprint(fuzz.random_network(seed)) for seed in range(9)))"
+    )
+    found = set()
+    for seed in ("0", "1", "4711"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        out = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )
+        found.add(out.stdout)
+    assert len(found) == 1
+    assert len(found.pop().split()) == 9
+
+
+def test_numpy_numbers_and_meta_order_do_not_show() -> None:
+    network = example()
+    source, lif, readout = network.nodes
+    assert isinstance(source, Input)
+    assert isinstance(lif, LIF)
+    bits: Any = np.uint8(8)
+    leak: Any = np.int16(1)
+    steps: Any = np.int64(2)
+    nodes = (replace(source, bits=bits), replace(lif, leak_mul=leak), readout)
+    other = Network(steps, nodes, network.edges, {"seed": "1", "name": "example"})
+    assert file.encode(other) == file.encode(network)
+
+
+def test_fingerprint_sees_every_field() -> None:
+    base = example()
+    lif = base.hidden[0]
+    variants = [replace(base, timesteps=3), replace(base, meta={})]
+    for change in (
+        {"threshold": np.array([5, 601])}, {"bias": np.array([0, 2])}, {"leak_mul": 2}, {"leak_shift": 4},
+        {"reset": "subtract"}, {"membrane_bits": 13},
+    ):  # fmt: skip
+        variants.append(replace(base, nodes=(base.nodes[0], replace(lif, **change), base.nodes[2])))
+    for change in ({"coding": "events"}, {"bits": 7}, {"signed": True}):
+        variants.append(replace(base, nodes=(replace(base.input, **change), *base.nodes[1:])))
+    first = base.edges[0].operations[0]
+    assert isinstance(first, Conv2d)
+    wider = Edge("input", "conv1", (replace(first, weight_bits=6),))
+    variants.append(replace(base, edges=(wider, base.edges[1])))
+    prints = [file.fingerprint(network) for network in [base, *variants]]
+    assert len(set(prints)) == len(prints) == 13
+
+
+def test_the_safetensors_package_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    file.save(example(), path)
+    tensors = safetensors.numpy.load_file(path)
+    assert {name: (str(t.dtype), t.shape) for name, t in tensors.items()} == {
+        "conv1.bias": ("int32", (2,)),
+        "conv1.threshold": ("int32", (2,)),
+        "conv1.readout.weight": ("int8", (2, 12)),
+        "input.conv1.weight": ("int8", (2, 1, 3, 3)),
+        "readout.bias": ("int32", (2,)),
+    }
+    assert tensors["conv1.threshold"].tolist() == [5, 600]
+    with safetensors.safe_open(path, "np") as opened:
+        assert list(opened.metadata()) == ["spikewright"]
+
+
+def test_a_file_that_the_safetensors_package_wrote(tmp_path: Path) -> None:
+    """Another order of tensors and keys, another padding: still the same network."""
+    path = tmp_path / "n.safetensors"
+    file.save(example(), path)
+    with safetensors.safe_open(path, "np") as opened:
+        metadata = opened.metadata()
+        tensors = {name: opened.get_tensor(name) for name in reversed(opened.keys())}
+    again = tmp_path / "again.safetensors"
+    safetensors.numpy.save_file(tensors, again, metadata)
+    assert_equal(file.load(again), example())
+
+
+def test_data_begin_at_eight_bytes() -> None:
+    data = file.encode(example())
+    assert struct.unpack("<Q", data[:8])[0] % 8 == 0
+
+
+def test_saving_replaces_a_file_and_keeps_it_when_it_fails(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "n.safetensors"
+    path.write_bytes(b"old")
+    file.save(example(), path)
+    saved = path.read_bytes()
+    assert saved == file.encode(example())
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(BadInput, match=r"cannot write .*n\.safetensors.*: No space left"):
+        file.save(fuzz.random_network(1), path)
+    assert path.read_bytes() == saved
+    assert os.listdir(tmp_path) == ["n.safetensors"]
+
+
+def test_interrupted_saving_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        file.save(example(), tmp_path / "n.safetensors")
+    assert os.listdir(tmp_path) == []
+
+
+def unwritable(tmp_path: Path) -> list[Path]:
+    (tmp_path / "plain").write_bytes(b"")
+    return [
+        tmp_path / "missing" / "n.safetensors",
+        tmp_path / "plain" / "n.safetensors",
+        tmp_path,
+        Path("/proc/n.safetensors"),
+        tmp_path / ("n" * 300),
+        tmp_path / "null\0byte",
+    ]
+
+
+def test_unwritable_places(tmp_path: Path) -> None:
+    for path in unwritable(tmp_path):
+        with pytest.raises(BadInput, match="cannot write"):
+            file.save(example(), path)
+    assert os.listdir(tmp_path) == ["plain"]
+
+
+def test_unreadable_places(tmp_path: Path) -> None:
+    for path in unwritable(tmp_path):
+        with pytest.raises(
+            BadInput, match=r"network file .*: (is missing|is no file|cannot be read)"
+        ):
+            file.load(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is no file"):
+        file.load(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("meta", [{"a": 1}, {1: "a"}, {"a": None}], ids=str)
+def test_meta_are_strings(meta: dict, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="meta"):
+        file.save(replace(example(), meta=meta), tmp_path / "n")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_would_be_refused_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="header size"):
+        file.save(replace(example(), meta={"name": "x" * 2**20}), tmp_path / "n")
+    chain = [f"n{index}" for index in range(300)]
+    one = np.array([1])
+    nodes = [LIF(name, (1,), one, one, 0, 0, "zero", 4) for name in chain]
+    edges = [
+        Edge(a, b, (Linear(np.ones((1, 1), np.int8), 2),))
+        for a, b in zip(chain, [*chain[1:], "out"], strict=True)
+    ]
+    first = Edge("input", "n0", (Linear(np.ones((1, 1), np.int8), 2),))
+    network = Network(
+        1, (Input("input", (1,), "direct", 1), *nodes, Readout("out", (1,), one)), (first, *edges)
+    )
+    with pytest.raises(BadInput, match="number of nodes is 302"):
+        file.save(network, tmp_path / "n")
+    assert os.listdir(tmp_path) == []

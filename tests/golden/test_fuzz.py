@@ -1,0 +1,126 @@
+"""The fuzz itself: it really draws what it promises, and the runs really visit the corners."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from golden import fuzz, reference
+from golden.edges import Conv2d, SumPool2d
+from golden.file import encode
+from golden.network import Network
+
+SEEDS = range(300)  # those that the chain of equality runs on
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[Network]:
+    return [fuzz.random_network(seed) for seed in SEEDS]
+
+
+def test_every_corner_is_visited(networks: list[Network]) -> None:
+    total: Counter[str] = Counter()
+    in_networks: Counter[str] = Counter()
+    for seed, network in zip(SEEDS, networks, strict=True):
+        inputs = fuzz.random_inputs(network, 4, seed)
+        found = fuzz.coverage(network, reference.run(network, inputs), inputs)
+        assert tuple(found) == fuzz.CORNERS
+        total.update(found)
+        in_networks.update({corner: int(times > 0) for corner, times in found.items()})
+    for corner in fuzz.CORNERS:
+        assert in_networks[corner] >= 30, f"{corner}: only in {in_networks[corner]} networks"
+        assert total[corner] >= 300, f"{corner}: only {total[corner]} times"
+
+
+def test_every_option_is_drawn(networks: list[Network]) -> None:
+    seen: Counter[object] = Counter()
+    for network in networks:
+        node = network.input
+        seen.update([node.coding, ("bits", node.bits), ("signed", node.signed)])
+        seen.update([("T", network.timesteps), ("layers", len(network.hidden)), len(node.shape)])
+        for lif in network.hidden:
+            seen.update(
+                [lif.reset, "leak" if lif.leak_mul else "no leak", ("dims", len(lif.shape))]
+            )
+            seen["negative bias"] += bool((lif.bias < 0).any())
+            seen["positive bias"] += bool((lif.bias > 0).any())
+            seen["thresholds differ"] += len(set(lif.threshold.tolist())) > 1
+        seen["readout leak"] += bool(network.readout.leak_mul)
+        shape = node.shape
+        for edge, target in zip(network.edges, network.nodes[1:], strict=True):
+            seen[tuple(type(operation).__name__ for operation in edge.operations)] += 1
+            for operation in edge.operations:
+                if isinstance(operation, SumPool2d):
+                    ky, kx = operation.kernel_size
+                    seen["pool not square"] += ky != kx
+                    seen["pool crops"] += bool(shape[1] % ky or shape[2] % kx)
+                    continue
+                weight = operation.weight
+                seen["weight bits", operation.weight_bits] += 1
+                seen["all empty"] += not weight.any()
+                seen["dense"] += bool(weight.all())
+                seen["empty target"] += not weight.reshape(len(weight), -1).any(axis=1).all()
+                seen["empty row"] += (
+                    not weight.swapaxes(0, 1).any(axis=tuple(range(1, weight.ndim))).all()
+                )
+                seen["lowest weight"] += bool((weight == -(2 ** (operation.weight_bits - 1))).any())
+                if isinstance(operation, Conv2d):
+                    seen["kernel", weight.shape[2]] += 1
+                    seen["kernel not square"] += weight.shape[2] != weight.shape[3]
+                    seen["padding", operation.padding[0]] += 1
+            shape = target.shape
+    expected: list[object] = ["direct", "events", 1, 3, ("signed", True), ("signed", False)]
+    expected += [("bits", n) for n in range(1, 9)] + [("T", n) for n in range(1, 9)]
+    expected += [("layers", n) for n in range(1, 5)] + [("weight bits", n) for n in range(2, 9)]
+    expected += [("kernel", n) for n in range(1, 6)] + [("padding", n) for n in range(5)]
+    expected += [
+        ("Linear",),
+        ("Conv2d",),
+        ("SumPool2d",),
+        ("SumPool2d", "Linear"),
+        ("SumPool2d", "Conv2d"),
+    ]
+    expected += ["subtract", "zero", "leak", "no leak", "readout leak", ("dims", 1), ("dims", 3)]
+    expected += [
+        "negative bias",
+        "positive bias",
+        "thresholds differ",
+        "pool not square",
+        "pool crops",
+    ]
+    expected += [
+        "all empty",
+        "dense",
+        "empty target",
+        "empty row",
+        "lowest weight",
+        "kernel not square",
+    ]
+    assert {item: seen[item] for item in expected if seen[item] < 8} == {}
+
+
+def test_same_seed_same_network(networks: list[Network]) -> None:
+    assert encode(fuzz.random_network(7)) == encode(networks[7])
+    assert len({encode(network) for network in networks}) == len(networks)
+    first, second = (fuzz.random_inputs(networks[7], 5, 3) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_limits_hold() -> None:
+    limits = fuzz.Limits(side=4, channels=2, units=5, kernel=2, layers=2, timesteps=1)
+    for seed in range(60):
+        network = fuzz.random_network(seed, limits)
+        assert network.timesteps == 1
+        assert 1 <= len(network.hidden) <= 2
+        for node in network.nodes[:-1]:
+            most = (5,) if len(node.shape) == 1 else (2, 4, 4)
+            assert all(side <= limit for side, limit in zip(node.shape, most, strict=True))
+
+
+def test_inputs_hold_the_extremes() -> None:
+    for seed in range(20):
+        network = fuzz.random_network(seed)
+        inputs = fuzz.random_inputs(network, 3, seed)
+        assert not inputs[0].any()
+        assert (inputs[1] == network.input.highest).all()
+        network.check_inputs(inputs)

@@ -1,0 +1,68 @@
+"""Small images to test components with."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from golden.edges import Conv2d, Edge, Linear
+from golden.image import CoreImage
+from golden.network import Network
+from golden.nodes import LIF, Input, Readout
+from hw.compiler import compile_network
+
+
+def _lif(shape, **options):
+    channels = np.zeros(shape[0], int)
+    given = {"threshold": channels + 5, "bias": channels, "leak_mul": 0, "leak_shift": 0,
+             "reset": "subtract", "membrane_bits": 8} | options  # fmt: skip
+    return LIF("lif", shape, **given)
+
+
+@pytest.fixture
+def conv_core():
+    """A 3 x 3 convolution of a 2 x 5 x 6 map of 3-bit events to 6 channels in 2 lanes."""
+
+    def make(lanes: int = 2, seed: int = 0, density: float = 1.0, **options) -> CoreImage:
+        rng = np.random.default_rng(seed)
+        weight = rng.integers(-7, 8, (6, 2, 3, 3)) * (rng.random((6, 2, 3, 3)) < density)
+        network = Network(
+            3,
+            (Input("input", (2, 5, 6), "events", 3), _lif((6, 5, 6), **options),
+             Readout("readout", (2,), np.zeros(2, int))),
+            (Edge("input", "lif", (Conv2d(weight, 4, (1, 1)),)),
+             Edge("lif", "readout", (Linear(np.ones((2, 180), int), 2),))),
+        )  # fmt: skip
+        return compile_network(network, {"lif": lanes, "readout": 1}).cores[0]
+
+    return make
+
+
+@pytest.fixture
+def dense_core():
+    """A linear core with rows of the given lengths in one lane, 64 targets, plain spikes."""
+
+    def make(lengths: list[int], targets: int = 64) -> CoreImage:
+        weight = np.zeros((targets, len(lengths)), int)
+        for row, length in enumerate(lengths):
+            weight[:length, row] = 1 + (np.arange(length) + row) % 7
+        network = Network(
+            2,
+            (Input("input", (len(lengths),), "events", 1), _lif((targets,)),
+             Readout("readout", (2,), np.zeros(2, int))),
+            (Edge("input", "lif", (Linear(weight, 4),)),
+             Edge("lif", "readout", (Linear(np.ones((2, targets), int), 2),))),
+        )  # fmt: skip
+        return compile_network(network, {"lif": 1, "readout": 1}).cores[0]
+
+    return make
+
+
+@pytest.fixture
+def neuron_core(conv_core):
+    """A core whose neuron has the given constants and 14-bit sums."""
+
+    def make(**changes) -> CoreImage:
+        return replace(conv_core(), acc_bits=14, clamp_bits=9, state_bits=9, **changes)
+
+    return make

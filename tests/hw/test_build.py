@@ -1,0 +1,157 @@
+"""Build folders: reproducible, complete, refused when damaged; memories as in the image."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from golden import interpreter, reference
+from golden.errors import BadInput, CheckFailed
+from golden.file import save
+from golden.fuzz import Limits, random_inputs, random_network
+from golden.image import load_image
+from golden.trace import compare
+from hw import build as build_module
+from hw import verilog
+from hw.build import build
+
+SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("build")
+    network = random_network(5, SMALL)
+    return network, folder, build(network, folder, 4)
+
+
+def test_the_folder_holds_what_verify_needs(built):
+    _, folder, image = built
+    names = {path.name for path in (folder / "rtl").iterdir()}
+    assert {"top.v", "accelerator.v", "filelist.f"} <= names
+    assert (folder / "network.safetensors").exists()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((folder / "rtl" / name).read_bytes()).hexdigest() == digest
+    assert manifest["lanes"] == {core.node: core.lanes for core in image.cores}
+    assert not [path for path in folder.rglob(".*") if path.is_file()]
+
+
+def test_the_image_read_back_computes_the_network(built):
+    network, folder, _ = built
+    inputs = network.check_inputs(random_inputs(network, 4, 1))
+    comparison = compare(
+        reference.run(network, inputs), interpreter.run(load_image(folder), inputs)
+    )
+    assert comparison.mismatches == 0
+    assert comparison.membranes > 0
+
+
+def test_every_memory_file_is_read_by_the_verilog_and_exists(built):
+    _, folder, image = built
+    text = (folder / "rtl" / "accelerator.v").read_text()
+    named = {line.split('"')[1] for line in text.splitlines() if "$readmemb" in line}
+    present = {path.name for path in (folder / "rtl").glob("*.mem")}
+    assert named <= present
+    # A core with a single tap needs no tap memory; all others must be in use.
+    unused = {
+        f"{core.node}_taps.mem" for core in image.cores if len(core.memories["taps"].words) == 1
+    }
+    assert present - named == unused
+
+
+def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
+    network, folder, _ = built
+    save(network, tmp_path / "n.safetensors")
+    program = (
+        "import sys; from golden.file import load; from hw.build import build;"
+        "build(load(sys.argv[1]), sys.argv[2], 4)"
+    )
+    for hash_seed in ("0", "1"):
+        place = tmp_path / hash_seed
+        command = [sys.executable, "-c", program, str(tmp_path / "n.safetensors"), str(place)]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed})
+        files = sorted(path.relative_to(place) for path in place.rglob("*") if path.is_file())
+        assert files == sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+        for name in files:
+            assert (place / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("victim", ["manifest.json", "rtl/lif1_table_x.mem"])
+def test_a_missing_file_is_named(built, tmp_path, victim):
+    network, _, _ = built
+    build(network, tmp_path, 2)
+    (tmp_path / victim).unlink()
+    with pytest.raises(BadInput, match=victim.rsplit("/", maxsplit=1)[-1]):
+        load_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not the manifest"),
+        ("[]", "not the manifest"),
+        ('{"image": {"schema": 9}}', "schema is 9, must be 1"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(tmp_path, text, message):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        load_image(tmp_path)
+
+
+def test_a_flipped_bit_in_a_memory_is_refused(built, tmp_path):
+    network, _, _ = built
+    build(network, tmp_path, 2)
+    path = tmp_path / "rtl" / "lif1_entries_0.mem"
+    text = bytearray(path.read_bytes())
+    text[0] ^= 1
+    path.write_bytes(bytes(text))
+    with pytest.raises(BadInput, match=r"lif1_entries_0\.mem: differs from the hash"):
+        load_image(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(built, tmp_path):
+    network, _, _ = built
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="cannot be written") as error:
+        build(network, tmp_path / "file" / "x")
+    assert "\n" not in str(error.value)
+
+
+def test_an_interrupted_build_is_no_build(built, tmp_path, monkeypatch):
+    network, _, _ = built
+    build(network, tmp_path, 2)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module.file, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(network, tmp_path, 4)
+    with pytest.raises(BadInput, match=r"manifest.json: not found; make it with"):
+        load_image(tmp_path)
+
+
+def test_a_memory_that_yosys_changed_is_found(built, monkeypatch):
+    _, _, image = built
+    true = verilog.memory_files
+
+    def changed(image):
+        files = true(image)
+        name = next(iter(files))
+        return files | {name: files[name].replace(b"0", b"1", 1)}
+
+    monkeypatch.setattr(verilog, "memory_files", changed)
+    with pytest.raises(CheckFailed, match="the memory in the Verilog differs from the image"):
+        verilog.rtl_files(image)
+
+
+def test_constants_are_data(built):
+    _, folder, image = built
+    values = load_image(folder).cores[0].memories["constants_0"].words
+    np.testing.assert_array_equal(values, image.cores[0].memories["constants_0"].words)

@@ -1,0 +1,88 @@
+"""The decoder against convolution geometry, worked out without tables."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from golden.image import CoreImage
+from hw.decoder import Decoder
+from hw.timing import QUEUE_SLACK
+
+
+def decode(core: CoreImage, beats, room=lambda cycle: True):
+    """All requests for beats `(last, x, y, c, value)`, and whether each cycle accepted one."""
+    dut = Decoder(core)
+    requests, accepted = [], []
+
+    async def bench(ctx):
+        waiting = list(beats)
+        for cycle in range(4 * len(beats) + 20):
+            ctx.set(dut.room, room(cycle))
+            ctx.set(dut.events.valid, bool(waiting))
+            if waiting:
+                last, x, y, c, value = waiting[0]
+                fields = {"last": last, "x": x, "y": y, "c": c, "value": value}
+                ctx.set(dut.events.payload, fields)
+            ready = ctx.get(dut.events.ready)
+            await ctx.tick()
+            accepted.append(bool(waiting) and bool(ready))
+            if accepted[-1]:
+                waiting.pop(0)
+            if ctx.get(dut.valid):
+                request = ctx.get(dut.request)
+                requests.append((cycle, {name: request[name] for name, _ in dut.layout.fields}))
+        assert not waiting
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return requests, accepted
+
+
+def test_every_position_of_a_convolution(conv_core):
+    core = conv_core()
+    _, height, width = core.size
+    beats = [(0, x, y, c, 5) for c in range(2) for y in range(5) for x in range(6)]
+    requests, _ = decode(core, beats)
+    assert len(requests) == len(beats)
+    taps = core.memories["taps"]
+    modulus = 1 << core.address_bits
+    for (_, request), (_, x, y, c, value) in zip(requests, beats, strict=True):
+        assert (request["last"], request["row"], request["value"]) == (0, c, value)
+        for tap in range(9):
+            ky, kx = divmod(tap, 3)
+            target = y + 1 - ky, x + 1 - kx
+            inside = 0 <= target[0] < height and 0 <= target[1] < width
+            assert (request["mask_y"] >> ky & request["mask_x"] >> kx & 1) == inside
+            if inside:
+                address = (request["base"] + int(taps.field("offset")[tap])) % modulus
+                assert address == (target[0] * width + target[1]) * core.local_channels
+
+
+def test_tokens_pass_in_order(conv_core):
+    beats = [(1, 0, 0, 0, 0), (0, 1, 1, 1, 3), (1, 7, 7, 1, 7), (0, 2, 2, 0, 1)]
+    requests, _ = decode(conv_core(), beats)
+    assert [request["last"] for _, request in requests] == [1, 0, 1, 0]
+
+
+def test_one_event_per_cycle_and_latency(conv_core):
+    beats = [(0, 1, 1, 0, 1)] * 20
+    requests, accepted = decode(conv_core(), beats)
+    cycles = [cycle for cycle, _ in requests]
+    assert cycles == list(range(cycles[0], cycles[0] + 20))
+    assert cycles[0] == accepted.index(True) + 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_under_way_without_room_is_bounded(conv_core, seed):
+    rng = random.Random(seed)
+    plan = [rng.random() < 0.5 for _ in range(400)]
+    requests, _ = decode(
+        conv_core(), [(0, i % 6, i % 5, 0, 1) for i in range(60)], lambda cycle: plan[cycle]
+    )
+    assert len(requests) == 60
+    for start in (cycle for cycle in range(1, 300) if plan[cycle - 1] and not plan[cycle]):
+        end = next(cycle for cycle in range(start, 400) if plan[cycle])
+        assert sum(start <= cycle < end for cycle, _ in requests) <= QUEUE_SLACK - 1

@@ -1,0 +1,91 @@
+"""Read-modify-write at every distance, and the hand-over to and from the sweep."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.hdl import Shape
+from amaranth.sim import Simulator
+
+from hw.membrane import Membrane
+from hw.timing import SUM
+
+
+def run_adds(core, stream, words=16):
+    """Present `(address, operand)` or None per cycle, then sweep; what every word then holds."""
+    dut = Membrane(core, 0, Shape(8, signed=True))
+    found = []
+
+    async def write_zeros(ctx):
+        for address in range(words):
+            ctx.set(dut.write, 1)
+            ctx.set(dut.write_address, address)
+            ctx.set(dut.write_word, 0)
+            await ctx.tick()
+        ctx.set(dut.write, 0)
+
+    async def bench(ctx):
+        await write_zeros(ctx)
+        for beat in stream:
+            ctx.set(dut.valid, beat is not None)
+            if beat is not None:
+                ctx.set(dut.address, beat[0])
+                ctx.set(dut.operand, beat[1])
+            await ctx.tick()
+        ctx.set(dut.valid, 0)
+        for cycle in range(words + SUM + 1):
+            ctx.set(dut.sweep, {"valid": cycle < words, "address": cycle % words, "channel": 0})
+            await ctx.tick()
+            found.append((ctx.get(dut.summed), ctx.get(dut.drive)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return found[SUM:][:words]
+
+
+@pytest.mark.parametrize("distance", range(1, 7))
+def test_sums_under_way_are_forwarded(conv_core, distance):
+    core = replace(conv_core(lanes=1), acc_bits=12)
+    bias = int(core.memories["constants_0"].field("bias", signed=True)[0])
+    stream = []
+    for round_ in range(5):
+        stream += [(3, 1 + round_)] + [(8 + i, 1) for i in range(distance - 1)]
+    found = run_adds(core, stream)
+    assert found[3][0] == sum(range(1, 6)) + bias
+
+
+def test_random_adds_with_gaps(conv_core):
+    core = replace(conv_core(lanes=1), acc_bits=14)
+    rng = random.Random(1)
+    stream = [
+        (rng.randrange(4) if rng.random() < 0.7 else rng.randrange(16), rng.randrange(-128, 128))
+        if rng.random() < 0.85 else None
+        for _ in range(600)
+    ]  # fmt: skip
+    expected = [0] * 16
+    for beat in stream:
+        if beat is not None:
+            expected[beat[0]] += beat[1]
+    assert [summed for summed, _ in run_adds(core, stream)] == expected
+    assert len({address for address, _ in filter(None, stream)}) == 16
+
+
+def test_direct_words_keep_state_and_drive_apart(conv_core):
+    core = replace(conv_core(lanes=1), direct=True, state_bits=7, drive_bits=12, acc_bits=13)
+    stream = [(2, -100), (2, 30), (2, -1), (5, 127), (2, 1)]
+    found = run_adds(core, stream)
+    assert found[2] == (0, -70)
+    assert found[5] == (0, 127)
+    assert found[3] == (0, 0)
+
+
+def test_bias_is_the_operand_of_a_sweep(conv_core):
+    core = replace(conv_core(lanes=1, bias=np.arange(6) - 3), acc_bits=14)
+    codes = core.codes
+    bias = core.memories["constants_0"].field("bias", signed=True)
+    assert sorted(bias) == [-3, -2, -1, 0, 1, 2]
+    assert [int(bias[code]) for code in codes] == [-3, -2, -1, 0, 1, 2]
+    assert run_adds(core, [(4, 9)])[4][0] == 9 + int(bias[0])
