@@ -90,11 +90,13 @@ def parse(
     """
     layers: list[Layer] = []
     pool = 1
+    if len(source) != 3:
+        raise BadInput(f"{where}: the input has shape {source}, must have (C, H, W)")
     weighted = [word for word in names if not _POOL.fullmatch(word)]
     if len(bits) not in (1, len(weighted)):
         raise BadInput(
-            f"{where}: weight_bits has {len(bits)} entries, must be 1 number or one for each of the "
-            f"{len(weighted)} layers with weights"
+            f"{where}: weight_bits has {len(bits)} entries, must be 1 number or one for each "
+            f"of the {len(weighted)} layers with weights"
         )
     for place, word in enumerate(names):
         here = f"{where}: layers[{place}] is {word!r}"
@@ -105,7 +107,7 @@ def parse(
             _check_pool(here, pool, source)
             continue
         index = len(layers)
-        layer_bits = bits[index] if len(bits) > 1 else bits[0]
+        layer_bits = bits[index % len(bits)]
         layer = _weighted(
             here, word, index, place == len(names) - 1, source, pool, layer_bits, (highest, one)
         )
@@ -113,7 +115,8 @@ def parse(
         source, pool, highest, one = layer.shape, 1, 1, 1
     if pool != 1 or not layers or not layers[-1].readout or layers[-1].kind != "linear":
         raise BadInput(
-            f"{where}: layers end with {names[-1:]}, must end with the number of classes, such as '10'"
+            f"{where}: layers end with {names[-1:]}, must end with the number of classes, "
+            "such as '10'"
         )
     return tuple(layers)
 

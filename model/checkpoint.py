@@ -73,7 +73,8 @@ def load(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     Raises
     ------
     BadInput
-        If it is damaged, of another version, or of another recipe: it names the first key that differs.
+        If it is damaged, of another version, or of another recipe: then it names the first key
+        that differs.
     """
     path = folder / NAME
     if not path.exists():

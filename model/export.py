@@ -29,7 +29,9 @@ def _edge(layer: Layer, source: str, weights: Tensor) -> Edge:
     pools = (SumPool2d((layer.pool, layer.pool)),) if layer.pool > 1 else ()
     if layer.kind == "conv":
         return Edge(
-            source, layer.name, (*pools, Conv2d(integers, layer.weight_bits, (layer.padding,) * 2))
+            source,
+            layer.name,
+            (*pools, Conv2d(integers, layer.weight_bits, (layer.padding, layer.padding))),
         )
     return Edge(source, layer.name, (*pools, Linear(integers, layer.weight_bits)))
 

@@ -65,7 +65,7 @@ def choice(*options: str) -> Rule:
 
 
 def boolean() -> Rule:
-    """true or false."""
+    """A boolean."""
     return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
 
 
@@ -147,7 +147,8 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
             )
         elif entry.default is dataclasses.MISSING:
             raise BadInput(
-                f"{where}: key {prefix + name!r} is missing, must be {entry.metadata['rule'].expected}"
+                f"{where}: key {prefix + name!r} is missing, "
+                f"must be {entry.metadata['rule'].expected}"
             )
     return kind(**values)
 

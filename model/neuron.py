@@ -140,20 +140,20 @@ class SpikingLayer(nn.Module):
         return drive.reshape(-1, rows, channels * area), threshold, bias, integers.leak_mul
 
     def forward(self, events: Tensor, batch: int) -> Tensor:
-        """Spikes 0/1, (timesteps * batch, *shape), for events (timesteps * batch or batch, *source)."""
-        drive, *constants = self._per_neuron(events)
+        """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many."""
+        drive, threshold, bias, leak_mul = self._per_neuron(events)
         drive = drive.reshape(-1, batch, drive.shape[2])
-        return scan(drive, *constants, self.rule).reshape(-1, *self.layer.shape)
+        return scan(drive, threshold, bias, leak_mul, self.rule).reshape(-1, *self.layer.shape)
 
     def record(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
-        drive, *constants = self._per_neuron(events)
+        drive, threshold, bias, leak_mul = self._per_neuron(events)
         drive = drive.reshape(-1, batch, drive.shape[2])
-        spikes, membranes = scan_with_membranes(drive, *constants, self.rule)
+        spikes, membranes = scan_with_membranes(drive, threshold, bias, leak_mul, self.rule)
         return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
 
     def project(self) -> None:
-        """Bring parameters back to where they are allowed; to be called after every optimiser step."""
+        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
         self.synapse.apply_mask()
         with torch.no_grad():
             self.leak.clamp_(0, 1)
@@ -182,7 +182,7 @@ class ReadoutLayer(nn.Module):
         return weights.to(self.real), bias.to(self.real), unit
 
     def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Membranes (timesteps, batch, classes), whole numbers; the last are the logits. And their unit."""
+        """Membranes (timesteps, batch, classes), whole; the last are the logits. And their unit."""
         weights, bias, unit = self.integers()
         drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
         drive = drive.expand(self.timesteps, *drive.shape[1:])

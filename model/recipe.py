@@ -65,7 +65,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Pruning:
-    """The share of weights to keep (1.0: no pruning), how it is shared out, and when (of all steps)."""
+    """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due."""
 
     density: float = field(number(0.001, 1), 1.0)
     allocation: str = field(choice(*ALLOCATIONS), "lamp")
@@ -102,10 +102,10 @@ class Recipe:
     data: str = field(choice(*DATA))
     timesteps: int = field(integer(1, 256))
     layers: tuple[str, ...] = field(words(1))
-    neuron: Neuron = table(Neuron)
-    quantization: Quantization = table(Quantization)
-    pruning: Pruning = table(Pruning)
-    training: Training = table(Training)
+    neuron: Neuron = table(Neuron)  # noqa: RUF009
+    quantization: Quantization = table(Quantization)  # noqa: RUF009
+    pruning: Pruning = table(Pruning)  # noqa: RUF009
+    training: Training = table(Training)  # noqa: RUF009
 
     def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
         """The layers with their shapes; `where` names the recipe in messages."""
@@ -190,8 +190,8 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     )
     if pruning.density < 1:
         highest = min(training.freeze, 0.95)
-        require(pruning.end <= highest, where, "pruning.end", pruning.end,
-                f"at most {highest}: pruning ends before training.freeze and leaves time to recover")  # fmt: skip
+        remedy = f"at most {highest}: pruning ends before training.freeze, with time to recover"
+        require(pruning.end <= highest, where, "pruning.end", pruning.end, remedy)
     require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
             "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
     recipe.architecture(where)

@@ -28,13 +28,17 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.surrogate import fill_slope
+
+Array = NDArray[np.floating]
 
 PARTS = 4
 THREADS = min(PARTS, os.cpu_count() or 1)
@@ -45,7 +49,7 @@ _pool: ThreadPoolExecutor | None = None
 
 @dataclass(frozen=True)
 class ScanRule:
-    """What stays constant in a scan. `lowest`..`highest` is the clamp; `surrogate` an index of names."""
+    """What is constant: `lowest`..`highest` is the clamp, `surrogate` an index of its names."""
 
     timesteps: int
     leak_shift: int
@@ -56,21 +60,11 @@ class ScanRule:
 
 
 @njit(cache=True, nogil=True)
-def _forward(  # noqa: ANN202
-    drive,
-    threshold,
-    bias,
-    keep,
-    leak_mul,
-    inverse,
-    subtract,
-    lowest,
-    highest,
-    spikes,
-    membranes,
-    start,
-    stop,
-):  # pragma: no cover - compiled
+def _forward(
+    drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
+    lowest: float, highest: float, keep: bool, spikes: Array, membranes: Array,
+    start: int, stop: int,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     steps, _, neurons = spikes.shape
     fixed = drive.shape[0] == 1
     zero = lowest - lowest
@@ -96,10 +90,11 @@ def _forward(  # noqa: ANN202
 
 
 @njit(cache=True, nogil=True)
-def _backward(  # noqa: ANN202
-    drive, threshold, bias, leak_mul, inverse, subtract, lowest, highest, kind,
-    grad, d_drive, d_threshold, d_bias, d_leak, part, start, stop,
-):  # fmt: skip  # pragma: no cover - compiled
+def _backward(
+    drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
+    lowest: float, highest: float, kind: int, grad: Array, d_drive: Array, d_threshold: Array,
+    d_bias: Array, d_leak: Array, part: int, start: int, stop: int,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
     # Simple loops over arrays of one type and no branches on data: so they become vector code.
     # Numbers like 1 and 0 are made from the arrays' type, since a literal would widen to float64.
     steps, _, neurons = grad.shape
@@ -177,29 +172,29 @@ def _in_parts(batch: int, work: Callable[[int, int, int], None]) -> None:
         done.result()
 
 
-def _plain(tensor: Tensor) -> np.ndarray:
+def _plain(tensor: Tensor) -> Array:
     return tensor.detach().contiguous().numpy()
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx, drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
-    ) -> Tensor:  # noqa: ANN001
+        ctx: Any, drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
+    ) -> Tensor:
         ctx.rule = rule
         ctx.save_for_backward(drive, threshold, bias, leak_mul)
         return _run(drive, threshold, bias, leak_mul, rule, None)
 
     @staticmethod
-    def backward(ctx, *grads: Tensor):  # noqa: ANN001, ANN205
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         drive, threshold, bias, leak_mul = ctx.saved_tensors
         rule: ScanRule = ctx.rule
         real = _plain(drive).dtype.type
         grad = _plain(grads[0].to(drive.dtype))
         d_drive = np.zeros(tuple(drive.shape), real)
-        sums = [np.zeros((PARTS, drive.shape[2]), real) for _ in range(2)]
+        sums = (np.zeros((PARTS, drive.shape[2]), real), np.zeros((PARTS, drive.shape[2]), real))
         d_leak = np.zeros((PARTS, 2 if ctx.needs_input_grad[3] else 1))
-        arrays = _plain(drive), _plain(threshold), _plain(bias)
+        arrays = (_plain(drive), _plain(threshold), _plain(bias))
         constants = _constants(rule, leak_mul, real)
 
         def work(part: int, start: int, stop: int) -> None:
@@ -217,10 +212,12 @@ class _Scan(torch.autograd.Function):
         return torch.from_numpy(d_drive), d_threshold, d_bias, leak, None
 
 
-def _constants(rule: ScanRule, leak_mul: Tensor, real: type) -> tuple:
+def _constants(
+    rule: ScanRule, leak_mul: Tensor, real: type
+) -> tuple[float, float, bool, float, float]:
     inverse = 2.0**-rule.leak_shift
-    numbers = real(leak_mul.item()), real(inverse)
-    return *numbers, rule.subtract, real(rule.lowest), real(rule.highest)
+    limits = real(rule.lowest), real(rule.highest)
+    return real(leak_mul.item()), real(inverse), rule.subtract, *limits
 
 
 def _run(
@@ -239,7 +236,7 @@ def _run(
     constants = _constants(rule, leak_mul, arrays[0].dtype.type)
 
     def work(part: int, start: int, stop: int) -> None:
-        _forward(*arrays, membranes is not None, *constants, out, record, start, stop)
+        _forward(*arrays, *constants, membranes is not None, out, record, start, stop)
 
     _in_parts(batch, work)
     return spikes
@@ -259,6 +256,6 @@ def scan(
 def scan_with_membranes(
     drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
 ) -> tuple[Tensor, Tensor]:
-    """Spikes and membranes at the end of each step, (timesteps, batch, neurons) each; no gradients."""
+    """Spikes, and membranes at the end of each step, (timesteps, batch, neurons); no gradients."""
     membranes = torch.empty((rule.timesteps, *drive.shape[1:]), dtype=drive.dtype)
     return _run(drive, threshold, bias, leak_mul, rule, membranes), membranes

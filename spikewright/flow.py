@@ -92,7 +92,8 @@ def train(
 
 def _training_progress(console: Console) -> Callable[[Any], None]:
     def show(state: Any) -> None:
-        note = f"steps, epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}, density {state.density:.2f}"
+        note = f"steps, epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}"
+        note += f", density {state.density:.2f}"
         if state.validation_accuracy is not None:
             note += f", validation {state.validation_accuracy:.2%}"
         console.progress(state.step, state.steps, note)
@@ -266,29 +267,30 @@ def report(folder: BuildFolder, console: Console) -> Result:
 
 def demo(settings: Settings, folder: BuildFolder, console: Console) -> Result:
     """All steps, each skipped if nothing changed since it was done."""
-    from spikewright import doctor
+    import model.recipe
+    from spikewright.doctor import WarmUp
 
-    warming = doctor.warm_up()  # beside the training, which leaves a core free
     overrides = recipe_overrides((), settings.seed)
-    training = BuildFolder(folder.training)
-    train(settings.recipe, training, settings.data, overrides, console, settings.force)
-    check(settings, overrides, folder, console)
-    if warming:
-        warming.wait()
+    model.recipe.load(settings.recipe, overrides)  # a wrong recipe ends here, before any work
+    training, force = BuildFolder(folder.training), settings.force
+    with WarmUp() as yosys:  # beside the training, which leaves a core free
+        train(settings.recipe, training, settings.data, overrides, console, force)
+        check(settings, overrides, folder, console)
+        yosys.wait()
     images = settings.images or DEMO_IMAGES
     request = BuildRequest(
-        training.network, settings.lanes, "test", settings.data, images, 0, settings.force
+        training.network, settings.lanes, "test", settings.data, images, 0, force
     )
     build(request, folder, console)
-    verify(folder, settings.simulator, settings.images, (0,), 0, False, console, settings.force)
-    profile(folder, settings.simulator, settings.images, console, settings.force)
+    verify(folder, settings.simulator, settings.images, (0,), 0, False, console, force)
+    profile(folder, settings.simulator, settings.images, console, force)
     return report(folder, console)
 
 
 def check(
     settings: Settings, overrides: dict[str, Any], folder: BuildFolder, console: Console
 ) -> None:
-    """torch == reference on the test images, and the accuracy on all of them."""
+    """Compare torch with the reference on the test images; the accuracy on all of them."""
     training = BuildFolder(folder.training)
 
     def work() -> None:

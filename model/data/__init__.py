@@ -47,7 +47,7 @@ def load(
     Raises
     ------
     BadInput
-        If the name is unknown, or a file is missing or damaged: it says which and what was expected.
+        If the name is unknown, or a file is missing or damaged: which, and what was expected.
     """
     require(name in _READERS, "data", "name", repr(name), f"one of {', '.join(NAMES)}")
     require(timesteps >= 1, f"data {name!r}", "timesteps", timesteps, "at least 1")

@@ -50,7 +50,7 @@ def parse(path: Path, content: bytes) -> tuple[Bytes, Labels]:
     Raises
     ------
     BadInput
-        If it is no pickle of plain arrays, or does not hold `data` and `labels` of the official form.
+        If it is no pickle of plain arrays, or `data` and `labels` are not of the official form.
     """
     where = f"data 'cifar-10': {path}"
     try:

@@ -24,7 +24,7 @@ class DataSet:
     """A data set as integers, ready to enter a network.
 
     `train_x` and `test_x` are uint8 (N, C, H, W) for `coding` "direct", (N, T, C, H, W) counts per
-    step for "events"; all values fit into `bits` unsigned bits. Labels are int64 (N,), 0..classes-1.
+    step for "events"; all values fit into `bits` unsigned bits. Labels are int64 (N,).
     """
 
     name: str
@@ -62,7 +62,8 @@ def locate(name: str, root: Path | None, folders: tuple[str, ...], probe: str) -
         if (root / folder / probe).exists():
             return root / folder
     raise BadInput(
-        f"data {name!r}: {root / folders[0] / probe} is missing, must be the official file or folder"
+        f"data {name!r}: {root / folders[0] / probe} is missing, "
+        "must be the official file or folder"
     )
 
 

@@ -55,7 +55,8 @@ def parse(name: str, path: Path, content: bytes, axes: int) -> Bytes:
     size = int(np.prod(shape, dtype=np.int64))
     if min(shape) < 0 or len(raw) - header != size:
         raise BadInput(
-            f"data {name!r}: {path}: holds {len(raw) - header} bytes, must be {size} for shape {shape}"
+            f"data {name!r}: {path}: holds {len(raw) - header} bytes, "
+            f"must be {size} for shape {shape}"
         )
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()
 

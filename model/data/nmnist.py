@@ -76,7 +76,8 @@ def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
     unpacked, packed = folder / part, folder / f"{part}.tar.gz"
     if not unpacked.is_dir() and not packed.exists():
         raise BadInput(
-            f"data 'n-mnist': {unpacked} and {packed} are missing, one must hold <digit>/<number>.bin"
+            f"data 'n-mnist': {unpacked} and {packed} are missing, "
+            "one must hold <digit>/<number>.bin"
         )
     source = unpacked if unpacked.is_dir() else packed
     found: list[tuple[int, int, Bytes]] = []
@@ -95,16 +96,16 @@ def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
     )
 
 
+def _locate(root: Path | None) -> Path:
+    try:
+        return locate("n-mnist", root, _FOLDERS, "Test.tar.gz")
+    except BadInput:
+        return locate("n-mnist", root, _FOLDERS, "Test")
+
+
 def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
     """The recordings that are there, binned into `timesteps` counts of at most 15."""
-    probes = ("Test", "Test.tar.gz")
-    for probe in probes:
-        try:
-            folder = locate("n-mnist", root, _FOLDERS, probe)
-            break
-        except BadInput:
-            if probe == probes[-1]:
-                raise
+    folder = _locate(root)
     test_x, test_y = _part(folder, "Test", timesteps)
     train_x, train_y = _part(folder, "Train", timesteps) if train else empty_like(test_x)
     return DataSet("n-mnist", train_x, train_y, test_x, test_y, 10, COUNT_BITS, "events")

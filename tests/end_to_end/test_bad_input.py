@@ -160,16 +160,17 @@ def test_a_missing_compiler_is_found_by_doctor(command, tmp_path: Path, monkeypa
 
 def test_a_network_that_a_lane_cannot_hold(command, tmp_path: Path) -> None:
     side, one = 512, np.ones((1, 1, 1, 1), int)
+    dense = spikewright.Linear(np.ones((2, 32 * 32), int), 2)
     large = spikewright.Network(
         1,
         (
             spikewright.Input("pixels", (1, side, side), "direct", 1),
             spikewright.LIF("map", (1, side, side), [1], [0], 0, 0, "zero", 4),
-            spikewright.Readout("out", (1, 32, 32), [0]),
+            spikewright.Readout("out", (2,), [0, 0]),
         ),
         (
             spikewright.Edge("pixels", "map", (spikewright.Conv2d(one, 2),)),
-            spikewright.Edge("map", "out", (spikewright.SumPool2d((16, 16)),)),
+            spikewright.Edge("map", "out", (spikewright.SumPool2d((16, 16)), dense)),
         ),
     )
     spikewright.save(large, tmp_path / "large.safetensors")

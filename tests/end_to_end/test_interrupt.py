@@ -15,7 +15,7 @@ DEADLINE_S = 120
 
 def start(recipe: Path, folder: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
-    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=12"]
+    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=8"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -27,13 +27,21 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_training_goes_on(tiny_recipe: Path, tmp_path: Path, blow) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    reference = start(tiny_recipe, whole)
-    _, errors = reference.communicate(timeout=DEADLINE_S)
-    assert reference.returncode == 0, errors
+@pytest.fixture(scope="module")
+def whole(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same training, never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(tiny_recipe, folder)
+    _, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    return folder
 
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_training_goes_on(
+    tiny_recipe: Path, whole: Path, tmp_path: Path, blow: signal.Signals
+) -> None:
+    broken = tmp_path / "broken"
     process = start(tiny_recipe, broken)
     wait_for(broken / "checkpoint.pt", process)
     process.send_signal(blow)

@@ -1,4 +1,4 @@
-"""Readers: small files written here, damaged files, and the real data sets where they are present."""
+"""Readers: small files written here, damaged files, and the real data sets where present."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def idx_file(array: np.ndarray) -> bytes:
 
 
 def small_mnist(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
-    """Two training and three test images in the official layout, with their md5s taken for official."""
+    """Two training, three test images in the official layout; their md5s count as official."""
     rng = np.random.default_rng(0)
     arrays = {
         name: rng.integers(0, 256, (2 if "train" in name else 3, 28, 28))
@@ -59,11 +59,12 @@ def test_digits_split() -> None:
 
     digits = data.load("digits")
     order = np.random.RandomState(0).permutation(1797)
-    images = load_digits().images.astype(int)
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.asarray(pixels).astype(int).reshape(-1, 8, 8)
     assert digits.train_x.shape == (1437, 1, 8, 8)
     assert (digits.test_x[:, 0] == images[order[-360:]]).all()
     assert (digits.train_x[:, 0] == images[order[:-360]]).all()
-    assert (digits.test_y == load_digits().target[order[-360:]]).all()
+    assert (digits.test_y == np.asarray(labels)[order[-360:]]).all()
     assert digits.train_x.dtype == np.uint8
     assert digits.train_x.max() == 16
     assert (digits.bits, digits.classes, digits.coding) == (5, 10, "direct")
@@ -148,7 +149,11 @@ def cifar_batch(images: np.ndarray, labels: list[int]) -> bytes:
     """A pickle as Python 2 and an early NumPy wrote the official batches, opcode by opcode."""
     rows, columns = images.shape
     shape = b"(K" + bytes([rows]) + b"M" + struct.pack("<H", columns) + b"t"
-    dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    dtype = (
+        b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNN"
+        + b"J\xff\xff\xff\xff" * 2
+        + b"K\x00tb"
+    )
     raw = images.tobytes()
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
     array += b"(K\x01" + shape + dtype + b"\x89T" + struct.pack("<i", len(raw)) + raw + b"tb"
@@ -260,7 +265,10 @@ def test_nmnist_damage(tmp_path: Path) -> None:
 
 
 def test_reading_needs_no_torch() -> None:
-    code = "import sys; from model import data, recipe; data.load('digits'); recipe.load('digits'); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from model import data, recipe; data.load('digits'); recipe.load('digits');"
+        "sys.exit('torch' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]

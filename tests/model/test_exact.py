@@ -1,4 +1,4 @@
-"""torch in eval mode == golden reference == golden engine, after training, export, save and reload."""
+"""torch in eval mode == golden reference == engine, after training, export, save and reload."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYERS = {
 
 
 def build(seed: int) -> SpikingNetwork:
-    """A network with random options, gammas of both signs, and three steps of training behind it."""
+    """A network with random options, gammas of both signs, and three steps of training."""
     rng = np.random.default_rng(seed)
     data = "digits" if seed % 3 else "n-mnist"
     layers = LAYERS[data][seed % len(LAYERS[data])]

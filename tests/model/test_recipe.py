@@ -1,4 +1,4 @@
-"""Recipes: the built-in ones are right; every mistake gets one line with file, key, value, remedy."""
+"""Recipes: the built-in ones are right; a mistake gets one line: file, key, value, remedy."""
 
 from __future__ import annotations
 

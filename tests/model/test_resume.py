@@ -33,7 +33,7 @@ class Stopped(KeyboardInterrupt):
     """Raised by the progress callback."""
 
 
-def stop_at(step: int):  # noqa: ANN201
+def stop_at(step: int):
     def progress(at: Progress) -> None:
         if at.step >= step:
             raise Stopped
@@ -135,9 +135,9 @@ def test_checkpoint_of_another_recipe(tiny: Recipe, uninterrupted: Path) -> None
 def test_damaged_checkpoint(tiny: Recipe, uninterrupted: Path, tmp_path: Path, damage: str) -> None:
     content = (uninterrupted / checkpoint.NAME).read_bytes()
     if damage == "incomplete":
-        checkpoint.save(
-            tmp_path, tiny, {"data_crc32": checkpoint.load(uninterrupted, tiny)["data_crc32"]}
-        )  # type: ignore[index]
+        state = checkpoint.load(uninterrupted, tiny)
+        assert state is not None
+        checkpoint.save(tmp_path, tiny, {"data_crc32": state["data_crc32"]})
     else:
         bad = {
             "truncated": content[: len(content) // 2],

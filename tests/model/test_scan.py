@@ -14,28 +14,30 @@ from model import surrogate
 from model.scan import ScanRule, scan, scan_with_membranes
 from model.ste import floor_ste
 
+Leaves = tuple[Tensor, Tensor, Tensor, Tensor]
+
 
 class Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u: Tensor, name: str) -> Tensor:  # noqa: ANN001
+    def forward(ctx, u: Tensor, name: str) -> Tensor:
         ctx.save_for_backward(u)
         ctx.name = name
         return (u >= 0).to(u.dtype)
 
     @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:
         (u,) = ctx.saved_tensors
         return grads[0] * torch.from_numpy(surrogate.slope(ctx.name, u.numpy())), None
 
 
 class Clamp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, v: Tensor, lowest: float, highest: float) -> Tensor:  # noqa: ANN001
+    def forward(ctx, v: Tensor, lowest: float, highest: float) -> Tensor:
         ctx.save_for_backward((v >= lowest) & (v <= highest))
         return v.clamp(lowest, highest)
 
     @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN001
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None, None]:
         return grads[0] * ctx.saved_tensors[0], None, None
 
 
@@ -60,13 +62,13 @@ def plain(
 CASES = list(itertools.product((1, 5), (True, False), (0, 3, 8), range(5)))
 
 
-def leaves(steps: int, leak: float, seed: int) -> tuple[Tensor, ...]:
+def leaves(steps: int, leak: float, seed: int) -> Leaves:
     """Random integers in float64: drive, threshold, bias, leak_mul, that ask for gradients."""
     rng = np.random.default_rng(seed)
-    values = (
-        rng.integers(-30, 40, (steps, 7, 1500)), rng.integers(1, 31, 1500), rng.integers(-4, 5, 1500), leak
-    )  # fmt: skip
-    return tuple(torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values)
+    drive = rng.integers(-30, 40, (steps, 7, 1500))
+    values = (drive, rng.integers(1, 31, 1500), rng.integers(-4, 5, 1500), leak)
+    a, b, c, d = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values)
+    return a, b, c, d
 
 
 @pytest.mark.parametrize(("steps", "subtract", "leak", "kind"), CASES)
@@ -97,7 +99,8 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     for threads in (1, 2, 4):
         monkeypatch.setattr(scan_module, "THREADS", threads)
         monkeypatch.setattr(scan_module, "_pool", None)
-        values = [v.detach().float().requires_grad_() for v in leaves(3, 2, 5)]
+        a, b, c, d = (v.detach().float().requires_grad_() for v in leaves(3, 2, 5))
+        values = (a, b, c, d)
         scan(*values, rule).mul(1 / 3).sum().backward()
         found.append([v.grad for v in values])
     for other in found[1:]:

@@ -1,0 +1,154 @@
+"""A test of the tests: faults planted in the hardware's source, each killed by a named test.
+
+A fault is one replacement in a copy of `hw/` that stands before the real one on the path. The
+named test must fail on it, by its own assertions, within its own deadline; that it passes without
+the fault is what the rest of the suite shows, and `test_named_tests_pass_without_faults`.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import hw
+
+TESTS = Path(__file__).parent
+DEADLINE = 300  # seconds; a hung bench ends by its own count of cycles long before
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`old`, found once in `file`, becomes `new`; `test` notices."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+NEURON = "test_lif.py::test_neuron_is_the_step"
+RANDOM = "test_accelerator.py::test_random_networks_spike_by_spike"
+
+FAULTS = [
+    Fault("compare is > instead of >=", "lif.py",
+          "driven >= driven_threshold", "driven > driven_threshold", f"{NEURON}[0-0-subtract]"),
+    Fault("no clamp", "lif.py",
+          "self.membrane.eq(self._clamped(left))", "self.membrane.eq(left)", f"{NEURON}[0-0-zero]"),
+    Fault("no clamp at the low end", "lif.py",
+          "Mux(left < low, low, left)", "left", f"{NEURON}[0-0-zero]"),
+    Fault("leak rounds instead of flooring", "lif.py",
+          "(product >> core.leak_shift)", "((product + (1 << core.leak_shift >> 1)) >> core.leak_shift)",
+          f"{NEURON}[5-3-subtract]"),
+    Fault("reset to zero subtracts", "lif.py",
+          'if core.reset == "subtract"', 'if core.reset != "none"', f"{NEURON}[0-0-zero]"),
+    Fault("membrane survives the last step", "lif.py",
+          "leaked.eq(Mux(self.restart, 0, membrane", "leaked.eq(Mux(0, 0, membrane",
+          f"{NEURON}[1-3-subtract]"),
+    Fault("frame survives the last step", "lif.py",
+          "drive.eq(Mux(self.restart, 0, history))", "drive.eq(history)",
+          "test_lif.py::test_direct_drive_is_added_and_kept"),
+    Fault("stale forward at distance 3", "membrane.py",
+          "far.eq(e_add & (b_address == e_address))", "far.eq(0)",
+          "test_membrane.py::test_sums_under_way_are_forwarded[3]"),
+    Fault("forward prefers the older sum", "membrane.py",
+          "Mux(near, newest, Mux(middle, e_word, Mux(far, f_word, word)))",
+          "Mux(far, f_word, Mux(middle, e_word, Mux(near, newest, word)))",
+          "test_membrane.py::test_random_adds_with_gaps"),
+    Fault("bias forgotten", "membrane.py",
+          "Mux(b_sweep, bias, b_operand)", "Mux(b_sweep, 0, b_operand)",
+          "test_membrane.py::test_bias_is_the_operand_of_a_sweep"),
+    Fault("base is off by one", "decoder.py",
+          'found_y["base"] + found_x["base"]', 'found_y["base"] + found_x["base"] + 1',
+          "test_decoder.py::test_every_position_of_a_convolution"),
+    Fault("ready is stuck at 1", "decoder.py",
+          "self.events.ready.eq(self.room)", "self.events.ready.eq(1)",
+          "test_decoder.py::test_what_is_under_way_without_room_is_bounded[0]"),
+    Fault("column mask ignored", "walker.py",
+          'inside &= around["mask_x"]', 'inside &= around["mask_x"].any() |  around["mask_x"]',
+          f"{RANDOM}[1]"),
+    Fault("last entry of a short row lost", "walker.py",
+          "Mux(count == LONG, flagged, count == 1)", "Mux(count == LONG, flagged, count <= 2)",
+          "test_walker.py::test_the_last_entry_before_a_token_is_not_lost"),
+    Fault("walker ignores the token", "walker.py",
+          "m.d.sync += self.waiting.eq(1)", "m.d.sync += self.waiting.eq(0)",
+          "test_walker.py::test_a_step_waits_for_go"),
+    Fault("descriptor queue overflows", "fetch.py",
+          "credits.eq(credits - take + given)", "credits.eq(credits + given)",
+          "test_walker.py::test_room_falls_before_the_queue_overflows"),
+    Fault("empty rows reach the walker", "fetch.py",
+          'got["last"] | (pointer["count"] != 0)', "1",
+          "test_walker.py::test_empty_rows_cost_no_lane_cycle"),
+    Fault("token overtakes the last spike", "serialiser.py",
+          'token.eq(current["end"] & (left == 0)', 'token.eq(current["end"] & (rest == 0)',
+          "test_serialiser.py::test_the_last_spike_comes_before_its_token"),
+    Fault("vector queue overflows", "serialiser.py",
+          "credits.eq(credits - self.issued + back)", "credits.eq(credits + back)",
+          "test_serialiser.py::test_spikes_in_address_order_then_the_token[1.0-0.75-2]"),
+    Fault("logits of every step", "serialiser.py",
+          "keep.eq(self.final)", "keep.eq(1)",
+          "test_serialiser.py::test_logits_of_the_last_step_only[10-4]"),
+    Fault("lanes released before the last write", "sweep.py",
+          "pause == timing.SWEEP - 2", "pause == 0",
+          "test_sweep.py::test_released_lanes_read_behind_the_last_write"),
+    Fault("an inference ends a step early", "sweep.py",
+          "step == self.timesteps - 1", "step == self.timesteps - 2",
+          "test_sweep.py::test_words_channels_and_steps"),
+    Fault("no sweep after reset", "sweep.py",
+          'm.FSM(init="clear")', 'm.FSM(init="settle")',
+          "test_sweep.py::test_reset_sweeps_once_and_releases"),
+    Fault("swept words written one address late", "core.py",
+          "write = _delay(m, valid, timing.WALK + timing.SWEEP, ",
+          "write = _delay(m, valid, timing.WALK + timing.SWEEP + 1, ",
+          f"{RANDOM}[1]"),
+    Fault("synops count what falls outside", "lane.py",
+          "self.synapse.eq(walker.valid)", "self.synapse.eq(walker.busy)", f"{RANDOM}[1]"),
+    Fault("an offered beat is withdrawn", "throttle.py",
+          "open_.eq(~self.hold | offered)", "open_.eq(~self.hold)",
+          "test_throttle.py::test_beats_stay_offered_and_all_arrive_in_order[0]"),
+]  # fmt: skip
+
+
+def run(folder, *tests):
+    """Run named tests of this folder with the `hw` of `folder`; the exit code and the output."""
+    config = TESTS.parents[1] / "pyproject.toml"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-c", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, *(str(TESTS / test) for test in tests)], cwd=folder, env=environment,
+        capture_output=True, text=True, check=False, timeout=DEADLINE,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the hardware's source, before any fault."""
+    shutil.copytree(Path(hw.__file__).parent, tmp_path / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_there_are_enough_faults_with_names_of_their_own():
+    assert len(FAULTS) >= 12
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+
+
+def test_named_tests_pass_without_faults(copy):
+    code, output = run(copy, *sorted({fault.test for fault in FAULTS}))
+    assert code == 0, output
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
+def test_fault_is_killed(copy, fault):
+    path = copy / "hw" / fault.file
+    text = path.read_text()
+    assert text.count(fault.old) == 1, f"{fault.file} holds {fault.old!r} {text.count(fault.old)} times"
+    path.write_text(text.replace(fault.old, fault.new))
+    code, output = run(copy, fault.test)
+    # 1: tests ran and failed; anything else (an import error, no test found) proves nothing.
+    assert code == 1, output
+    assert "1 failed" in output
