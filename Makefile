@@ -45,7 +45,7 @@ format: $(READY)  ## let ruff write the layout
 	$(BIN)/ruff format
 
 bench: $(READY)  ## the golden engine against torch, as a ratio
-	$(BIN)/python benchmarks/engine_speed.py $(ARGS)
+	$(BIN)/python bench/golden_speed.py $(ARGS)
 
 clean:  ## remove what was built; keep the virtual environment
 	rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache results.xml sim_build

@@ -1,6 +1,6 @@
 """How fast is the golden engine? Images per second on one core, against float32 torch.
 
-    python bench/golden_speed.py [--json] [--seed N] [--repeats N]
+    python -m bench.golden_speed [--json] [--seed N] [--repeats N]
 
 Both programs run the same integer network on the same integers, and their logits must be equal,
 every one, before a number is printed. The torch program is a good one: one thread, no gradients,

@@ -60,7 +60,7 @@ def erk_densities(shapes: Sequence[tuple[int, ...]], density: float) -> list[flo
     """The Erdos-Renyi-kernel density of each layer; layers that would exceed 1 are kept whole.
 
     >>> [round(d, 4) for d in erk_densities([(4, 4), (16, 16)], 0.25)]
-    [0.6667, 0.1667]
+    [0.85, 0.2125]
     """
     sizes = [math.prod(shape) for shape in shapes]
     raw = [sum(shape) / math.prod(shape) for shape in shapes]

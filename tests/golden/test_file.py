@@ -115,9 +115,13 @@ def test_fingerprint_sees_every_field() -> None:
     lif = base.hidden[0]
     variants = [replace(base, timesteps=3), replace(base, meta={})]
     for change in (
-        {"threshold": np.array([5, 601])}, {"bias": np.array([0, 2])}, {"leak_mul": 2}, {"leak_shift": 4},
-        {"reset": "subtract"}, {"membrane_bits": 13},
-    ):  # fmt: skip
+        {"threshold": np.array([5, 601])},
+        {"bias": np.array([0, 2])},
+        {"leak_mul": 2},
+        {"leak_shift": 4},
+        {"reset": "subtract"},
+        {"membrane_bits": 13},
+    ):
         variants.append(replace(base, nodes=(base.nodes[0], replace(lif, **change), base.nodes[2])))
     for change in ({"coding": "events"}, {"bits": 7}, {"signed": True}):
         variants.append(replace(base, nodes=(replace(base.input, **change), *base.nodes[1:])))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import container, file, fuzz
+from golden import container, file
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import BadInput
 from golden.network import Network
@@ -351,7 +351,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_good_file_is_good() -> None:
-    """The tools of this test rebuild a file that loads, so refusals below have their own reasons."""
+    """The tools of this test rebuild a file that loads: refusals have their own reasons."""
     for data in (
         GOOD,
         in_header(lambda h: None),

@@ -1,4 +1,4 @@
-"""Damaged files, at random: refused with one line, or the very same network; never another error."""
+"""Files damaged at random: refused with one line, or the same network; never another error."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from golden.errors import BadInput
 
 
 def mutated(rng: np.random.Generator, data: bytes) -> bytes:
-    """One fault: a flipped bit, a cut, a byte more or less, two parts exchanged, a part repeated."""
+    """One fault: a flipped bit, a cut, a byte more or less, parts exchanged, a part repeated."""
     kind = rng.integers(7)
     one, two = sorted(int(place) for place in rng.integers(0, len(data), 2))
     if kind <= 1:
@@ -29,7 +29,7 @@ def mutated(rng: np.random.Generator, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mutations(seed: int, tmp_path: Path) -> None:
-    """Refused, or (a blank moved in the header, say) the very same network; never anything else."""
+    """Refused, or (a blank moved in the header, say) the same network; never anything else."""
     rng = np.random.default_rng(seed)
     good = file.encode(fuzz.random_network(seed, fuzz.Limits(side=4, channels=3, units=8)))
     refused = 0

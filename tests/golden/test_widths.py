@@ -32,7 +32,10 @@ def test_hand_worked() -> None:
     assert widths["a"].compare_bits == 8
 
 
-def test_clamp_cuts_the_range() -> None:
+@pytest.mark.parametrize(
+    ("weight", "expected"), [(-3, Widths(5, 6, 3, -16, 0)), (3, Widths(5, 6, 3, 0, 15))]
+)
+def test_clamp_cuts_the_range(weight: int, expected: Widths) -> None:
     network = Network(
         100,
         (
@@ -41,12 +44,12 @@ def test_clamp_cuts_the_range() -> None:
             Readout("readout", (1,), np.array([0])),
         ),
         (
-            Edge("input", "a", (Linear(np.array([[-3]], np.int8), 3),)),
+            Edge("input", "a", (Linear(np.array([[weight]], np.int8), 3),)),
             Edge("a", "readout", (Linear(np.array([[0]], np.int8), 2),)),
         ),
     )
     widths = node_widths(network)
-    assert widths["a"] == Widths(5, 6, 3, -16, 0)
+    assert widths["a"] == expected
     assert widths["readout"] == Widths(1, 1, 1, 0, 0)
 
 

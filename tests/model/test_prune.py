@@ -10,7 +10,7 @@ from model import batches, data
 from model.export import export
 from model.prune import allocate, erk_densities, lamp_scores, target_density
 from model.recipe import ALLOCATIONS, Pruning, Recipe
-from model.train import Trainer
+from model.trainer import Trainer
 
 
 def test_lamp_by_hand() -> None:

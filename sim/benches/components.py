@@ -1,0 +1,414 @@
+"""Each component of a core by itself, against golden's tables, rows and interpreter.
+
+Settings: `network` (file), `lanes`, `core` (number), `stall` (share of pauses, 0..1), `seed`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from golden import interpreter
+from golden.file import load
+from golden.image import CoreImage, Image
+from golden.network import Network
+from golden.rows import row_spans
+from hw import timing
+from hw.compiler import compile_network
+from hw.serialiser import output_event
+from hw.shapes import event_layout, request_layout
+from sim.benches import SETTINGS
+from sim.benches.stream import known, pauses, receive, send, start
+
+CYCLES = 60_000  # the deadline of every bench
+
+
+class Case:
+    """The settings of a run, and the image of the core under test."""
+
+    def __init__(self) -> None:
+        self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
+        self.network: Network = load(self.settings["network"])
+        self.image: Image = compile_network(self.network, self.settings["lanes"])
+        self.core: CoreImage = self.image.cores[self.settings["core"]]
+        self.random = random.Random(self.settings["seed"])
+        self._pauses = 0
+
+    def pause(self) -> Callable[[], bool]:
+        """Pauses of one more stream."""
+        self._pauses += 1
+        return pauses(self.settings["stall"], self.settings["seed"] * 1000 + self._pauses)
+
+
+async def until(dut: HierarchyObject, condition: Callable[[], bool], what: str) -> None:
+    """Wait for `condition`, at most `CYCLES`."""
+    for _ in range(CYCLES):
+        if condition():
+            return
+        await RisingEdge(dut.clk)
+    raise AssertionError(f"deadline: {what}")
+
+
+def events_of(case: Case) -> list[dict[str, int]]:
+    """Every position of the source's map once, with random channel and value, shuffled, and tokens."""
+    core = case.core
+    fields = dict(core.event.fields)
+    codes = range(len(case.network.edges[0].synapse.weight[0])) if case.settings["core"] == 0 else [0]
+    channels = case.image.input_shape[0] if case.settings["core"] == 0 else len(codes)
+    size_y, size_x = len(core.memories["table_y"].words), len(core.memories["table_x"].words)
+    found = [
+        {"last": 0, "y": y, "x": x, "c": case.random.randrange(channels),
+         "value": case.random.randrange(1 << fields.get("value", 0))}
+        for _ in range(3) for y in range(size_y) for x in range(size_x)
+    ]  # fmt: skip
+    case.random.shuffle(found)
+    token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
+    return [*found[: len(found) // 2], token, token, *found[len(found) // 2 :], token]
+
+
+def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
+    """What the tables make of an event; None if no tap of it stays inside."""
+    y, x = core.memories["table_y"], core.memories["table_x"]
+    if event["last"]:
+        return {"last": 1}
+    mask_y, mask_x = int(y.field("mask")[event["y"]]), int(x.field("mask")[event["x"]])
+    if not mask_y or not mask_x:
+        return None
+    position = int(y.field("row")[event["y"]] + x.field("row")[event["x"]])
+    base = int(y.field("base")[event["y"]] + x.field("base")[event["x"]])
+    base &= (1 << core.address_bits) - 1
+    row = event["c"] << core.row_bits | position
+    return {"last": 0, "row": row, "base": base, "mask_y": mask_y, "mask_x": mask_x, "value": event["value"]}
+
+
+@cocotb.test()
+async def decoder(dut: HierarchyObject) -> None:
+    """Every position of the map becomes the row request of the tables, in order, whatever the room."""
+    case = Case()
+    await start(dut, ["decoder__events__valid", "decoder__events__payload", "decoder__room"])
+    layout, pause = request_layout(case.core), case.pause()
+    events = events_of(case)
+    beats = [int(event_layout(case.core.event).pack(**event)) for event in events]
+    sender = cocotb.start_soon(send(dut, "decoder__events", beats, case.pause()))
+    requests: list[int] = []
+
+    async def listen() -> None:
+        while True:
+            await FallingEdge(dut.clk)
+            dut.decoder__room.value = not pause()
+            await RisingEdge(dut.clk)
+            if known(dut.decoder__valid):
+                requests.append(known(dut.decoder__request))
+
+    cocotb.start_soon(listen())
+    await until(dut, sender.done, "the decoder takes every event")
+    await ClockCycles(dut.clk, 8)
+    expected = [request for request in map(lambda e: request_of(case.core, e), events) if request]
+    assert len(requests) == len(expected) > 0
+    for found, request in zip(requests, expected, strict=True):
+        names = [name for name, _ in layout.fields if name in request]
+        assert {name: int(layout.unpack(found, name)) for name in names} == {n: request[n] for n in names}
+
+
+@cocotb.test()
+async def sweep(dut: HierarchyObject) -> None:
+    """Each sweep visits every word once, in order, only with room; steps and inferences are counted."""
+    case = Case()
+    core, steps = case.core, case.image.timesteps
+    await start(dut, ["sweep__waiting", "sweep__room"], release=False)
+    channel_bits = max(core.local_channels - 1, 1).bit_length()
+    pause = case.pause()
+    visits: list[tuple[int, int, int, int, int]] = []
+    releases: list[int] = []
+    due = 3 * (1 if core.direct else steps)  # tokens of three inferences
+    for _ in range(CYCLES):
+        await FallingEdge(dut.clk)
+        dut.rst.value = 0  # the sweep after reset begins at once
+        room = not pause()
+        dut.sweep__room.value = room
+        dut.sweep__waiting.value = known(dut.sweep__accumulating) and len(releases) <= due and not pause()
+        await RisingEdge(dut.clk)
+        classes = [known(getattr(dut, f"sweep__{name}")) for name in ("accumulating", "sweeping", "stalled")]
+        assert sum(classes) == 1, f"a cycle is in the classes {classes}"
+        word = known(dut.sweep__address)
+        clear = known(dut.sweep__clear)
+        if word & 1:
+            assert room or clear, "a word was issued without room"
+            address = word >> 1 & ((1 << core.address_bits) - 1)
+            channel = word >> (1 + core.address_bits) & ((1 << channel_bits) - 1)
+            visits.append((clear, known(dut.sweep__final), address, channel, known(dut.sweep__end)))
+        if known(dut.sweep__go):
+            releases.append(known(dut.sweep__done))
+        if len(releases) == due + 1:
+            break
+    words = [(w, w % core.local_channels, int(w == core.words - 1)) for w in range(core.words)]
+    cleared = [visit for visit in visits if visit[0]]
+    assert [visit[2:] for visit in cleared] == words
+    swept = [visit for visit in visits if not visit[0]]
+    assert swept == [(0, int(t == steps - 1), *w) for _ in range(3) for t in range(steps) for w in words]
+    per = 1 if core.direct else steps
+    assert releases == [0] + [int(token % per == per - 1) for token in range(due)]
+
+
+@cocotb.test()
+async def serialiser(dut: HierarchyObject) -> None:
+    """Vectors leave as events in order, lowest lane first, then the token; nothing is lost."""
+    case = Case()
+    core = case.core
+    names = ["issued", "valid", "fired", "membranes", "final", "end", "events__ready"]
+    await start(dut, [f"serialiser__{name}" for name in names])
+    taken: list[int] = []
+    cocotb.start_soon(receive(dut, "serialiser__events", taken, case.pause()))
+    present, pause = core.neurons >= 0, case.pause()
+    expected: list[dict[str, int]] = []
+    flight: list[dict[str, int] | None] = [None] * 9  # vectors come a fixed time behind their word
+    for sweep_number in range(12):
+        rate = case.random.choice([0.0, 0.1, 0.5, 1.0])
+        final = sweep_number % 3 == 2
+        for word in range(core.words):
+            lanes = [lane for lane in range(core.lanes) if present[lane, word] and case.random.random() < rate]
+            values = [case.random.randrange(1 << core.state_bits) for _ in range(core.lanes)]
+            vector = {
+                "fired": sum(1 << lane for lane in lanes), "final": int(final), "end": int(word == core.words - 1),
+                "membranes": sum(value << (lane * core.state_bits) for lane, value in enumerate(values)),
+            }  # fmt: skip
+            await FallingEdge(dut.clk)
+            for _ in range(CYCLES):
+                if known(dut.serialiser__room) and not pause():
+                    break
+                await _shift(dut, flight, None)
+                await FallingEdge(dut.clk)
+            else:
+                raise AssertionError("deadline: the serialiser has no room")
+            await _shift(dut, flight, vector)
+            expected += _events(core, word, lanes, values, final)
+        if core.kind == "lif":
+            expected.append({"last": 1})
+    for _ in range(len(flight) + 1):
+        await FallingEdge(dut.clk)
+        await _shift(dut, flight, None)
+    await until(dut, lambda: len(taken) >= len(expected), "all events leave the serialiser")
+    await ClockCycles(dut.clk, 100)
+    assert len(taken) == len(expected)
+    layout = event_layout(output_event(core))
+    for found, event in zip(taken, expected, strict=True):
+        fields = {name: int(layout.unpack(found, name)) for name, _ in layout.fields if name in event}
+        assert fields == {name: value for name, value in event.items() if name in fields}
+
+
+async def _shift(dut: HierarchyObject, flight: list, vector: dict[str, int] | None) -> None:
+    """One cycle: issue a word, or not, and hand over the vector that is due."""
+    dut.serialiser__issued.value = vector is not None
+    flight.append(vector)
+    due = flight.pop(0)
+    dut.serialiser__valid.value = due is not None
+    for name, value in (due or {}).items():
+        getattr(dut, f"serialiser__{name}").value = value
+    await RisingEdge(dut.clk)
+
+
+def _events(core: CoreImage, word: int, lanes: list[int], values: list[int], final: bool) -> list[dict[str, int]]:
+    """What must leave for one vector."""
+    position, local = divmod(word, core.local_channels)
+    if core.kind == "readout":
+        last_word = word == core.words - 1
+        holders = [lane for lane in range(core.lanes) if core.neurons[lane, word] >= 0] if final else []
+        return [
+            {"index": local * core.lanes + lane, "value": values[lane], "last": int(last_word and lane == holders[-1])}
+            for lane in holders
+        ]
+    y, x = divmod(position, core.size[2])
+    return [{"last": 0, "y": y, "x": x, "c": local << core.lane_bits | lane} for lane in lanes]
+
+
+@cocotb.test()
+async def lane(dut: HierarchyObject) -> None:
+    """The last lane of the core: requests of several steps, swept as a core sweeps, membranes equal."""
+    case = Case()
+    core = case.core
+    number = core.lanes - 1
+    layout = request_layout(core)
+    names = ["request", "valid", "go", "sweep", "restart", "write", "write_address"]
+    await start(dut, [f"lane__{name}" for name in names])
+    await _sweep_lane(dut, core, restart=True)
+    model = LaneModel(core, number)
+    pause = case.pause()
+    events = [event for event in events_of(case) if not event["last"]]
+    for step in range(5):
+        requests = [request for event in events[step::5] if (request := request_of(core, event))]
+        for request in requests:
+            model.add(request)
+        for request in [*requests, {"last": 1, "row": 0, "base": 0, "mask_y": 0, "mask_x": 0, "value": 0}]:
+            await FallingEdge(dut.clk)
+            for _ in range(CYCLES):
+                if known(dut.lane__room) and not pause():
+                    break
+                dut.lane__valid.value = 0
+                await FallingEdge(dut.clk)
+            else:
+                raise AssertionError("deadline: the lane has no room")
+            dut.lane__valid.value, dut.lane__request.value = 1, int(layout.pack(**request))
+        await FallingEdge(dut.clk)
+        dut.lane__valid.value = 0
+        await until(dut, lambda: bool(known(dut.lane__waiting)), "the lane meets the token")
+        await ClockCycles(dut.clk, timing.WALK)
+        final = step == 4
+        found = await _sweep_lane(dut, core, restart=final)
+        assert found == model.sweep(restart=final), f"step {step}"
+
+
+async def _sweep_lane(dut: HierarchyObject, core: CoreImage, restart: bool) -> list[tuple[int, int]]:
+    """Visit every word as a core does; `(fired, membrane)` of each. Then let the lane go."""
+    found: list[tuple[int, int]] = []
+    mask = (1 << core.state_bits) - 1
+    length = core.words + timing.SWEEP + 2
+    for cycle in range(length):
+        await FallingEdge(dut.clk)
+        here = cycle < core.words
+        dut.lane__sweep.value = (
+            int(here) | cycle << 1 | (cycle % core.local_channels) << (1 + core.address_bits) if here else 0
+        )
+        back = cycle - timing.SWEEP
+        dut.lane__restart.value = int(restart and 0 <= back < core.words)
+        written = back - 1
+        dut.lane__write.value = int(0 <= written < core.words)
+        dut.lane__write_address.value = max(written, 0) if written < core.words else 0
+        await RisingEdge(dut.clk)
+        if 0 <= cycle - timing.RESULT - 1 < core.words:
+            found.append((known(dut.lane__fired), known(dut.lane__membrane) & mask))
+    await FallingEdge(dut.clk)
+    dut.lane__write.value = 0
+    dut.lane__go.value = 1
+    await FallingEdge(dut.clk)
+    dut.lane__go.value = 0
+    return found
+
+
+class LaneModel:
+    """One lane from its memory words, in plain integers."""
+
+    def __init__(self, core: CoreImage, number: int) -> None:
+        self.core = core
+        self.entries = core.memories[f"entries_{number}"]
+        self.starts, self.lengths = row_spans(core.memories[f"pointers_{number}"], self.entries)
+        self.constants = core.memories[f"constants_{number}"]
+        self.state = [0] * core.words
+        self.drive = [0] * core.words
+
+    def add(self, request: dict[str, int]) -> None:
+        """Walk the row of a request."""
+        core, taps = self.core, self.core.memories["taps"]
+        value = request["value"] if core.event.bits("value") else 1
+        if core.value_signed:
+            value -= (value >> (core.event.bits("value") - 1)) << core.event.bits("value")
+        start, length = int(self.starts[request["row"]]), int(self.lengths[request["row"]])
+        for at in range(start, start + length):
+            tap = int(self.entries.field("tap")[at])
+            inside = request["mask_y"] >> int(taps.field("ky")[tap]) & request["mask_x"] >> int(taps.field("kx")[tap])
+            address = request["base"] + int(taps.field("offset")[tap]) + int(self.entries.field("channel")[at])
+            if inside & 1:
+                target = self.drive if core.direct else self.state
+                weight = int(self.entries.field("weight", signed=True)[at])
+                target[address & ((1 << core.address_bits) - 1)] += weight * value
+
+    def sweep(self, restart: bool) -> list[tuple[int, int]]:
+        """End the step: `(fired, membrane)` of every word."""
+        core, found = self.core, []
+        for word in range(core.words):
+            local = word % core.local_channels
+            v = self.state[word] + self.drive[word] + int(self.constants.field("bias", signed=True)[local])
+            fired = 0
+            if core.kind == "lif":
+                threshold = int(self.constants.field("threshold")[local])
+                fired = int(v >= threshold)
+                v = (v - threshold if core.reset == "subtract" else 0) if fired else v
+                limit = 1 << (core.clamp_bits - 1)
+                v = max(-limit, min(limit - 1, v))
+            found.append((fired, v & ((1 << core.state_bits) - 1)))
+            self.state[word] = 0 if restart else v - ((v * core.leak_mul) >> core.leak_shift)
+            self.drive[word] = 0 if restart else self.drive[word]
+        return found
+
+
+@cocotb.test()
+async def core(dut: HierarchyObject) -> None:
+    """A whole core: spikes in the order of golden's interpreter, tokens, and every membrane."""
+    case = Case()
+    image, about = case.image, case.core
+    assert case.settings["core"] == 0
+    await start(dut, ["core__source__valid", "core__source__payload", "core__sink__ready", "core__count_clear"])
+    batch = 4
+    generator = np.random.default_rng(case.settings["seed"])
+    node = case.network.input
+    shape = (batch, *node.shape) if about.direct else (batch, image.timesteps, *node.shape)
+    inputs = generator.integers(node.lowest, node.highest, shape, endpoint=True)
+    inputs *= generator.random(shape) < 0.4
+    trace = interpreter.run(image, inputs)
+    layout = event_layout(about.event)
+    beats = []
+    for frame in inputs.reshape(-1, *(*node.shape, 1, 1)[:3]):
+        c, y, x = np.nonzero(frame)
+        beats += layout.pack(last=0, c=c, y=y, x=x, value=frame[c, y, x]).tolist()
+        beats.append(int(layout.pack(last=1, c=0, y=0, x=0, value=0)))
+    taken: list[int] = []
+    swept: list[tuple[int, int, int]] = []
+    cocotb.start_soon(receive(dut, "core__sink", taken, case.pause()))
+    cocotb.start_soon(_watch(dut, about, swept))
+    cocotb.start_soon(send(dut, "core__source", beats, case.pause()))
+    expected = _spikes(about, trace.spikes[about.node])
+    await until(dut, lambda: len(taken) >= len(expected), "all spikes and tokens leave the core")
+    await ClockCycles(dut.clk, 200)
+    out = event_layout(output_event(about))
+    found = [{name: int(out.unpack(beat, name)) for name, _ in out.fields} for beat in taken]
+    for spike in (spike for spike in found if spike["last"]):
+        spike.update(dict.fromkeys(spike.keys() - {"last"}, 0))  # a token carries no place
+    assert found == [{name: event.get(name, 0) for name, _ in out.fields} for event in expected]
+    _check_membranes(about, swept, trace.membranes[about.node])
+
+
+async def _watch(dut: HierarchyObject, about: CoreImage, swept: list[tuple[int, int, int]]) -> None:
+    while True:
+        await RisingEdge(dut.clk)
+        word = known(dut.core__trace)
+        if word & 1:
+            address = word >> 1 & ((1 << about.address_bits) - 1)
+            fired = word >> (1 + about.address_bits) & ((1 << about.lanes) - 1)
+            swept.append((address, fired, word >> (1 + about.address_bits + about.lanes)))
+
+
+def _spikes(about: CoreImage, spikes: np.ndarray) -> list[dict[str, int]]:
+    """The event stream of a core: by address, then lane; a token behind every step."""
+    found: list[dict[str, int]] = []
+    width = about.size[2]
+    for step in spikes.reshape(-1, int(np.prod(about.shape))):
+        for word in range(about.words):
+            position, local = divmod(word, about.local_channels)
+            for lane_number in range(about.lanes):
+                neuron = about.neurons[lane_number, word]
+                if neuron >= 0 and step[neuron]:
+                    code = local << about.lane_bits | lane_number
+                    found.append({"y": position // width, "x": position % width, "c": code})
+        found.append({"last": 1})
+    return found
+
+
+def _check_membranes(about: CoreImage, swept: list[tuple[int, int, int]], membranes: np.ndarray) -> None:
+    steps = membranes.reshape(-1, int(np.prod(about.shape)))
+    assert len(swept) == len(steps) * about.words
+    mask = (1 << about.state_bits) - 1
+    for index, (address, _, values) in enumerate(swept):
+        step, word = divmod(index, about.words)
+        assert address == word
+        for lane_number in range(about.lanes):
+            neuron = about.neurons[lane_number, word]
+            if neuron >= 0:
+                value = values >> (lane_number * about.state_bits) & mask
+                assert value == int(steps[step, neuron]) & mask, f"sweep {step}, neuron {neuron}"
