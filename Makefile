@@ -44,8 +44,9 @@ format: $(READY)  ## let ruff write the layout
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## the golden engine against torch, as a ratio
-	$(BIN)/python bench/golden_speed.py $(ARGS)
+bench: $(READY)  ## engine against torch; cycles against work (that one needs SPIKEWRIGHT_DATA)
+	$(BIN)/python bench/golden_speed.py
+	$(if $(SPIKEWRIGHT_DATA),$(BIN)/python bench/work_proportional.py)
 
 clean:  ## remove what was built; keep the virtual environment
 	rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache results.xml sim_build

@@ -13,13 +13,15 @@ from golden.image import Image, memory_files
 from hw.accelerator import Accelerator
 from hw.top import top_verilog
 
-# `proc` leaves no `always @*`, which Icarus 11 would start with X; memories go to own files.
+# `proc` leaves no `always @*`, which Icarus 11 would start with X; `pmuxtree` no functions, whose
+# names `-norename` would write as `$procmux$1` without the escape; memories go to own files.
 _SCRIPT = """\
 read_rtlil accelerator.il
 hierarchy -check -top accelerator
 proc
 opt_expr
 opt_clean -purge
+pmuxtree
 memory_collect
 opt_clean -purge
 check -assert
@@ -30,7 +32,6 @@ write_verilog -norename -noattr -extmem accelerator.v
 # registers, and nets that only carry a name. Verilator's style rules for these say nothing here.
 _HEADER = """\
 // Written by Yosys from the Amaranth source of Spikewright. Network {fingerprint}
-/* verilator lint_off CASEOVERLAP */
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off PROCASSINIT */
 /* verilator lint_off UNUSEDSIGNAL */

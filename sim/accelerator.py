@@ -20,7 +20,7 @@ from sim.capture import Capture, read_capture
 from sim.counters import Counters, check_cycles, from_values
 from sim.rename import prefix_verilog
 from sim.stimulus import beats_text, input_beats
-from sim.testbench import testbench
+from sim.testbench import bench_verilog
 
 MODULE = "sim.benches.accelerator"
 
@@ -48,7 +48,11 @@ class Run:
 
 
 def prepare(
-    folders: Sequence[Path], work: Path, simulator: str = "verilator", waves: bool = False, cache: Path | None = None
+    folders: Sequence[Path],
+    work: Path,
+    simulator: str = "verilator",
+    waves: bool = False,
+    cache: Path | None = None,
 ) -> Bench:
     """Build the simulation of the accelerators in build folders (`spikewright build`).
 
@@ -65,7 +69,9 @@ def prepare(
     """
     images = tuple(load_image(folder) for folder in folders)
     alone = len(images) == 1
-    modules = ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
+    modules = (
+        ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
+    )
     sources, data = [], []
     for index, folder in enumerate(folders):
         rtl = Path(folder) / "rtl"
@@ -82,8 +88,11 @@ def prepare(
             data.append(work / "sources" / f"n{index}_{memory.name}")
             _write(data[-1], memory.read_text())
     sources.append(work / "sources" / "tb.v")
-    _write(sources[-1], testbench(images, modules))
-    return Bench(images, runner.build(sources, "tb", cache or work, simulator, waves), tuple(data))
+    _write(sources[-1], bench_verilog(images, modules))
+    built = runner.build(sources, "tb", cache or work, simulator, waves)
+    if cache is None:
+        runner.drop_outdated(built)
+    return Bench(images, built, tuple(data))
 
 
 def _write(path: Path, text: str) -> None:
@@ -92,8 +101,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def simulate(
-    bench: Bench, inputs: Sequence[NDArray[np.generic]], folder: Path, *, stall: int = 0, seed: int = 0,
-    reset_after: int = 0, deadline_s: float = runner.DEADLINE_S,
+    bench: Bench, inputs: Sequence[NDArray[np.generic]], folder: Path, *,
+    stall: int = 0, seed: int = 0, reset_after: int = 0, deadline_s: float = runner.DEADLINE_S,
 ) -> list[Run]:  # fmt: skip
     """Send `inputs[i]` (batch, ...) back to back through accelerator i and collect what it did.
 
@@ -119,7 +128,9 @@ def simulate(
     batch = len(inputs[0])
     for index, (image, values) in enumerate(zip(bench.images, inputs, strict=True)):
         if len(values) != batch or batch == 0:
-            raise BadInput(f"simulation: {len(values)} inputs for accelerator {index}, must be {max(batch, 1)}")
+            raise BadInput(
+                f"simulation: {len(values)} inputs for accelerator {index}, must be {max(batch, 1)}"
+            )
         (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, values)))
     largest = max(core.words for image in bench.images for core in image.cores)
     settings = {
@@ -134,8 +145,8 @@ def simulate(
     )  # fmt: skip
     result.require_passed()
     reports = json.loads((folder / "result.json").read_text())
-    return [_collect(image, report, folder, batch, index, result.log)
-            for index, (image, report) in enumerate(zip(bench.images, reports, strict=True))]  # fmt: skip
+    pairs = enumerate(zip(bench.images, reports, strict=True))
+    return [_collect(image, report, folder, batch, i, result.log) for i, (image, report) in pairs]
 
 
 def _collect(image: Image, report: dict, folder: Path, batch: int, index: int, log: Path) -> Run:

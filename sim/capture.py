@@ -98,8 +98,8 @@ def _check_addresses(core: CoreImage, address: NDArray[np.uint8], step: int, pat
     expected = np.arange(len(found)) % core.words
     for wrong in np.flatnonzero(found != expected)[:1]:
         raise CheckFailed(
-            f"core {core.node!r}: in sweep {step + wrong // core.words} word {expected[wrong]} was due, "
-            f"{found[wrong]} came (see {path})"
+            f"core {core.node!r}: in sweep {step + wrong // core.words} word {expected[wrong]} "
+            f"was due, {found[wrong]} came (see {path})"
         )
 
 
@@ -119,11 +119,15 @@ def _count_lines(path: Path, widths: Sequence[int]) -> int:
     except OSError:
         raise CheckFailed(f"{path}: the bench did not write it") from None
     if size % _line_length(widths):
-        raise CheckFailed(f"{path}: {size} bytes are no whole number of lines of {_line_length(widths)} bytes")
+        raise CheckFailed(
+            f"{path}: {size} bytes are no whole number of lines of {_line_length(widths)} bytes"
+        )
     return size // _line_length(widths)
 
 
-def _blocks(path: Path, widths: Sequence[int], lines: int) -> Iterator[tuple[int, list[NDArray[np.uint8]]]]:
+def _blocks(
+    path: Path, widths: Sequence[int], lines: int
+) -> Iterator[tuple[int, list[NDArray[np.uint8]]]]:
     """(first line, bits of each field (n, width), most significant first), `lines` at a time."""
     length = _line_length(widths)
     start = 0
@@ -135,7 +139,9 @@ def _blocks(path: Path, widths: Sequence[int], lines: int) -> Iterator[tuple[int
                 digits = _DIGITS[rows[:, at : at + (width + 3) // 4]]
                 for wrong in np.argwhere(digits > 15)[:1]:
                     line = rows[wrong[0]].tobytes().decode(errors="replace").strip()
-                    raise CheckFailed(f"{path}: unknown value in line {start + wrong[0] + 1}: {line}")
+                    raise CheckFailed(
+                        f"{path}: unknown value in line {start + wrong[0] + 1}: {line}"
+                    )
                 nibbles = np.unpackbits(digits[:, :, None], axis=2)[:, :, 4:]
                 fields.append(nibbles.reshape(len(rows), -1)[:, -width:])
                 at += (width + 3) // 4 + 1
@@ -146,8 +152,13 @@ def _blocks(path: Path, widths: Sequence[int], lines: int) -> Iterator[tuple[int
 def _columns(path: Path, widths: Sequence[int]) -> list[Ints]:
     """Every field of a short file as int64 (lines,); 63 bits at most."""
     _count_lines(path, widths)
-    blocks = [[_lanes(bits, 1, bits.shape[1])[:, 0] for bits in fields] for _, fields in _blocks(path, widths, _CHUNK)]
-    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)] or [np.zeros(0, np.int64) for _ in widths]
+    blocks = [
+        [_lanes(bits, 1, bits.shape[1])[:, 0] for bits in fields]
+        for _, fields in _blocks(path, widths, _CHUNK)
+    ]
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)] or [
+        np.zeros(0, np.int64) for _ in widths
+    ]
 
 
 def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
@@ -159,9 +170,13 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     index = layout.unpack(data, "index").reshape(batch, classes)
     due = np.arange(classes) == classes - 1
     for wrong in np.flatnonzero((last.reshape(batch, classes) != due).any(axis=1))[:1]:
-        raise CheckFailed(f"image {wrong}: out_last is not exactly at the last of its {classes} logits (see {path})")
+        raise CheckFailed(
+            f"image {wrong}: out_last is not exactly at the last of {classes} logits (see {path})"
+        )
     for wrong in np.flatnonzero((np.sort(index, axis=1) != np.arange(classes)).any(axis=1))[:1]:
-        raise CheckFailed(f"image {wrong}: logits carry the indices {index[wrong].tolist()} (see {path})")
+        raise CheckFailed(
+            f"image {wrong}: logits carry the indices {index[wrong].tolist()} (see {path})"
+        )
     logits = np.zeros((batch, classes), np.int64)
     value = layout.unpack(data, "value", signed=True).reshape(batch, classes)
     np.put_along_axis(logits, index, value, axis=1)
@@ -172,5 +187,7 @@ def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     first, last = _columns(path, (32, 32))
     frames = 1 if image.cores[0].direct else image.timesteps
     if len(first) != batch * frames:
-        raise CheckFailed(f"{len(first)} input frames were taken, {batch * frames} sent (see {path})")
+        raise CheckFailed(
+            f"{len(first)} input frames were taken, {batch * frames} sent (see {path})"
+        )
     return first.reshape(batch, frames)[:, 0], last.reshape(batch, frames)[:, -1]

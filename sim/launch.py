@@ -1,4 +1,4 @@
-"""The child process of `sim.runner.run`: one call of cocotb's own runner, described by a JSON argument."""
+"""The child process of `sim.runner.run`: one call of cocotb's runner, as a JSON argument says."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from cocotb_tools.runner import get_runner
 
 
 def main(request: dict) -> None:
-    """Run the cocotb tests that `request` (see `sim.runner.run`) describes; results go to a file."""
+    """Run the cocotb tests that `request` (see `sim.runner.run`) describes."""
     runner = get_runner(request["simulator"])
     icarus = request["simulator"] == "icarus"
     # Registers without a reset start at random values, from the seed.
-    start = [] if icarus else ["+verilator+rand+reset+2", f"+verilator+seed+{request['seed'] % 2**31 or 1}"]
+    start = (
+        []
+        if icarus
+        else ["+verilator+rand+reset+2", f"+verilator+seed+{request['seed'] % 2**31 or 1}"]
+    )
     runner.test(
         hdl_toplevel=request["top"],
         hdl_toplevel_lang="verilog",

@@ -79,7 +79,11 @@ def profile_of(image: Image, run: Run) -> Profile:
     batch = len(capture.last_output)
     cycles = int(capture.last_output[-1] - capture.first_input[0]) + 1
     latency = int(capture.last_output[0] - capture.first_input[0]) + 1
-    pace = float(capture.last_output[-1] - capture.last_output[0]) / (batch - 1) if batch > 1 else float(latency)
+    pace = (
+        float(capture.last_output[-1] - capture.last_output[0]) / (batch - 1)
+        if batch > 1
+        else float(latency)
+    )
     layers = tuple(
         LayerProfile(core.node, core.kind, core.shape, core.lanes, core.words, counts,
                      counts.synops / (core.lanes * cycles), core.memory_bits)
@@ -87,7 +91,9 @@ def profile_of(image: Image, run: Run) -> Profile:
     )  # fmt: skip
     synops = sum(layer.counters.synops for layer in layers)
     lanes = sum(layer.lanes for layer in layers)
-    return Profile(batch, image.timesteps, cycles, latency, pace, synops / (lanes * cycles), synops, layers)
+    return Profile(
+        batch, image.timesteps, cycles, latency, pace, synops / (lanes * cycles), synops, layers
+    )
 
 
 def profile(

@@ -1,4 +1,4 @@
-"""Gives the modules and memories of a Verilog text a prefix, so that several designs share a simulator."""
+"""Prefixes the modules and memories of a Verilog text, so that designs can share a simulator."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ _MEMORY = re.compile(r'(\$readmem[bh]\s*\(\s*")')
 
 
 def prefix_verilog(text: str, prefix: str) -> str:
-    r"""`text` with `prefix` before the name of every module it defines and every memory file it reads.
+    r"""`text` with `prefix` before every module it defines and every memory file it reads.
 
-    >>> prefix_verilog('module \\a.b (x);\nendmodule\nmodule a (x);\n  \\a.b  b (\n', 'p_').split('\n')[3]
-    '  \\p_a.b  b ('
+    >>> text = 'module \\a.b (x);\nendmodule\nmodule a (x);\n  \\a.b  b (\n'
+    >>> prefix_verilog(text, 'p_').split('\n')[3] == '  \\p_a.b  b ('
+    True
     """
     names = sorted(set(_MODULE.findall(text)), key=len, reverse=True)
     if not names:

@@ -24,6 +24,7 @@ from sim.toolchain import SIMULATORS, Icarus, Verilator, cocotb_version, find_ic
 from sim.verilated import OPTIMIZE_DESIGN, RANDOM_START, compile_model, run_logged
 
 DEADLINE_S = 600.0
+_running: set[subprocess.Popen[bytes]] = set()
 # The version of the recipe below: raise it when the way of building changes.
 RECIPE = 1
 
@@ -77,13 +78,19 @@ def find(simulator: str) -> Verilator | Icarus:
     ToolMissing
         If it is not installed.
     """
-    require(simulator in SIMULATORS, "simulation", "simulator", repr(simulator), " or ".join(SIMULATORS))
+    require(
+        simulator in SIMULATORS, "simulation", "simulator", repr(simulator), " or ".join(SIMULATORS)
+    )
     cocotb_version()
     return find_verilator() if simulator == "verilator" else find_icarus()
 
 
 def build(
-    sources: Sequence[Path], top: str, cache: Path, simulator: str = "verilator", waves: bool = False
+    sources: Sequence[Path],
+    top: str,
+    cache: Path,
+    simulator: str = "verilator",
+    waves: bool = False,
 ) -> Build:
     """The simulation of module `top` of `sources`, built under `cache` unless it is there already.
 
@@ -108,19 +115,43 @@ def build(
             compile_model(tool, sources, top, part, waves)
         else:
             _compile_icarus(tool, sources, top, part, waves)
-        (part / "inputs.txt").write_text("".join(f"{source.name} {_digest(source)}\n" for source in sources))
-        if not folder.is_dir():  # another process may have been quicker
+        (part / "inputs.txt").write_text(
+            "".join(f"{source.name} {_digest(source)}\n" for source in sources)
+        )
+        try:
             part.replace(folder)
+        except OSError:  # another process was quicker: a folder that holds something stays
+            if not folder.is_dir():
+                raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return done
+
+
+def drop_outdated(current: Build) -> None:
+    """Remove builds beside `current` that were made from other sources."""
+    inputs = (current.folder / "inputs.txt").read_text()
+    for other in current.folder.parent.iterdir():
+        listed = other / "inputs.txt"
+        if listed.is_file() and listed.read_text() != inputs:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _compile_icarus(tool: Icarus, sources: list[Path], top: str, folder: Path, waves: bool) -> None:
     # -g2005: with the default -g2012, `always @*` blocks stay X until an input changes.
     settings = folder / "settings.f"
     settings.write_text("+timescale+1ns/1ps\n")
-    command = [tool.compiler, "-g2005", "-Wall", "-s", top, "-f", str(settings), "-o", str(folder / "sim.vvp")]
+    command = [
+        tool.compiler,
+        "-g2005",
+        "-Wall",
+        "-s",
+        top,
+        "-f",
+        str(settings),
+        "-o",
+        str(folder / "sim.vvp"),
+    ]
     command += ["-DWAVES"] if waves else []
     run_logged([*command, *map(str, sources)], folder / "build.log")
 
@@ -131,13 +162,21 @@ def _digest(file: Path) -> str:
 
 def _key(tool: Verilator | Icarus, sources: list[Path], top: str, waves: bool) -> str:
     texts = [(source.name, _digest(source)) for source in sources]
-    settings = (RECIPE, type(tool).__name__, tool.version, cocotb_version(), OPTIMIZE_DESIGN, RANDOM_START)
+    settings = (
+        RECIPE,
+        type(tool).__name__,
+        tool.version,
+        cocotb_version(),
+        OPTIMIZE_DESIGN,
+        RANDOM_START,
+    )
     return hashlib.sha256(repr((settings, top, waves, texts)).encode()).hexdigest()[:16]
 
 
 def run(
     built: Build, module: str, folder: Path, *, data: Sequence[Path] = (), seed: int = 1,
-    tests: Sequence[str] = (), environment: Mapping[str, str] | None = None, deadline_s: float = DEADLINE_S,
+    tests: Sequence[str] = (), environment: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
 ) -> RunResult:  # fmt: skip
     """Run the cocotb tests of `module` in `folder`, beside copies of the `data` files.
 
@@ -156,14 +195,17 @@ def run(
     log, results = folder / "run.log", folder / "results.xml"
     results.unlink(missing_ok=True)
     request = {
-        "simulator": built.simulator, "top": built.top, "build": str(built.folder), "module": module,
-        "folder": str(folder), "results": str(results), "log": str(log), "seed": seed, "tests": list(tests),
-        "waves": built.waves, "environment": dict(environment or {}),
+        "simulator": built.simulator, "top": built.top, "build": str(built.folder),
+        "module": module, "tests": list(tests), "folder": str(folder), "log": str(log),
+        "results": str(results), "seed": seed, "waves": built.waves,
+        "environment": dict(environment or {}),
     }  # fmt: skip
     code = _launch(request, folder, deadline_s, log)
     if not results.exists():
         tail = " | ".join(_tail(log)) or "the log is empty"
-        raise CheckFailed(f"simulation of {built.top} ended with status {code} and no result, see {log}: {tail}")
+        raise CheckFailed(
+            f"simulation of {built.top} ended with status {code} and no result, see {log}: {tail}"
+        )
     found = _read_results(results)
     if not found:
         raise CheckFailed(f"simulation of {built.top} ran no test of {module}, see {log}")
@@ -179,16 +221,35 @@ def _launch(request: dict[str, object], folder: Path, deadline_s: float, log: Pa
     command = [sys.executable, "-m", "sim.launch", json.dumps(request)]
     with (folder / "launch.log").open("w") as output:
         process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=output, stderr=output, start_new_session=True
+            command,
+            env=environment,
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
+        _running.add(process)
         try:
             return process.wait(deadline_s)
         except subprocess.TimeoutExpired:
-            raise CheckFailed(f"simulation did not end within its deadline of {deadline_s:g} s, see {log}") from None
+            raise CheckFailed(
+                f"simulation did not end within its deadline of {deadline_s:g} s, see {log}"
+            ) from None
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _running.discard(process)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def stop_all() -> None:
+    """End every simulation that this process has started; their `run` calls raise `CheckFailed`."""
+    for process in list(_running):
+        _end(process)
 
 
 def _tail(log: Path) -> list[str]:
@@ -204,7 +265,11 @@ def _read_results(results: Path) -> tuple[TestResult, ...]:
         failure = None
         for kind in ("failure", "error"):
             for item in case.iter(kind):
-                lines = (item.get("error_msg") or item.get("message") or item.text or kind).strip().splitlines()
+                lines = (
+                    (item.get("error_msg") or item.get("message") or item.text or kind)
+                    .strip()
+                    .splitlines()
+                )
                 failure = lines[0] if lines else kind
         found.append(TestResult(case.get("name", "?"), failure))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Inputs as the beats that enter the accelerator, one hexadecimal line per beat for the bench's file."""
+"""Inputs as the beats that enter the accelerator; one hexadecimal line per beat for the bench."""
 
 from __future__ import annotations
 

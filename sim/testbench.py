@@ -2,8 +2,8 @@
 
 Whatever happens every cycle happens in Verilog, so Python wakes up a few times per run and not per
 cycle: events come from a file, random stalls from shift registers, and every trace beat, logit and
-frame goes into a file with one fixed-width line per beat. cocotb sets rate, seed and length, starts,
-waits for `finished`, and reads what happened.
+frame goes into a file with one fixed-width line per beat. cocotb sets rate, seed and length,
+starts, waits for `finished`, and reads what happened.
 
 Several accelerators in one bench share nothing but the clock and the settings: each has its own
 files (number in front of the name) and stops its own clock when it has finished.
@@ -12,9 +12,11 @@ files (number in front of the name) and stops its own clock when it has finished
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from golden.image import Image
 
+_TEMPLATES = Path(__file__).with_name("templates")
 # Quiet cycles behind the last logit in which nothing may come any more.
 DRAIN_CYCLES = 300
 VIOLATIONS = {
@@ -27,32 +29,58 @@ VIOLATIONS = {
 PUBLIC = "/* verilator public_flat_rw */"
 
 
-def testbench(images: Sequence[Image], modules: Sequence[str] = ("accelerator",)) -> str:
+def bench_verilog(images: Sequence[Image], modules: Sequence[str] = ("accelerator",)) -> str:
     """The Verilog of module `tb` around `modules[i]`, the accelerator of `images[i]`."""
-    benches = [_bench(index, image, module) for index, (image, module) in enumerate(zip(images, modules, strict=True))]
-    return _HEAD + "".join(benches) + _top(len(images))
+    pairs = enumerate(zip(images, modules, strict=True))
+    count = range(len(images))
+    return _filled(
+        "tb.v",
+        BENCHES="".join(_bench(index, image, module) for index, (image, module) in pairs),
+        WIRES="\n".join(f"    wire finished_{i};\n    wire ready_{i};" for i in count),
+        EVERY=" & ".join(f"finished_{i}" for i in count),
+        READY=" & ".join(f"ready_{i}" for i in count),
+        INSTANCES="\n".join(_instance(i) for i in count),
+    )
 
 
-def _bench(index: int, image: Image, module: str) -> str:
-    cores = len(image.cores)
-    streams = cores + 3  # holds, gaps before input beats, pauses of the logits' taker
-    values = {
-        "INDEX": index, "MODULE": module, "PUBLIC": PUBLIC, "CORES": cores, "STREAMS": streams,
-        "IN": max(image.input_layout.width, 1), "OUT": image.output_layout.width, "DRAIN": DRAIN_CYCLES,
-        "TRACE_DECLARE": "".join(_trace_declare(i, image) for i in range(cores)),
-        "TRACE_CONNECT": "".join(_trace_connect(i) for i in range(cores)),
-        "TRACE_OPEN": "".join(f'        trace_{i}_file = $fopen("{index}_trace_{i}.hex", "w");\n' for i in range(cores)),
-        "TRACE_FLUSH": "".join(f"        $fflush(trace_{i}_file);\n" for i in range(cores)),
-        "TRACE_CLEAR": "".join(f"        beats_{i} <= 0;\n" for i in range(cores)),
-        "TRACE_WRITE": "".join(_trace_write(i) for i in range(cores)),
-        "TRACE_ACTIVE": "".join(f" | (trace_{i}_valid & beats_{i} < expected_{i})" for i in range(cores)),
-        "TRACE_COMPLETE": "".join(f" & beats_{i} >= expected_{i}" for i in range(cores)),
-        "TRACE_UNKNOWN": "".join(f", trace_{i}_valid" for i in range(cores)),
-    }  # fmt: skip
-    text = _BENCH
+def _filled(template: str, **values: object) -> str:
+    """A file of `sim/templates` with every `@NAME@` replaced."""
+    text = (_TEMPLATES / template).read_text()
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
     return text
+
+
+def _instance(index: int) -> str:
+    shared = ("clk", "rst", "go", "wake", "rate", "seed", "inferences", "patience")
+    ports = [f".{name}({name})" for name in (*shared, "count_select", "count_clear")]
+    ports += [f".{name}({name}_{index})" for name in ("finished", "ready")]
+    return f"    bench_{index} bench_{index} (" + ", ".join(ports) + ");"
+
+
+def _bench(index: int, image: Image, module: str) -> str:
+    cores = range(len(image.cores))
+    opened = '        trace_{0}_file = $fopen("{1}_trace_{0}.hex", "w");\n'
+    return _filled(
+        "bench.v",
+        INDEX=index,
+        MODULE=module,
+        CORES=len(cores),
+        # Holds of every core's input and of the output, gaps of the input, pauses of the taker.
+        STREAMS=len(cores) + 3,
+        IN=max(image.input_layout.width, 1),
+        OUT=image.output_layout.width,
+        DRAIN=DRAIN_CYCLES,
+        TRACE_DECLARE="".join(_trace_declare(i, image) for i in cores),
+        TRACE_CONNECT="".join(_trace_connect(i) for i in cores),
+        TRACE_OPEN="".join(opened.format(i, index) for i in cores),
+        TRACE_FLUSH="".join(f"        $fflush(trace_{i}_file);\n" for i in cores),
+        TRACE_CLEAR="".join(f"            beats_{i} <= 0;\n" for i in cores),
+        TRACE_WRITE="".join(_trace_write(i) for i in cores),
+        TRACE_ACTIVE="".join(f" | (trace_{i}_valid & beats_{i} < expected_{i})" for i in cores),
+        TRACE_COMPLETE="".join(f" & beats_{i} >= expected_{i}" for i in cores),
+        TRACE_UNKNOWN="".join(f", trace_{i}_valid" for i in cores),
+    )
 
 
 def _trace_declare(i: int, image: Image) -> str:
@@ -75,237 +103,10 @@ def _trace_connect(i: int) -> str:
 
 
 def _trace_write(i: int) -> str:
-    return f"""            if (trace_{i}_valid) begin
-                $fwrite(trace_{i}_file, "%h %h %h\\n", trace_{i}_address, trace_{i}_fired, trace_{i}_membranes);
+    values = ", ".join(f"trace_{i}_{name}" for name in ("address", "fired", "membranes"))
+    return f"""\
+            if (trace_{i}_valid) begin
+                $fwrite(trace_{i}_file, "%h %h %h\\n", {values});
                 beats_{i} <= beats_{i} + 1;
             end
-"""
-
-
-def _top(count: int) -> str:
-    wires = "".join(f"    wire finished_{i};\n    wire ready_{i};\n" for i in range(count))
-    instances = "".join(
-        f"    bench_{i} bench_{i} (.clk(clk), .rst(rst), .go(go), .wake(wake), .rate(rate), .seed(seed),\n"
-        f"        .inferences(inferences), .patience(patience), .count_select(count_select),\n"
-        f"        .count_clear(count_clear), .finished(finished_{i}), .ready(ready_{i}));\n"
-        for i in range(count)
-    )
-    every = " & ".join(f"finished_{i}" for i in range(count))
-    ready = " & ".join(f"ready_{i}" for i in range(count))
-    return _TOP.replace("@PUBLIC@", PUBLIC) + f"""{wires}
-    wire finished {PUBLIC};
-    wire ready {PUBLIC};
-    assign finished = {every};
-    assign ready = {ready};
-{instances}
-`ifdef WAVES
-    initial begin
-        $dumpfile("dump.fst");
-        $dumpvars(0, tb);
-    end
-`endif
-endmodule
-`default_nettype wire
-"""
-
-
-_HEAD = """// Generated: the bench around the accelerator. cocotb drives the registers of module tb.
-`timescale 1ns / 1ps
-`default_nettype none
-"""
-
-_TOP = """
-module tb;
-    reg clk @PUBLIC@;
-    reg rst @PUBLIC@;
-    reg go @PUBLIC@;               // high from the start of the inputs to the end of the run
-    reg wake @PUBLIC@;             // runs the clock of finished accelerators, to read their counters
-    reg [8:0] rate @PUBLIC@;       // of stalls, in 1/256
-    reg [31:0] seed @PUBLIC@;
-    reg [31:0] inferences @PUBLIC@;
-    reg [31:0] patience @PUBLIC@;  // cycles without any progress until the run counts as stuck
-    reg [7:0] count_select @PUBLIC@;
-    reg count_clear @PUBLIC@;
-"""
-
-_BENCH = """
-module bench_@INDEX@ (
-    input wire clk, input wire rst, input wire go, input wire wake,
-    input wire [8:0] rate, input wire [31:0] seed,
-    input wire [31:0] inferences, input wire [31:0] patience,
-    input wire [7:0] count_select, input wire count_clear,
-    output reg finished, output wire ready
-);
-    wire clock = clk & ~(finished & ~wake & ~rst);
-
-    // What cocotb reads at the end, and where a stuck run stands.
-    reg [31:0] cycle @PUBLIC@;         // since go rose
-    reg [31:0] age @PUBLIC@;           // since the counters were cleared
-    reg [31:0] quiet @PUBLIC@;         // cycles since anything moved
-    reg stuck @PUBLIC@;
-    reg [2:0] violation @PUBLIC@;      // 0, or the first broken rule
-    reg [31:0] violation_cycle @PUBLIC@;
-    reg [31:0] sent @PUBLIC@;          // input beats that were taken
-    reg [31:0] received @PUBLIC@;      // output beats that were taken
-    reg [31:0] completed @PUBLIC@;     // inferences whose last logit came
-    reg exhausted @PUBLIC@;            // no input left
-    reg [31:0] held @PUBLIC@;          // cycles since go in which a stream was held, all streams
-    wire [31:0] count_value @PUBLIC@;
-
-    // Stalls: one random register per stream. Half of the streams decide anew in every cycle, half
-    // keep a decision for 8 cycles on average; both are stalled in rate/256 of all cycles.
-    reg [@STREAMS@-1:0] stall @PUBLIC@;
-    reg [31:0] random [0:@STREAMS@-1];
-    reg [7:0] holding;
-    integer s;
-    function [31:0] xorshift(input [31:0] x);
-        reg [31:0] a;
-        reg [31:0] b;
-        begin
-            a = x ^ (x << 13);
-            b = a ^ (a >> 17);
-            xorshift = b ^ (b << 5);
-        end
-    endfunction
-    always @(posedge clock) begin
-        holding = 0;
-        for (s = 0; s < @STREAMS@; s = s + 1) begin
-            holding = holding + {7'b0, stall[s]};
-            if (rst) begin
-                random[s] <= (seed + s * 32'h9e3779b9 + 32'd@INDEX@ * 32'h85ebca6b) | 32'h1;
-                stall[s] <= 1'b0;
-            end else begin
-                random[s] <= xorshift(random[s]);
-                if (((s + {31'b0, seed[0]}) & 1) == 0 || random[s][10:8] == 3'd0)
-                    stall[s] <= {1'b0, random[s][31:24]} < rate;
-            end
-        end
-        held <= rst ? 0 : go ? held + {24'b0, holding} : held;
-    end
-
-    reg in_valid;
-    reg in_last;
-    reg [@IN@-1:0] in_data;
-    wire in_ready;
-    wire out_valid;
-    wire out_last;
-    wire [@OUT@-1:0] out_data;
-    wire out_ready = ~stall[@STREAMS@-1];
-    wire taken = in_valid & in_ready;
-    wire given = out_valid & out_ready;
-    reg awake;  // in_ready has been high since the reset
-    assign ready = awake;
-@TRACE_DECLARE@
-    @MODULE@ dut (
-        .clk(clock),
-        .rst(rst),
-        .in_valid(in_valid),
-        .in_ready(in_ready),
-        .in_last(in_last),
-        .in_data(in_data),
-        .out_valid(out_valid),
-        .out_ready(out_ready),
-        .out_last(out_last),
-        .out_data(out_data),
-@TRACE_CONNECT@        .count_select(count_select),
-        .count_value(count_value),
-        .count_clear(count_clear),
-        .hold(stall[@CORES@:0])
-    );
-
-    // Files are opened anew whenever go rises, so a run can be repeated behind a reset.
-    integer stimulus_file;
-    integer frames_file;
-    integer logits_file;
-    always @(posedge go) begin
-        stimulus_file = $fopen("@INDEX@_stimulus.hex", "r");
-        frames_file = $fopen("@INDEX@_frames.hex", "w");
-        logits_file = $fopen("@INDEX@_logits.hex", "w");
-@TRACE_OPEN@    end
-    always @(posedge finished) begin
-        $fflush(frames_file);
-        $fflush(logits_file);
-@TRACE_FLUSH@    end
-
-    // Input: a beat stays until it is taken; between beats the stream may pause.
-    reg [@IN@:0] beat;
-    reg in_frame;
-    reg [31:0] frame_start;
-    integer scanned;
-    always @(posedge clock) begin
-        if (rst) begin
-            in_valid <= 1'b0;
-            in_last <= 1'b0;
-            in_data <= 0;
-            exhausted <= 1'b0;
-            in_frame <= 1'b0;
-            frame_start <= 0;
-            sent <= 0;
-        end else if (go) begin
-            if (taken) begin
-                sent <= sent + 1;
-                in_frame <= ~in_last;
-                if (~in_frame) frame_start <= cycle;
-                if (in_last) $fwrite(frames_file, "%h %h\\n", in_frame ? frame_start : cycle, cycle);
-            end
-            if (taken | ~in_valid) begin
-                in_valid <= 1'b0;
-                if (~exhausted & ~stall[@CORES@+1]) begin
-                    scanned = $fscanf(stimulus_file, "%h", beat);
-                    if (scanned == 1) begin
-                        in_valid <= 1'b1;
-                        in_last <= beat[@IN@];
-                        in_data <= beat[@IN@-1:0];
-                    end else exhausted <= 1'b1;
-                end
-            end
-        end
-    end
-
-    // Output, traces, progress and the end.
-    reg waiting;
-    reg waiting_last;
-    reg [@OUT@-1:0] waiting_data;
-    reg [15:0] drain;
-    wire complete = completed >= inferences@TRACE_COMPLETE@;
-    wire active = taken | (given & completed < inferences)@TRACE_ACTIVE@;
-    always @(posedge clock) begin
-        waiting <= out_valid & ~out_ready & ~rst;
-        waiting_last <= out_last;
-        waiting_data <= out_data;
-        age <= (rst | count_clear) ? 0 : age + 1;
-        awake <= ~rst & (awake | in_ready);
-        if (rst) begin
-            cycle <= 0;
-            quiet <= 0;
-            stuck <= 1'b0;
-            violation <= 3'd0;
-            violation_cycle <= 0;
-            received <= 0;
-            completed <= 0;
-            drain <= 0;
-            finished <= 1'b0;
-@TRACE_CLEAR@        end else if (go) begin
-            cycle <= cycle + 1;
-            quiet <= active ? 0 : quiet + 1;
-            if (violation == 3'd0) begin
-                violation_cycle <= cycle;
-                if (waiting & ~out_valid) violation <= 3'd1;
-                else if (waiting & ({out_last, out_data} != {waiting_last, waiting_data})) violation <= 3'd2;
-                if (^{in_ready, out_valid@TRACE_UNKNOWN@} === 1'bx) violation <= 3'd3;
-            end
-            if (given) begin
-                $fwrite(logits_file, "%h %h %h\\n", out_last, out_data, cycle);
-                received <= received + 1;
-                if (out_last) completed <= completed + 1;
-            end
-@TRACE_WRITE@            if (complete) drain <= drain + 1;
-            if (complete & exhausted & drain == @DRAIN@) finished <= 1'b1;
-            if (~complete & quiet >= patience) begin
-                stuck <= 1'b1;
-                finished <= 1'b1;
-            end
-        end else if (out_valid === 1'b1 & violation == 3'd0) violation <= 3'd4;
-    end
-endmodule
 """

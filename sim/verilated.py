@@ -35,7 +35,9 @@ class BuildFailed(CheckFailed):
     """The simulator or the C++ compiler refused; the message names the log and its last errors."""
 
 
-def compile_model(tool: Verilator, sources: list[Path], top: str, folder: Path, waves: bool) -> Path:
+def compile_model(
+    tool: Verilator, sources: list[Path], top: str, folder: Path, waves: bool
+) -> Path:
     """Build `folder/top`, a cocotb simulation of module `top`; logs go to `folder/build.log`.
 
     Raises
@@ -46,22 +48,33 @@ def compile_model(tool: Verilator, sources: list[Path], top: str, folder: Path, 
     log = folder / "build.log"
     model = folder / "model"
     command = [str(tool.binary), "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", str(model)]
-    command += ["--top-module", top, "--timescale", "1ns/1ps", "-Wno-fatal", "-Wno-lint", *RANDOM_START]
+    command += [
+        "--top-module",
+        top,
+        "--timescale",
+        "1ns/1ps",
+        "-Wno-fatal",
+        "-Wno-lint",
+        *RANDOM_START,
+    ]
     command += ["--output-split", SPLIT]
     command += ["--trace-vcd"] if waves else []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, ThreadPoolExecutor(1) as beside:
-        runtime = beside.submit(compile_runtime, tool, waves)
+        runtime = beside.submit(compile_runtime, tool, waves, folder / "runtime")
         run_logged([*command, *map(str, sources)], log, env={"VERILATOR_ROOT": str(tool.root)})
         objects = _compile_design(tool, model, waves, log, pool)
         objects += runtime.result()
     libraries = str(cocotb_tools.config.libs_dir)
     linked = ["-Wl,-rpath," + libraries, "-L" + libraries, "-lcocotbvpi_verilator", "-lpthread"]
     run_logged([tool.compiler, "-o", str(folder / top), *map(str, objects), *linked], log)
-    shutil.rmtree(model)
+    for part in (model, folder / "runtime"):
+        shutil.rmtree(part, ignore_errors=True)
     return folder / top
 
 
-def _compile_design(tool: Verilator, model: Path, waves: bool, log: Path, pool: ThreadPoolExecutor) -> list[Path]:
+def _compile_design(
+    tool: Verilator, model: Path, waves: bool, log: Path, pool: ThreadPoolExecutor
+) -> list[Path]:
     main = Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"
     files = sorted(model.glob("*.cpp"))
     # Every unit costs 0.6 s of headers, so all that runs rarely is one unit, without optimization.
@@ -94,9 +107,14 @@ def _flags(tool: Verilator, waves: bool) -> list[str]:
     return ["-std=c++20", "-DVERILATOR=1", *defines, f"-I{include}", f"-I{include / 'vltstd'}"]
 
 
-def compile_runtime(tool: Verilator, waves: bool) -> list[Path]:
-    """The object files of Verilator's runtime, from the user's cache or compiled into it now."""
-    answer = subprocess.run([tool.compiler, "--version"], capture_output=True, text=True, check=True)
+def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]:
+    """The object files of Verilator's runtime, from the user's cache or compiled into it now.
+
+    A cache that cannot be written is replaced by the folder `otherwise`.
+    """
+    answer = subprocess.run(
+        [tool.compiler, "--version"], capture_output=True, text=True, check=True
+    )
     flags = [OPTIMIZE_RUNTIME, *_flags(tool, waves)]
     key = hashlib.sha256(repr((tool.version, answer.stdout, flags)).encode()).hexdigest()[:16]
     folder = user_cache() / f"verilated-{key}"
@@ -107,11 +125,20 @@ def compile_runtime(tool: Verilator, waves: bool) -> list[Path]:
         if not target.exists():
             part = target.with_suffix(f".{os.getpid()}.part")
             source = tool.root / "include" / f"{name}.cpp"
-            run_logged([tool.compiler, *flags, "-c", "-o", str(part), str(source)], folder / f"{name}.log")
+            run_logged(
+                [tool.compiler, *flags, "-c", "-o", str(part), str(source)], folder / f"{name}.log"
+            )
             part.replace(target)  # complete or absent: an interrupted build leaves no half object
         return target
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable and not all((folder / f"{name}.o").exists() for name in names):
+        folder = otherwise
+        folder.mkdir()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(one, names))
 
@@ -124,12 +151,18 @@ def run_logged(command: list[str], log: Path, env: dict[str, str] | None = None)
     BuildFailed
         If it exits with anything but 0: the log's path and up to three error lines.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+    )
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).splitlines()
-        errors = [line for line in lines if "rror" in line] or lines or [f"exit status {done.returncode}"]
+        errors = (
+            [line for line in lines if "rror" in line]
+            or lines
+            or [f"exit status {done.returncode}"]
+        )
         kept = log.parent.parent / f"{log.parent.name.partition('.')[0]}-failed.log"
         shutil.copyfile(log, kept)
         raise BuildFailed(f"simulator build failed, see {kept}: " + " | ".join(errors[:3]))

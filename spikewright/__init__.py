@@ -1,4 +1,4 @@
-"""Spikewright casts a spiking neural network into silicon and proves that nothing changed on the way.
+"""Spikewright casts a spiking neural network into silicon, and proves that nothing changed.
 
 The names of this module are what a program needs: load or construct a network, run it with every
 spike and membrane returned as arrays, train, build, verify, profile. Each is imported when it is

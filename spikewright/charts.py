@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 WIDTH = 1080
 LABEL = 150  # room for a name at the left of every chart
 THIN = "\N{NARROW NO-BREAK SPACE}"
-MAPS_UP_TO = 8  # time steps; longer runs are drawn as a raster over time
+MAPS_UP_TO = 12  # time steps; longer runs are drawn as a raster over time
 
 
 def quantity(value: float, digits: int = 3) -> str:
@@ -158,9 +158,9 @@ def _input(frame: NDArray[np.generic], y: float) -> tuple[str, float]:
         images = [np.pad(i.ravel(), (0, side * side - i.size)).reshape(side, side) for i in images]
     tall, wide = images[0].shape
     top = max(int(np.abs(i).max()) for i in images) or 1
-    cell = 112 / tall
-    parts = [_text(0, y + 12, "input", "name"), _text(0, y + 29, f"{tall} × {wide}", "axis")]
     gap = (WIDTH - LABEL) / len(images)
+    cell = min(112 / tall, (gap - 14) / wide)
+    parts = [_text(0, y + 12, "input", "name"), _text(0, y + 29, f"{tall} × {wide}", "axis")]
     for number, image in enumerate(images):
         left = LABEL + gap * number
         left += (gap - 14 - wide * cell) / 2
@@ -169,12 +169,12 @@ def _input(frame: NDArray[np.generic], y: float) -> tuple[str, float]:
             for place in np.flatnonzero(line):
                 shade = abs(int(line[place])) / top
                 parts.append(
-                    f'<rect x="{left + place * cell:.1f}" y="{y + row * cell:.1f}" width="{cell:.2f}" '
-                    f'height="{cell:.2f}" class="ink" opacity="{shade:.2f}"/>'
+                    f'<rect x="{left + place * cell:.1f}" y="{y + row * cell:.1f}" '
+                    f'width="{cell:.2f}" height="{cell:.2f}" class="ink" opacity="{shade:.2f}"/>'
                 )
     if len(images) == 1:
         parts.append(_text(0, y + 45, "one frame for all steps", "axis"))
-    return "".join(parts), 112
+    return "".join(parts), max(cell * tall, 50)
 
 
 def _readout(
@@ -200,7 +200,7 @@ def _readout(
                     left + c * wide, high_end, wide * 0.72, abs(int(value)) * scale, kind, title, 1
                 )
             )
-            if classes <= 12:
+            if wide >= 11:
                 mark = "name" if c == label else "axis"
                 parts.append(_text(left + (c + 0.36) * wide, y + tall + 15, str(c), mark, "middle"))
         parts.append(_rect(left - 3, zero, column - 20, 0.7, "rule"))
@@ -222,15 +222,35 @@ def _raster(spikes: Mapping[str, NDArray[np.uint8]], readout: NDArray[np.int64])
         ]
         parts.append(_text(0, y + 45, f"rate {float(fired.mean()):.3f}", "axis"))
         parts.append(_rect(LABEL, y, steps * column, tall, "tile"))
-        size = max(row, 1.2)
+        size, wide = max(row, 1.2), column * 0.85
         marks = (
-            f"M{LABEL + t * column:.1f} {y + n * row:.1f}h{column * 0.85:.1f}v{size:.1f}h-{column * 0.85:.1f}z"
+            f"M{LABEL + t * column:.1f} {y + n * row:.1f}h{wide:.1f}v{size:.1f}h-{wide:.1f}z"
             for t, n in np.argwhere(flat)
         )
         parts.append(f'<path d="{"".join(marks)}" class="spike"/>')
         y += tall + 16
-    parts.append(_text(LABEL, y + 8, f"step 1 to {steps}", "axis"))
-    return _svg(y + 14, "".join(parts), "Spike raster of one image")
+    parts.append(_curves(readout, y, column))
+    parts.append(_text(LABEL, y + 108, f"steps 1 to {steps}", "axis"))
+    return _svg(y + 114, "".join(parts), "Spike raster of one image")
+
+
+def _curves(readout: NDArray[np.int64], y: float, column: float) -> str:
+    """The readout's membranes over time, one line for each class, the winner's on top."""
+    tall, low, high = 88.0, min(int(readout.min()), 0), max(int(readout.max()), 0)
+    scale = tall / max(high - low, 1)
+    winner = int(readout[-1].argmax())
+    parts = [_text(0, y + 12, "readout", "name"), _text(0, y + 29, "membranes", "axis")]
+    parts.append(_text(0, y + 45, f"class {winner} wins", "axis"))
+    for c in sorted(range(readout.shape[1]), key=lambda c: c == winner):
+        points = " ".join(
+            f"{LABEL + (t + 0.5) * column:.1f},{y + (high - int(value)) * scale:.1f}"
+            for t, value in enumerate(readout[:, c])
+        )
+        kind = "curve-winner" if c == winner else "curve"
+        parts.append(
+            f'<polyline points="{points}" class="{kind}"><title>class {c}</title></polyline>'
+        )
+    return "".join(parts)
 
 
 CYCLE_KINDS = ("busy", "sweep", "waiting", "stalled", "idle")

@@ -54,7 +54,7 @@ def demo(
 @opt.data
 @opt.seed("training, instead of the recipe's", None)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
-              help="Change a value of the recipe, as in training.epochs=5; may be repeated.")  # fmt: skip
+              help="Change a value of the recipe: training.epochs=5. May be repeated.")  # fmt: skip
 @opt.force
 @opt.as_json
 def train(
@@ -79,7 +79,7 @@ def train(
 @opt.data
 @opt.images("Images for the accuracy.  [default: all of them]")
 @click.option("--compare", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
-              help="Images on which reference and engine are compared, value by value.")  # fmt: skip
+              help="Images on which reference and engine are compared, by value.")  # fmt: skip
 @opt.seed("random inputs")
 @click.option(
     "--save",
@@ -160,7 +160,7 @@ def verify(
         request = flow.BuildRequest(place, limit, inputs, data, count, 0, force)
         flow.build(request, folder, console)
     result = flow.verify(folder, simulator, images, stalls, seed, waves, console, force)
-    opt.finish(result, lines.of_verification(result), as_json)
+    opt.finish(result, lines.of_verification(result, folder), as_json)
     _judge(result)
 
 

@@ -128,7 +128,7 @@ def _programs() -> Iterator[Finding]:
 
 def _data() -> Finding:
     root = os.environ.get("SPIKEWRIGHT_DATA")
-    remedy = "only `digits` can be trained; name a folder with data sets in SPIKEWRIGHT_DATA for the others"
+    remedy = "for recipes other than `digits`: name their folder in SPIKEWRIGHT_DATA"
     if not root or not Path(root).is_dir():
         return Finding("data sets", None, False, remedy)
     held = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +77,20 @@ def train(
     recipe = model.recipe.load(recipe_name, overrides)
     writable(folder.path)
 
+    checkpoint, history = folder.path / "checkpoint.pt", folder.path / "history.json"
+    outputs = [folder.network, history, checkpoint]
+    steps = Steps(folder, console, force)
+
     def work() -> None:
         from model.train import train as run_training
 
-        if force:
-            (folder.path / "checkpoint.pt").unlink(missing_ok=True)
+        if force or steps.finished("train", outputs):  # from another recipe: it can be made again
+            checkpoint.unlink(missing_ok=True)
         run_training(recipe, folder.path, data, _training_progress(console))
 
-    inputs = {"recipe": recipe.as_dict(), "source": source_hash("golden", "model")}
-    history = folder.path / "history.json"
-    outputs = [folder.network, history, folder.path / "checkpoint.pt"]
-    Steps(folder, console, force).run("train", inputs, outputs, work)
+    # Not the source code: hours of training are not thrown away for a changed comment.
+    inputs = {"recipe": recipe.as_dict(), "version": version("spikewright")}
+    steps.run("train", inputs, outputs, work)
     return _training_result(recipe.name, folder, read_json(history)["summary"])
 
 
@@ -122,7 +126,7 @@ def run(
     place: Path, inputs: str, data: Path | None, images: int | None, compared: int, seed: int,
     save: Path | None, console: Console,
 ) -> Result:  # fmt: skip
-    """Accuracy by the engine on many images; reference == engine, value by value, on some of them."""
+    """Accuracy by the engine on many images; reference == engine, by value, on some of them."""
     from golden import engine, file, operations, reference
     from spikewright import chain
 
@@ -217,11 +221,18 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     }
 
 
+def _simulated(folder: BuildFolder, simulator: str, images: int | None) -> dict[str, Any]:
+    """What the result of a simulation depends on, whoever asks for it."""
+    folder.require_built()
+    count = images or len(stimulus.load(folder.stimulus))
+    return {"build": tasks.content_hash(folder), "simulator": simulator, "images": count}
+
+
 def verify(
     folder: BuildFolder, simulator: str, images: int | None, stalls: tuple[int, ...], seed: int,
     waves: bool, console: Console, force: bool = False,
 ) -> Result:  # fmt: skip
-    """Prove a build; see `tasks.verify`. A build that failed is simulated again."""
+    """Prove a build; see `tasks.verify`."""
 
     def work() -> None:
         tasks.verify(
@@ -229,9 +240,11 @@ def verify(
         )
 
     inputs = {
-        "build": tasks.content_hash(folder), "simulator": simulator, "images": images,
-        "stalls": stalls, "seed": seed, "waves": waves,
-    }  # fmt: skip
+        **_simulated(folder, simulator, images),
+        "stalls": stalls,
+        "seed": seed,
+        "waves": waves,
+    }
     Steps(folder, console, force).run("verify", inputs, [folder.result("verification")], work)
     return read_json(folder.result("verification"))
 
@@ -244,10 +257,7 @@ def profile(
     def work() -> None:
         tasks.profile(folder.path, images=images, simulator=simulator, progress=console.progress)
 
-    inputs = {
-        "build": tasks.content_hash(folder), "simulator": simulator, "images": images,
-        "source": source_hash("golden", "hw", "sim", "spikewright"),
-    }  # fmt: skip
+    inputs = {**_simulated(folder, simulator, images), "source": source_hash("spikewright")}
     Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
     return read_json(folder.result("profile"))
 

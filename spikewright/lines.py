@@ -12,11 +12,11 @@ Values = Mapping[str, Any]
 
 def of_training(result: Values) -> list[str]:
     """How good, how small, and where."""
+    validation = f"(validation {result['validation_accuracy']:.2%})"
     return [
-        f"accuracy    {result['accuracy']:.2%} on {result['accuracy_images']} test images "
-        f"(validation {result['validation_accuracy']:.2%})",
+        f"{_accuracy(result)} {validation}",
         _size(result),
-        f"network     {result['network']}",
+        f"file        {result['network']}",
     ]
 
 
@@ -42,15 +42,11 @@ def of_build(result: Values, folder: BuildFolder) -> list[str]:
     ]
 
 
-def of_verification(result: Values) -> list[str]:
+def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     """Every link with its counts, and the verdict."""
-    lines = [_accuracy(result)]
-    for link in result["links"]:
-        values = link["spikes"] + link["membranes"] + link["logits"]
-        lines.append(f"  {link['link']:26}{values:>12} values, {link['mismatches']} differ")
-    lines.append(_compared(result, "Verilog"))
-    lines.append(_cycles(result))
-    return lines
+    waves = [f"waves       {folder.path / place}" for place in result["waves"]]
+    lines = [_accuracy(result), *_links(result), _compared(result, "Verilog"), _cycles(result)]
+    return lines + waves
 
 
 def of_profile(result: Values) -> list[str]:
@@ -67,19 +63,26 @@ def of_profile(result: Values) -> list[str]:
 
 
 def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
-    """The whole story in six lines."""
+    """The whole story."""
     return [
         _accuracy(summary),
         _size(summary),
-        *(
-            f"  {link['link']:26}{link['spikes'] + link['membranes'] + link['logits']:>12} values, "
-            f"{link['mismatches']} differ"
-            for link in summary["links"]
-        ),
+        *_links(summary),
         _compared(summary, "Verilog"),
         _cycles(summary),
         f"report      {folder.html}",
     ]
+
+
+def _links(result: Values) -> list[str]:
+    rows = []
+    for place, link in enumerate(result["links"]):
+        values = link["spikes"] + link["membranes"] + link["logits"]
+        head = "" if place else "equality"
+        rows.append(
+            f"{head:12}{link['link']:26}{values:>11} values, {link['mismatches']} mismatches"
+        )
+    return rows
 
 
 def _accuracy(result: Values) -> str:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a command ends: lines for a reader, or one JSON object."""
+"""Options that several commands share, and how a command ends: in lines, or one JSON object."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ data = click.option(
 inputs = click.option(
     "--inputs", default="auto", metavar="SOURCE", show_default=True,
     help="test: images of the network's data set; random: random integers; FILE.npy; "
-    "auto: test if the network names a data set, else random.",
+    "auto: test if the network names a data set that is there, else random.",
 )  # fmt: skip
 lanes = click.option(
     "--lanes", default=str(DEFAULT_LANES), show_default=True, metavar="N|NODE=N,...",
     help="The most lanes of each core, or lanes by node name.",
 )  # fmt: skip
 simulator = click.option(
-    "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True,
+    "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator",
+    show_default=True,
     help="verilator comes with the installation; icarus is Debian's package iverilog.",
 )  # fmt: skip
 
@@ -44,7 +45,8 @@ simulator = click.option(
 def seed(what: str, default: int | None = 0) -> Decorator:
     """`--seed` for `what`."""
     return click.option(
-        "--seed", type=click.IntRange(0, 2**31 - 1), default=default, show_default=default is not None,
+        "--seed", type=click.IntRange(0, 2**31 - 1), default=default,
+        show_default=default is not None,
         help=f"The seed of {what}.",
     )  # fmt: skip
 
@@ -97,7 +99,7 @@ def parse_stalls(text: str) -> tuple[int, ...]:
 
 
 class Output:
-    """What went to standard output so far: `--json` promises one object, even when a command fails."""
+    """What went to standard output: `--json` promises one object, even when a command fails."""
 
     def __init__(self) -> None:
         self.printed = False

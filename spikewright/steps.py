@@ -36,7 +36,7 @@ def source_hash(*packages: str) -> str:
     digest = hashlib.sha256()
     for package in packages:
         for path in sorted((root / package).rglob("*")):
-            if path.suffix in {".py", ".toml", ".j2", ".json"}:
+            if path.suffix in {".py", ".toml", ".j2", ".v"}:
                 digest.update(path.relative_to(root).as_posix().encode())
                 digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -64,14 +64,16 @@ class Steps:
             self._remember(name, key, outputs)
         return True
 
-    def _stands(self, name: str, key: str, outputs: Sequence[Path]) -> bool:
-        known = self._known().get(name, {})
-        if known.get("inputs") != key or len(known.get("outputs", {})) != len(outputs):
-            return False
-        hashes = known["outputs"]
-        return all(
+    def finished(self, name: str, outputs: Sequence[Path]) -> bool:
+        """Whether the step was done, from whatever inputs, and its outputs are untouched."""
+        hashes = self._known().get(name, {}).get("outputs", {})
+        return len(hashes) == len(outputs) and all(
             path.is_file() and hashes.get(self._short(path)) == file_hash(path) for path in outputs
         )
+
+    def _stands(self, name: str, key: str, outputs: Sequence[Path]) -> bool:
+        known = self._known().get(name, {})
+        return known.get("inputs") == key and self.finished(name, outputs)
 
     def _remember(self, name: str, key: str, outputs: Sequence[Path]) -> None:
         for path in outputs:

@@ -6,6 +6,7 @@ A build folder keeps them in one file, so that `verify` and `profile` need nothi
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """`inputs` as the network takes them, one label each (None if unknown), and where they are from.
+    """`inputs` as the network takes them, their labels (None if unknown), and where they are from.
 
     `inputs` is (batch, *shape) for direct coding, (batch, timesteps, *shape) for events; `labels`
     is int64 (batch,).
@@ -75,8 +76,8 @@ def choose(
     ----------
     source
         "test": test images of the data set named in the network's meta. "random": random
-        integers. "auto": "test" if the network names a data set, else "random". Or the path of a
-        `.npy` file.
+        integers. "auto": "test" if the network names a data set and a data folder is given or
+        none is needed, else "random". Or the path of a `.npy` file.
     data
         The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
     images
@@ -84,7 +85,7 @@ def choose(
     """
     name = network.meta.get("data")
     if source == "auto":
-        source = "test" if name else "random"
+        source = "test" if _has_test_images(name, data) else "random"
     if source == "random":
         return _random(network, images or 100, seed)
     if source == "test":
@@ -94,6 +95,14 @@ def choose(
             )
         return _test_images(network, name, data).first(images)
     return _from_file(network, Path(source)).first(images)
+
+
+def _has_test_images(name: str | None, data: Path | None) -> bool:
+    """Whether a data set can be expected: if its files are missing or damaged, that is an error."""
+    import model.data
+
+    given = data is not None or bool(os.environ.get("SPIKEWRIGHT_DATA"))
+    return name in model.data.NAMES and (given or name == "digits")
 
 
 def _random(network: Network, images: int, seed: int) -> Stimulus:

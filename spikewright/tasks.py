@@ -99,14 +99,14 @@ def build(
     """
     from hw.build import build as build_hardware
 
-    folder = BuildFolder(Path(folder))
+    place = BuildFolder(Path(folder))
     if inputs is None:
         chosen = stimulus.choose(network, "random")
     else:
         network.check_inputs(inputs)
         chosen = Stimulus(inputs, labels, source)
-    image = build_hardware(network, folder.path, lanes)
-    stimulus.save(chosen, folder.stimulus)
+    image = build_hardware(network, place.path, lanes)
+    stimulus.save(chosen, place.stimulus)
     return image
 
 
@@ -179,6 +179,7 @@ def verify(
         "simulator": simulator,
         "stalls_percent": list(stalls),
         "seed": seed,
+        "waves": [f"sim/{simulator}/stall-{stall}" for stall in stalls] if waves else [],
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(found.trace.logits),
         "accuracy_images": found.images,

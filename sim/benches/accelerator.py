@@ -25,7 +25,7 @@ READY_CYCLES = 200_000  # more than any init sweep takes
 
 @cocotb.test()
 async def inferences(dut: HierarchyObject) -> None:
-    """Run the settings of $SPIKEWRIGHT_BENCH once; leaves `result.json`; fails if anything is wrong.
+    """Run the settings of $SPIKEWRIGHT_BENCH once; leaves `result.json`; fails if all is not well.
 
     With `reset_after` the run is broken off by a reset after so many cycles, and begun again.
     """
@@ -68,7 +68,9 @@ async def ready(dut: HierarchyObject) -> None:
     await RisingEdge(dut.clk)
     if dut.ready.value != 1:
         limit = Timer(READY_CYCLES * PERIOD_NS, "ns")
-        assert await First(RisingEdge(dut.ready), limit) is not limit, "in_ready does not rise after reset"
+        assert await First(RisingEdge(dut.ready), limit) is not limit, (
+            "in_ready does not rise after reset"
+        )
     await RisingEdge(dut.clk)
 
 
@@ -82,16 +84,20 @@ async def clear_counters(dut: HierarchyObject) -> None:
 def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
     """Where bench `index` stands; `failure` is empty or one line."""
     bench = getattr(dut, f"bench_{index}")
-    value = {name: int(getattr(bench, name).value) for name in ("cycle", "sent", "received", "completed", "stuck", "held")}
+    value = {
+        name: int(getattr(bench, name).value)
+        for name in ("cycle", "sent", "received", "completed", "stuck", "held")
+    }
     beats = [int(getattr(bench, f"beats_{i}").value) for i in range(len(cores))]
     code, failure = int(bench.violation.value), ""
     if code:
         failure = f"protocol: {VIOLATIONS[code]}, in cycle {int(bench.violation_cycle.value)}"
     elif value["stuck"]:
         places = ", ".join(f"{core} {count}" for core, count in zip(cores, beats, strict=True))
+        more = "" if int(bench.exhausted.value) else " and another one waits"
         failure = (
-            f"stuck: nothing moved for {int(bench.quiet.value)} cycles; {value['sent']} input beats taken"
-            f"{'' if int(bench.exhausted.value) else ' and another one waits'}, membrane words swept: {places}; "
+            f"stuck: nothing moved for {int(bench.quiet.value)} cycles; {value['sent']} input "
+            f"beats taken{more}, membrane words swept: {places}; "
             f"{value['completed']} inferences complete"
         )
     streams = len(cores) + 3
@@ -128,7 +134,9 @@ async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
             begin = first[register - register % PER_CORE][1]
             moved, passed = second[register][0] - value, second[register][1] - age
             if moved not in (0, passed):
-                result["failure"] = f"counter register {register} still moves after the end of the run"
+                result["failure"] = (
+                    f"counter register {register} still moves after the end of the run"
+                )
             result["counters"].append(value - (age - begin) * (moved == passed))
             if register % PER_CORE == 0:
                 result["counted_cycles"].append(age - READ_LAG)

@@ -5,11 +5,7 @@ Settings: `network` (file), `lanes`, `core` (number), `stall` (share of pauses, 
 
 from __future__ import annotations
 
-import json
-import os
-import random
 from collections.abc import Callable
-from typing import Any
 
 import cocotb
 import numpy as np
@@ -17,35 +13,23 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from golden import interpreter
-from golden.file import load
-from golden.image import CoreImage, Image
-from golden.network import Network
-from golden.rows import row_spans
+from golden.image import CoreImage
 from hw import timing
-from hw.compiler import compile_network
 from hw.serialiser import output_event
 from hw.shapes import event_layout, request_layout
-from sim.benches import SETTINGS
-from sim.benches.stream import known, pauses, receive, send, start
+from sim.benches.expected import (
+    Case,
+    LaneModel,
+    check_membranes,
+    events_of,
+    logit_events,
+    request_of,
+    spike_events,
+    vector_events,
+)  # fmt: skip
+from sim.benches.stream import known, receive, send, start
 
 CYCLES = 60_000  # the deadline of every bench
-
-
-class Case:
-    """The settings of a run, and the image of the core under test."""
-
-    def __init__(self) -> None:
-        self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
-        self.network: Network = load(self.settings["network"])
-        self.image: Image = compile_network(self.network, self.settings["lanes"])
-        self.core: CoreImage = self.image.cores[self.settings["core"]]
-        self.random = random.Random(self.settings["seed"])
-        self._pauses = 0
-
-    def pause(self) -> Callable[[], bool]:
-        """Pauses of one more stream."""
-        self._pauses += 1
-        return pauses(self.settings["stall"], self.settings["seed"] * 1000 + self._pauses)
 
 
 async def until(dut: HierarchyObject, condition: Callable[[], bool], what: str) -> None:
@@ -57,41 +41,9 @@ async def until(dut: HierarchyObject, condition: Callable[[], bool], what: str) 
     raise AssertionError(f"deadline: {what}")
 
 
-def events_of(case: Case) -> list[dict[str, int]]:
-    """Every position of the source's map once, with random channel and value, shuffled, and tokens."""
-    core = case.core
-    fields = dict(core.event.fields)
-    codes = range(len(case.network.edges[0].synapse.weight[0])) if case.settings["core"] == 0 else [0]
-    channels = case.image.input_shape[0] if case.settings["core"] == 0 else len(codes)
-    size_y, size_x = len(core.memories["table_y"].words), len(core.memories["table_x"].words)
-    found = [
-        {"last": 0, "y": y, "x": x, "c": case.random.randrange(channels),
-         "value": case.random.randrange(1 << fields.get("value", 0))}
-        for _ in range(3) for y in range(size_y) for x in range(size_x)
-    ]  # fmt: skip
-    case.random.shuffle(found)
-    token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
-    return [*found[: len(found) // 2], token, token, *found[len(found) // 2 :], token]
-
-
-def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
-    """What the tables make of an event; None if no tap of it stays inside."""
-    y, x = core.memories["table_y"], core.memories["table_x"]
-    if event["last"]:
-        return {"last": 1}
-    mask_y, mask_x = int(y.field("mask")[event["y"]]), int(x.field("mask")[event["x"]])
-    if not mask_y or not mask_x:
-        return None
-    position = int(y.field("row")[event["y"]] + x.field("row")[event["x"]])
-    base = int(y.field("base")[event["y"]] + x.field("base")[event["x"]])
-    base &= (1 << core.address_bits) - 1
-    row = event["c"] << core.row_bits | position
-    return {"last": 0, "row": row, "base": base, "mask_y": mask_y, "mask_x": mask_x, "value": event["value"]}
-
-
 @cocotb.test()
 async def decoder(dut: HierarchyObject) -> None:
-    """Every position of the map becomes the row request of the tables, in order, whatever the room."""
+    """Every position of the map becomes the row request of the tables, in order, at any room."""
     case = Case()
     await start(dut, ["decoder__events__valid", "decoder__events__payload", "decoder__room"])
     layout, pause = request_layout(case.core), case.pause()
@@ -111,16 +63,18 @@ async def decoder(dut: HierarchyObject) -> None:
     cocotb.start_soon(listen())
     await until(dut, sender.done, "the decoder takes every event")
     await ClockCycles(dut.clk, 8)
-    expected = [request for request in map(lambda e: request_of(case.core, e), events) if request]
+    expected = [request for event in events if (request := request_of(case.core, event))]
     assert len(requests) == len(expected) > 0
     for found, request in zip(requests, expected, strict=True):
         names = [name for name, _ in layout.fields if name in request]
-        assert {name: int(layout.unpack(found, name)) for name in names} == {n: request[n] for n in names}
+        assert {name: int(layout.unpack(found, name)) for name in names} == {
+            n: request[n] for n in names
+        }
 
 
 @cocotb.test()
 async def sweep(dut: HierarchyObject) -> None:
-    """Each sweep visits every word once, in order, only with room; steps and inferences are counted."""
+    """A sweep visits every word once, in order, only with room; steps and inferences count."""
     case = Case()
     core, steps = case.core, case.image.timesteps
     await start(dut, ["sweep__waiting", "sweep__room"], release=False)
@@ -134,9 +88,14 @@ async def sweep(dut: HierarchyObject) -> None:
         dut.rst.value = 0  # the sweep after reset begins at once
         room = not pause()
         dut.sweep__room.value = room
-        dut.sweep__waiting.value = known(dut.sweep__accumulating) and len(releases) <= due and not pause()
+        dut.sweep__waiting.value = (
+            known(dut.sweep__accumulating) and len(releases) <= due and not pause()
+        )
         await RisingEdge(dut.clk)
-        classes = [known(getattr(dut, f"sweep__{name}")) for name in ("accumulating", "sweeping", "stalled")]
+        classes = [
+            known(getattr(dut, f"sweep__{name}"))
+            for name in ("accumulating", "sweeping", "stalled")
+        ]
         assert sum(classes) == 1, f"a cycle is in the classes {classes}"
         word = known(dut.sweep__address)
         clear = known(dut.sweep__clear)
@@ -153,7 +112,9 @@ async def sweep(dut: HierarchyObject) -> None:
     cleared = [visit for visit in visits if visit[0]]
     assert [visit[2:] for visit in cleared] == words
     swept = [visit for visit in visits if not visit[0]]
-    assert swept == [(0, int(t == steps - 1), *w) for _ in range(3) for t in range(steps) for w in words]
+    assert swept == [
+        (0, int(t == steps - 1), *w) for _ in range(3) for t in range(steps) for w in words
+    ]
     per = 1 if core.direct else steps
     assert releases == [0] + [int(token % per == per - 1) for token in range(due)]
 
@@ -174,12 +135,18 @@ async def serialiser(dut: HierarchyObject) -> None:
         rate = case.random.choice([0.0, 0.1, 0.5, 1.0])
         final = sweep_number % 3 == 2
         for word in range(core.words):
-            lanes = [lane for lane in range(core.lanes) if present[lane, word] and case.random.random() < rate]
+            lanes = [
+                lane
+                for lane in range(core.lanes)
+                if present[lane, word] and case.random.random() < rate
+            ]
             values = [case.random.randrange(1 << core.state_bits) for _ in range(core.lanes)]
             vector = {
-                "fired": sum(1 << lane for lane in lanes), "final": int(final), "end": int(word == core.words - 1),
-                "membranes": sum(value << (lane * core.state_bits) for lane, value in enumerate(values)),
-            }  # fmt: skip
+                "fired": sum(1 << lane for lane in lanes),
+                "final": int(final),
+                "end": int(word == core.words - 1),
+                "membranes": sum(v << (lane * core.state_bits) for lane, v in enumerate(values)),
+            }
             await FallingEdge(dut.clk)
             for _ in range(CYCLES):
                 if known(dut.serialiser__room) and not pause():
@@ -189,7 +156,7 @@ async def serialiser(dut: HierarchyObject) -> None:
             else:
                 raise AssertionError("deadline: the serialiser has no room")
             await _shift(dut, flight, vector)
-            expected += _events(core, word, lanes, values, final)
+            expected += vector_events(core, word, lanes, values, final)
         if core.kind == "lif":
             expected.append({"last": 1})
     for _ in range(len(flight) + 1):
@@ -200,7 +167,9 @@ async def serialiser(dut: HierarchyObject) -> None:
     assert len(taken) == len(expected)
     layout = event_layout(output_event(core))
     for found, event in zip(taken, expected, strict=True):
-        fields = {name: int(layout.unpack(found, name)) for name, _ in layout.fields if name in event}
+        fields = {
+            name: int(layout.unpack(found, name)) for name, _ in layout.fields if name in event
+        }
         assert fields == {name: value for name, value in event.items() if name in fields}
 
 
@@ -215,23 +184,9 @@ async def _shift(dut: HierarchyObject, flight: list, vector: dict[str, int] | No
     await RisingEdge(dut.clk)
 
 
-def _events(core: CoreImage, word: int, lanes: list[int], values: list[int], final: bool) -> list[dict[str, int]]:
-    """What must leave for one vector."""
-    position, local = divmod(word, core.local_channels)
-    if core.kind == "readout":
-        last_word = word == core.words - 1
-        holders = [lane for lane in range(core.lanes) if core.neurons[lane, word] >= 0] if final else []
-        return [
-            {"index": local * core.lanes + lane, "value": values[lane], "last": int(last_word and lane == holders[-1])}
-            for lane in holders
-        ]
-    y, x = divmod(position, core.size[2])
-    return [{"last": 0, "y": y, "x": x, "c": local << core.lane_bits | lane} for lane in lanes]
-
-
 @cocotb.test()
 async def lane(dut: HierarchyObject) -> None:
-    """The last lane of the core: requests of several steps, swept as a core sweeps, membranes equal."""
+    """The core's last lane: requests of several steps, swept as a core sweeps; membranes equal."""
     case = Case()
     core = case.core
     number = core.lanes - 1
@@ -246,7 +201,10 @@ async def lane(dut: HierarchyObject) -> None:
         requests = [request for event in events[step::5] if (request := request_of(core, event))]
         for request in requests:
             model.add(request)
-        for request in [*requests, {"last": 1, "row": 0, "base": 0, "mask_y": 0, "mask_x": 0, "value": 0}]:
+        for request in [
+            *requests,
+            {"last": 1, "row": 0, "base": 0, "mask_y": 0, "mask_x": 0, "value": 0},
+        ]:
             await FallingEdge(dut.clk)
             for _ in range(CYCLES):
                 if known(dut.lane__room) and not pause():
@@ -265,7 +223,9 @@ async def lane(dut: HierarchyObject) -> None:
         assert found == model.sweep(restart=final), f"step {step}"
 
 
-async def _sweep_lane(dut: HierarchyObject, core: CoreImage, restart: bool) -> list[tuple[int, int]]:
+async def _sweep_lane(
+    dut: HierarchyObject, core: CoreImage, restart: bool
+) -> list[tuple[int, int]]:
     """Visit every word as a core does; `(fired, membrane)` of each. Then let the lane go."""
     found: list[tuple[int, int]] = []
     mask = (1 << core.state_bits) - 1
@@ -274,7 +234,9 @@ async def _sweep_lane(dut: HierarchyObject, core: CoreImage, restart: bool) -> l
         await FallingEdge(dut.clk)
         here = cycle < core.words
         dut.lane__sweep.value = (
-            int(here) | cycle << 1 | (cycle % core.local_channels) << (1 + core.address_bits) if here else 0
+            int(here) | cycle << 1 | (cycle % core.local_channels) << (1 + core.address_bits)
+            if here
+            else 0
         )
         back = cycle - timing.SWEEP
         dut.lane__restart.value = int(restart and 0 <= back < core.words)
@@ -292,59 +254,16 @@ async def _sweep_lane(dut: HierarchyObject, core: CoreImage, restart: bool) -> l
     return found
 
 
-class LaneModel:
-    """One lane from its memory words, in plain integers."""
-
-    def __init__(self, core: CoreImage, number: int) -> None:
-        self.core = core
-        self.entries = core.memories[f"entries_{number}"]
-        self.starts, self.lengths = row_spans(core.memories[f"pointers_{number}"], self.entries)
-        self.constants = core.memories[f"constants_{number}"]
-        self.state = [0] * core.words
-        self.drive = [0] * core.words
-
-    def add(self, request: dict[str, int]) -> None:
-        """Walk the row of a request."""
-        core, taps = self.core, self.core.memories["taps"]
-        value = request["value"] if core.event.bits("value") else 1
-        if core.value_signed:
-            value -= (value >> (core.event.bits("value") - 1)) << core.event.bits("value")
-        start, length = int(self.starts[request["row"]]), int(self.lengths[request["row"]])
-        for at in range(start, start + length):
-            tap = int(self.entries.field("tap")[at])
-            inside = request["mask_y"] >> int(taps.field("ky")[tap]) & request["mask_x"] >> int(taps.field("kx")[tap])
-            address = request["base"] + int(taps.field("offset")[tap]) + int(self.entries.field("channel")[at])
-            if inside & 1:
-                target = self.drive if core.direct else self.state
-                weight = int(self.entries.field("weight", signed=True)[at])
-                target[address & ((1 << core.address_bits) - 1)] += weight * value
-
-    def sweep(self, restart: bool) -> list[tuple[int, int]]:
-        """End the step: `(fired, membrane)` of every word."""
-        core, found = self.core, []
-        for word in range(core.words):
-            local = word % core.local_channels
-            v = self.state[word] + self.drive[word] + int(self.constants.field("bias", signed=True)[local])
-            fired = 0
-            if core.kind == "lif":
-                threshold = int(self.constants.field("threshold")[local])
-                fired = int(v >= threshold)
-                v = (v - threshold if core.reset == "subtract" else 0) if fired else v
-                limit = 1 << (core.clamp_bits - 1)
-                v = max(-limit, min(limit - 1, v))
-            found.append((fired, v & ((1 << core.state_bits) - 1)))
-            self.state[word] = 0 if restart else v - ((v * core.leak_mul) >> core.leak_shift)
-            self.drive[word] = 0 if restart else self.drive[word]
-        return found
-
-
 @cocotb.test()
 async def core(dut: HierarchyObject) -> None:
     """A whole core: spikes in the order of golden's interpreter, tokens, and every membrane."""
     case = Case()
     image, about = case.image, case.core
     assert case.settings["core"] == 0
-    await start(dut, ["core__source__valid", "core__source__payload", "core__sink__ready", "core__count_clear"])
+    await start(
+        dut,
+        ["core__source__valid", "core__source__payload", "core__sink__ready", "core__count_clear"],
+    )
     batch = 4
     generator = np.random.default_rng(case.settings["seed"])
     node = case.network.input
@@ -363,52 +282,26 @@ async def core(dut: HierarchyObject) -> None:
     cocotb.start_soon(receive(dut, "core__sink", taken, case.pause()))
     cocotb.start_soon(_watch(dut, about, swept))
     cocotb.start_soon(send(dut, "core__source", beats, case.pause()))
-    expected = _spikes(about, trace.spikes[about.node])
-    await until(dut, lambda: len(taken) >= len(expected), "all spikes and tokens leave the core")
+    lif = about.kind == "lif"
+    spikes = trace.spikes.get(about.node)
+    expected = logit_events(about, trace.logits) if spikes is None else spike_events(about, spikes)
+    await until(dut, lambda: len(taken) >= len(expected), "all events leave the core")
     await ClockCycles(dut.clk, 200)
     out = event_layout(output_event(about))
     found = [{name: int(out.unpack(beat, name)) for name, _ in out.fields} for beat in taken]
-    for spike in (spike for spike in found if spike["last"]):
+    for spike in (spike for spike in found if lif and spike["last"]):
         spike.update(dict.fromkeys(spike.keys() - {"last"}, 0))  # a token carries no place
     assert found == [{name: event.get(name, 0) for name, _ in out.fields} for event in expected]
-    _check_membranes(about, swept, trace.membranes[about.node])
+    check_membranes(about, swept, trace.membranes[about.node])
 
 
 async def _watch(dut: HierarchyObject, about: CoreImage, swept: list[tuple[int, int, int]]) -> None:
     while True:
         await RisingEdge(dut.clk)
-        word = known(dut.core__trace)
-        if word & 1:
+        value = dut.core__trace.value
+        assert str(value[0]) in "01", f"core__trace is {value}"
+        if value[0] == 1:
+            word = known(dut.core__trace)
             address = word >> 1 & ((1 << about.address_bits) - 1)
             fired = word >> (1 + about.address_bits) & ((1 << about.lanes) - 1)
             swept.append((address, fired, word >> (1 + about.address_bits + about.lanes)))
-
-
-def _spikes(about: CoreImage, spikes: np.ndarray) -> list[dict[str, int]]:
-    """The event stream of a core: by address, then lane; a token behind every step."""
-    found: list[dict[str, int]] = []
-    width = about.size[2]
-    for step in spikes.reshape(-1, int(np.prod(about.shape))):
-        for word in range(about.words):
-            position, local = divmod(word, about.local_channels)
-            for lane_number in range(about.lanes):
-                neuron = about.neurons[lane_number, word]
-                if neuron >= 0 and step[neuron]:
-                    code = local << about.lane_bits | lane_number
-                    found.append({"y": position // width, "x": position % width, "c": code})
-        found.append({"last": 1})
-    return found
-
-
-def _check_membranes(about: CoreImage, swept: list[tuple[int, int, int]], membranes: np.ndarray) -> None:
-    steps = membranes.reshape(-1, int(np.prod(about.shape)))
-    assert len(swept) == len(steps) * about.words
-    mask = (1 << about.state_bits) - 1
-    for index, (address, _, values) in enumerate(swept):
-        step, word = divmod(index, about.words)
-        assert address == word
-        for lane_number in range(about.lanes):
-            neuron = about.neurons[lane_number, word]
-            if neuron >= 0:
-                value = values >> (lane_number * about.state_bits) & mask
-                assert value == int(steps[step, neuron]) & mask, f"sweep {step}, neuron {neuron}"

@@ -10,10 +10,10 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import cocotb
 from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
-import cocotb
 
 Pause = Callable[[], bool]
 PERIOD_NS = 2
@@ -75,7 +75,9 @@ async def receive(dut: HierarchyObject, port: str, taken: list[int], pause: Paus
         await RisingEdge(dut.clk)
         if offered is not None:
             assert known(valid), f"{port}: valid fell before the beat was taken"
-            assert known(payload) == offered, f"{port}: the payload changed before the beat was taken"
+            assert known(payload) == offered, (
+                f"{port}: the payload changed before the beat was taken"
+            )
         offered = None
         if known(valid):
             if known(ready):

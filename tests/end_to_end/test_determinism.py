@@ -46,3 +46,15 @@ def test_no_place_of_this_machine_is_in_a_build(tiny_recipe: Path, demo_folder: 
         content = (demo_folder / name).read_bytes()
         assert str(demo_folder).encode() not in content, name
         assert str(Path.cwd()).encode() not in content, name
+
+
+def test_another_recipe_in_a_finished_folder_trains_anew(
+    command, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = command("train", tiny_recipe, "--out", out, "--json")
+    assert first.code == 0, first.err
+    assert "kept" in command("train", tiny_recipe, "--out", out).err
+    second = command("train", tiny_recipe, "--out", out, "--seed", 7, "--json")
+    assert second.code == 0, second.err
+    assert second.json["fingerprint"] != first.json["fingerprint"]

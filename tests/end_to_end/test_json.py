@@ -60,7 +60,7 @@ def test_run_saves_every_spike_and_membrane(command, small_file: Path, tmp_path:
     assert outcome.code == 0, outcome.err
     with np.load(saved) as arrays:
         assert set(arrays) == {"spikes.hidden", "membranes.hidden", "membranes.out", "logits"}
-        # By hand: drive 9 5 -1; v - (v >> 1) + drive; 9 >= 4 fires and leaves 5, then 3 + 9 = 12 ...
+        # By hand: drive 9; 9 >= 4 fires and leaves 5; then 5 - 2 + 9 = 12 leaves 8; then 9.
         assert arrays["membranes.hidden"][0, :, 0].tolist() == [5, 8, 9]
         assert arrays["spikes.hidden"][0, :, 0].tolist() == [1, 1, 1]
         assert arrays["logits"].shape == (2, 2)
@@ -101,3 +101,21 @@ def test_values_that_differ_end_with_code_1(command, demo_folder: Path, monkeypa
     for part in ("image 0", "step 1", "conv1", "(2, 3, 4)"):
         assert part in outcome.json["first_mismatch"]
         assert part in outcome.err
+
+
+def test_a_network_whose_data_set_is_not_there_gets_random_inputs(
+    command, small_network, tmp_path: Path, monkeypatch
+) -> None:
+    import dataclasses
+
+    import spikewright
+
+    monkeypatch.delenv("SPIKEWRIGHT_DATA", raising=False)
+    for data in ("mnist", "something else"):
+        network = dataclasses.replace(small_network, meta={"data": data})
+        spikewright.save(network, tmp_path / "net.safetensors")
+        outcome = command("run", tmp_path / "net.safetensors", "--json")
+        assert outcome.code == 0, outcome.err
+        assert outcome.json["stimulus"] == "random integers, seed 0"
+    outcome = command("run", tmp_path / "net.safetensors", "--inputs", "test")
+    assert outcome.code == 2

@@ -42,7 +42,8 @@ FAULTS = [
     Fault("no clamp at the low end", "lif.py",
           "Mux(left < low, low, left)", "left", f"{NEURON}[0-0-zero]"),
     Fault("leak rounds instead of flooring", "lif.py",
-          "(product >> core.leak_shift)", "((product + (1 << core.leak_shift >> 1)) >> core.leak_shift)",
+          "(product >> core.leak_shift)",
+          "((product + (1 << core.leak_shift >> 1)) >> core.leak_shift)",
           f"{NEURON}[5-3-subtract]"),
     Fault("reset to zero subtracts", "lif.py",
           'if core.reset == "subtract"', 'if core.reset != "none"', f"{NEURON}[0-0-zero]"),
@@ -116,7 +117,8 @@ FAULTS = [
 def run(folder, *tests):
     """Run named tests of this folder with the `hw` of `folder`; the exit code and the output."""
     config = TESTS.parents[1] / "pyproject.toml"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-c", str(config)]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    command += ["-c", str(config)]
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [*command, *(str(TESTS / test) for test in tests)], cwd=folder, env=environment,
@@ -128,7 +130,8 @@ def run(folder, *tests):
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the hardware's source, before any fault."""
-    shutil.copytree(Path(hw.__file__).parent, tmp_path / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(hw.__file__).parent, tmp_path / "hw", ignore=ignored)
     return tmp_path
 
 
@@ -146,7 +149,7 @@ def test_named_tests_pass_without_faults(copy):
 def test_fault_is_killed(copy, fault):
     path = copy / "hw" / fault.file
     text = path.read_text()
-    assert text.count(fault.old) == 1, f"{fault.file} holds {fault.old!r} {text.count(fault.old)} times"
+    assert text.count(fault.old) == 1, f"{fault.old!r} is not once in {fault.file}"
     path.write_text(text.replace(fault.old, fault.new))
     code, output = run(copy, fault.test)
     # 1: tests ran and failed; anything else (an import error, no test found) proves nothing.

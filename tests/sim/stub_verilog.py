@@ -14,19 +14,27 @@ from golden.nodes import LIF, Readout
 
 
 def stub(network: Network, image: Image) -> str:
-    """Verilog of module `accelerator` with the ports of the real one; counters count idle cycles only."""
+    """Verilog of module `accelerator`, ports as the real one; counters count idle cycles only."""
     ports, wires, body, functions = [], [], [], []
     cores = image.cores
     widest = max(core.words for core in cores)
-    for i, (core, node, edge) in enumerate(zip(cores, network.nodes[1:], network.edges, strict=True)):
+    for i, (core, node, edge) in enumerate(
+        zip(cores, network.nodes[1:], network.edges, strict=True)
+    ):
         names = [f"trace_{i}_{name}" for name in ("valid", "address", "fired", "membranes")]
         widths = (1, core.address_bits, core.lanes, core.lanes * core.state_bits)
         ports += names
-        wires += [f"output reg [{width - 1}:0] {name};" for name, width in zip(names, widths, strict=True)]
+        wires += [
+            f"output reg [{width - 1}:0] {name};" for name, width in zip(names, widths, strict=True)
+        ]
         size = int(np.prod(core.shape))
-        wires.append(f"reg signed [31:0] v{i} [0:{size - 1}]; reg signed [31:0] d{i} [0:{size - 1}];")
+        wires.append(
+            f"reg signed [31:0] v{i} [0:{size - 1}]; reg signed [31:0] d{i} [0:{size - 1}];"
+        )
         weight = edge.synapse.weight
-        pairs = [(s * size + t, int(weight[t, s])) for t in range(size) for s in range(weight.shape[1])]
+        pairs = [
+            (s * size + t, int(weight[t, s])) for t in range(size) for s in range(weight.shape[1])
+        ]
         functions += [
             _function(f"weight{i}", pairs),
             _function(f"bias{i}", list(enumerate(np.broadcast_to(node.bias, size).tolist()))),
@@ -45,15 +53,23 @@ def stub(network: Network, image: Image) -> str:
     classes = int(np.prod(last.shape))
     first = int(np.prod(cores[0].shape))
     index_bits = image.output_layout.bits("index")
+    clear = "".join(
+        f"        for (n = 0; n < {int(np.prod(core.shape))}; n = n + 1) begin "
+        f"v{i}[n] <= 0; d{i}[n] <= 0; end\n"
+        for i, core in enumerate(cores)
+    )
     return f"""
-module accelerator (clk, rst, in_valid, in_ready, in_last, in_data, out_valid, out_ready, out_last, out_data,
-    hold, count_select, count_value, count_clear, {", ".join(ports)});
+module accelerator (clk, rst, in_valid, in_ready, in_last, in_data,
+    out_valid, out_ready, out_last, out_data, hold, count_select, count_value, count_clear, {
+        ", ".join(ports)
+    });
 input clk, rst, in_valid, in_last, out_ready, count_clear;
 input [{max(layout.width, 1) - 1}:0] in_data; input [{len(cores)}:0] hold; input [7:0] count_select;
 output in_ready, out_valid, out_last; output [{image.output_layout.width - 1}:0] out_data;
 output reg [31:0] count_value;
 {chr(10).join(wires + functions)}
-reg [31:0] cycles; reg count; reg [2:0] state; reg [7:0] core; reg [15:0] word; reg [15:0] step; integer n, m, k;
+reg [31:0] cycles; reg count; reg [2:0] state; reg [7:0] core; reg [15:0] word; reg [15:0] step;
+integer n, m, k;
 reg signed [31:0] x; reg f; reg signed [31:0] given;
 localparam INIT = 0, TAKE = 1, SWEEP = 2, GIVE = 3;
 assign in_ready = state == TAKE & ~hold[0];
@@ -68,8 +84,7 @@ always @(posedge clk) begin
 {chr(10).join(f"    trace_{i}_valid <= 0;" for i in range(len(cores)))}
     if (rst) begin
         state <= INIT; word <= 0; core <= 0; step <= 0;
-{chr(10).join(f"        for (n = 0; n < {int(np.prod(c.shape))}; n = n + 1) begin v{i}[n] <= 0; d{i}[n] <= 0; end"
-              for i, c in enumerate(cores))}
+{clear}
     end else if (state == INIT) begin
         word <= word + 1;
         if (word == {widest}) begin state <= TAKE; word <= 0; end
@@ -87,8 +102,7 @@ always @(posedge clk) begin
         word <= word + 1;
         if (out_last) begin
             word <= 0; state <= TAKE;
-{chr(10).join(f"            for (n = 0; n < {int(np.prod(c.shape))}; n = n + 1) begin v{i}[n] <= 0; d{i}[n] <= 0; end"
-              for i, c in enumerate(cores))}
+{clear}
         end
     end
 end
@@ -98,7 +112,8 @@ endmodule
 
 def _function(name: str, pairs: list[tuple[int, int]]) -> str:
     cases = " ".join(f"{key}: {name} = {value};" for key, value in pairs)
-    return f"function signed [31:0] {name}(input integer at); case (at) {cases} default: {name} = 0; endcase endfunction"
+    body = f"case (at) {cases} default: {name} = 0; endcase"
+    return f"function signed [31:0] {name}(input integer at); {body} endfunction"
 
 
 def _sweep(i: int, core: CoreImage, node: LIF | Readout, image: Image) -> str:
@@ -121,7 +136,8 @@ def _sweep(i: int, core: CoreImage, node: LIF | Readout, image: Image) -> str:
     finish = f"core <= {i + 1};"
     if last:
         again = "" if direct else "else state <= TAKE;"
-        finish = f"core <= 0; step <= step + 1; if (step == {image.timesteps - 1}) begin step <= 0; state <= GIVE; end {again}"
+        end = f"if (step == {image.timesteps - 1}) begin step <= 0; state <= GIVE; end {again}"
+        finish = f"core <= 0; step <= step + 1; {end}"
     inner = "\n".join(f"                    {line}" for line in lines)
     return f"""        if (core == {i}) begin
             trace_{i}_valid <= 1;

@@ -117,8 +117,15 @@ def test_the_first_planted_difference_is_named(case, folder):
 
 def test_a_planted_spike_is_seen(case, folder):
     _, image, trace = case
-    row = next(i for i, line in enumerate((folder / "0_trace_0.hex").read_text().splitlines()) if line[3] == "0")
-    _edit(folder / "0_trace_0.hex", lambda lines: [*lines[:row], lines[row][:3] + "1" + lines[row][4:], *lines[row + 1 :]])
+    row = next(
+        i
+        for i, line in enumerate((folder / "0_trace_0.hex").read_text().splitlines())
+        if line[3] == "0"
+    )
+    _edit(
+        folder / "0_trace_0.hex",
+        lambda lines: [*lines[:row], lines[row][:3] + "1" + lines[row][4:], *lines[row + 1 :]],
+    )
     result = compare(trace, read_capture(image, folder, BATCH).trace)
     assert (result.mismatches, result.first.quantity, result.first.actual) == (1, "spike", 1)
 
@@ -136,19 +143,63 @@ def _bump(line: str) -> str:
 
 
 FAULTS = {
-    "missing beat": ("0_trace_0.hex", lambda lines: lines[:-1], r"core 'lif': 1 membrane words missing: 215 captured"),
-    "extra beat": ("0_trace_1.hex", lambda lines: [*lines, lines[-1]], r"core 'readout': 1 membrane words left over"),
-    "order": ("0_trace_0.hex", lambda lines: [lines[1], lines[0], *lines[2:]], r"in sweep 0 word 0 was due, 1 came"),
-    "unknown": ("0_trace_0.hex", lambda lines: [lines[0].replace(lines[0][-2], "x"), *lines[1:]], r"unknown value in line 1"),
-    "half a line": ("0_trace_0.hex", lambda lines: [*lines[:-1], lines[-1][:-3]], r"no whole number of lines"),
+    "missing beat": (
+        "0_trace_0.hex",
+        lambda lines: lines[:-1],
+        r"core 'lif': 1 membrane words missing: 215 captured",
+    ),
+    "extra beat": (
+        "0_trace_1.hex",
+        lambda lines: [*lines, lines[-1]],
+        r"core 'readout': 1 membrane words left over",
+    ),
+    "order": (
+        "0_trace_0.hex",
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        r"in sweep 0 word 0 was due, 1 came",
+    ),
+    "unknown": (
+        "0_trace_0.hex",
+        lambda lines: [lines[0].replace(lines[0][-2], "x"), *lines[1:]],
+        r"unknown value in line 1",
+    ),
+    "half a line": (
+        "0_trace_0.hex",
+        lambda lines: [*lines[:-1], lines[-1][:-3]],
+        r"no whole number of lines",
+    ),
     "missing logit": ("0_logits.hex", lambda lines: lines[1:], r"8 logits came, 9 expected"),
-    "extra logit": ("0_logits.hex", lambda lines: [*lines, lines[-1]], r"10 logits came, 9 expected"),
-    "twice the same logit": ("0_logits.hex", lambda lines: [lines[1], *lines[1:]], r"image 0: logits carry the indices"),
-    "early last": ("0_logits.hex", lambda lines: ["1" + lines[0][1:], *lines[1:]], r"image 0: out_last is not exactly"),
-    "late last": ("0_logits.hex", lambda lines: [*lines[:2], "0" + lines[2][1:], *lines[3:]], r"out_last is not exactly"),
-    "missing frame": ("0_frames.hex", lambda lines: lines[1:], r"2 input frames were taken, 3 sent"),
-    "readout fires": ("0_trace_1.hex", lambda lines: [lines[0][:2] + "1" + lines[0][3:], *lines[1:]], r"readout 'readout' fired"),
-}  # fmt: skip
+    "extra logit": (
+        "0_logits.hex",
+        lambda lines: [*lines, lines[-1]],
+        r"10 logits came, 9 expected",
+    ),
+    "twice the same logit": (
+        "0_logits.hex",
+        lambda lines: [lines[1], *lines[1:]],
+        r"image 0: logits carry the indices",
+    ),
+    "early last": (
+        "0_logits.hex",
+        lambda lines: ["1" + lines[0][1:], *lines[1:]],
+        r"image 0: out_last is not exactly",
+    ),
+    "late last": (
+        "0_logits.hex",
+        lambda lines: [*lines[:2], "0" + lines[2][1:], *lines[3:]],
+        r"out_last is not exactly",
+    ),
+    "missing frame": (
+        "0_frames.hex",
+        lambda lines: lines[1:],
+        r"2 input frames were taken, 3 sent",
+    ),
+    "readout fires": (
+        "0_trace_1.hex",
+        lambda lines: [lines[0][:2] + "1" + lines[0][3:], *lines[1:]],
+        r"readout 'readout' fired",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)

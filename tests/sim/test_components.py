@@ -1,8 +1,12 @@
-"""Every hardware component by itself under cocotb; one simulator build per network serves them all."""
+"""Every hardware component by itself under cocotb; one simulator build per network for all."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,6 @@ from hw.compiler import compile_network
 from sim import runner
 from sim.benches import SETTINGS
 from sim.components import components_verilog
-
-COMPONENTS = ("decoder", "lane", "sweep", "serialiser", "core")
-LANES = 3
 
 
 def _convolution() -> Network:
@@ -36,36 +37,102 @@ def _convolution() -> Network:
 
 
 def _pooled() -> Network:
-    """A direct frame, a pool that crops, dense rows, reset to zero: 11 units in 3 lanes."""
+    """A direct frame, a pool that crops, short rows, reset to zero: 11 units in 3 lanes."""
     rng = np.random.default_rng(2)
+    weight = rng.integers(-7, 8, (11, 12)) * (rng.random((11, 12)) < 0.5)
     return Network(
         4,
         (Input("input", (3, 5, 7), "direct", 4),
          LIF("lif", (11,), rng.integers(20, 90, 11), rng.integers(-9, 9, 11), 3, 4, "zero", 9),
          Readout("readout", (2,), np.zeros(2, int))),
-        (Edge("input", "lif", (SumPool2d((2, 3)), Linear(rng.integers(-7, 8, (11, 12)), 4))),
+        (Edge("input", "lif", (SumPool2d((2, 3)), Linear(weight, 4))),
          Edge("lif", "readout", (Linear(np.ones((2, 11), int), 2),))),
     )  # fmt: skip
 
 
-NETWORKS = {"convolution": _convolution, "pooled": _pooled}
+def _logits() -> Network:
+    """Spikes straight into a leaky readout: 7 classes in 4 lanes."""
+    rng = np.random.default_rng(3)
+    return Network(
+        3,
+        (
+            Input("input", (20,), "events", 1),
+            Readout("readout", (7,), rng.integers(-9, 9, 7), 1, 3),
+        ),
+        (Edge("input", "readout", (Linear(rng.integers(-7, 8, (7, 20)), 4),)),),
+    )
+
+
+NETWORKS = {"convolution": (_convolution, 3), "pooled": (_pooled, 3), "logits": (_logits, 4)}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
-def bench(request, tmp_path_factory, simulations: Path) -> tuple[Path, runner.Build]:
+def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Build]:
     place = tmp_path_factory.mktemp(request.param)
-    network = NETWORKS[request.param]()
+    make, lanes = NETWORKS[request.param]
+    network = make()
     file.save(network, place / "network.safetensors")
-    (place / "components.v").write_text(components_verilog(compile_network(network, LANES)))
-    return place / "network.safetensors", runner.build([place / "components.v"], "tb", simulations)
+    (place / "components.v").write_text(components_verilog(compile_network(network, lanes)))
+    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "core": 0, "seed": 7}
+    return settings, runner.build([place / "components.v"], "tb", simulations)
 
 
-@pytest.mark.parametrize("stall", [0, 0.5])
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_component_alone(bench, tmp_path: Path, component: str, stall: float):
-    network, build = bench
-    settings = {"network": str(network), "lanes": LANES, "core": 0, "stall": stall, "seed": 7}
-    result = runner.run(build, "sim.benches.components", tmp_path / "run", tests=[component], deadline_s=60,
-                        environment={SETTINGS: json.dumps(settings)})  # fmt: skip
-    assert [test.name for test in result.tests] == [component]
-    result.require_passed()
+@pytest.fixture(scope="module", params=[0, 0.5], ids=["free", "stalled"])
+def results(request, bench, tmp_path_factory) -> runner.RunResult:
+    settings, build = bench
+    environment = {SETTINGS: json.dumps(settings | {"stall": request.param})}
+    place = tmp_path_factory.mktemp("run")
+    return runner.run(
+        build, "sim.benches.components", place, deadline_s=120, environment=environment
+    )
+
+
+@pytest.mark.parametrize("component", ["decoder", "lane", "sweep", "serialiser", "core"])
+def test_component_alone(results: runner.RunResult, component: str):
+    found = {test.name: test.failure for test in results.tests}
+    assert component in found
+    assert found[component] is None, f"{found[component]} (see {results.log})"
+
+
+# One fault in each component; they are independent in the bench, so one build serves all.
+FAULTS = {
+    "decoder": (
+        "decoder.py",
+        'position.eq(found_y["row"] + found_x["row"])',
+        'position.eq(found_y["row"])',
+    ),
+    "lane": ("membrane.py", "Mux(far, f_word, word)", "word"),
+    "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
+    "serialiser": ("serialiser.py", 'current["end"] & (left == 0)', 'current["end"]'),
+}
+
+
+def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulations: Path):
+    root = Path(__file__).parents[2]
+    shutil.copytree(root / "hw", tmp_path / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+    for file_name, old, new in FAULTS.values():
+        path = tmp_path / "hw" / file_name
+        assert path.read_text().count(old) == 1, f"{file_name}: {old}"
+        path.write_text(path.read_text().replace(old, new))
+    network = _pooled()
+    file.save(network, tmp_path / "network.safetensors")
+    script = (
+        "from pathlib import Path\n"
+        "from golden.file import load\n"
+        "from hw.compiler import compile_network\n"
+        "from sim.components import components_verilog\n"
+        "image = compile_network(load('network.safetensors'), 3)\n"
+        "Path('components.v').write_text(components_verilog(image))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    build = runner.build([tmp_path / "components.v"], "tb", simulations)
+    settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3, "core": 0}
+    noticed = set()
+    for stall in (0, 0.5):
+        result = runner.run(
+            build, "sim.benches.components", tmp_path / f"run-{stall}", deadline_s=300,
+            environment={SETTINGS: json.dumps(settings | {"stall": stall, "seed": 7})},
+        )  # fmt: skip
+        noticed |= {test.name for test in result.failures}
+    assert noticed == {*FAULTS, "core"}

@@ -26,7 +26,9 @@ def _network(coding: str, bits: int) -> Network:
 
 
 def _energy(network: Network, inputs: np.ndarray):
-    return op_count_energy(network, operations.count(network, inputs, reference.run(network, inputs)))
+    return op_count_energy(
+        network, operations.count(network, inputs, reference.run(network, inputs))
+    )
 
 
 def test_direct_first_layer_multiplies_once_per_inference():

@@ -46,20 +46,30 @@ def _inputs(network: Network, seed: int) -> np.ndarray:
 @pytest.fixture(scope="module", params=range(GROUPS))
 def group(request, tmp_path_factory, simulations: Path) -> Group:
     networks = [random_network(seed) for seed in _seeds(request.param)]
-    inputs = [_inputs(network, seed) for network, seed in zip(networks, _seeds(request.param), strict=True)]
+    inputs = [
+        _inputs(network, seed)
+        for network, seed in zip(networks, _seeds(request.param), strict=True)
+    ]
     place = tmp_path_factory.mktemp("random")
     folders = [place / network.meta["name"].replace(" ", "") for network in networks]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(build, networks, folders, LANES))
-    expected = [Expected.of(network, values) for network, values in zip(networks, inputs, strict=True)]
+    expected = [
+        Expected.of(network, values) for network, values in zip(networks, inputs, strict=True)
+    ]
     return Group(networks, inputs, expected, prepare(folders, place / "work", cache=simulations))
 
 
 @pytest.mark.parametrize("stall", STALLS)
 def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int):
-    runs = simulate(group.bench, group.inputs, tmp_path / "run", stall=stall, seed=stall, deadline_s=120,
-                    reset_after=700 if stall == 25 else 0)  # fmt: skip
-    for network, image, expected, run in zip(group.networks, group.bench.images, group.expected, runs, strict=True):
+    reset_after = 700 if stall == 25 else 0
+    runs = simulate(
+        group.bench, group.inputs, tmp_path / "run", stall=stall, seed=stall, deadline_s=120,
+        reset_after=reset_after,
+    )  # fmt: skip
+    for network, image, expected, run in zip(
+        group.networks, group.bench.images, group.expected, runs, strict=True
+    ):
         result = conclude(image, expected, {stall: run}, "verilator")
         assert result.mismatches == 0, f"{network.meta['name']}: {result.first}"
         neurons = sum(int(np.prod(node.shape)) for node in network.hidden)
@@ -67,7 +77,9 @@ def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int)
 
 
 def test_the_interpreted_images_are_those_of_the_rtl(group: Group):
-    for image, inputs, expected in zip(group.bench.images, group.inputs, group.expected, strict=True):
+    for image, inputs, expected in zip(
+        group.bench.images, group.inputs, group.expected, strict=True
+    ):
         assert compare(expected.reference, interpreter.run(image, inputs)).mismatches == 0
 
 
@@ -77,9 +89,14 @@ def test_the_networks_visit_every_corner():
     for seed in range(GROUPS * IN_GROUP):
         network = random_network(seed)
         inputs = _inputs(network, seed)
-        for corner, times in coverage(network, Expected.of(network, inputs).reference, inputs).items():
+        for corner, times in coverage(
+            network, Expected.of(network, inputs).reference, inputs
+        ).items():
             found[corner] += times
-        kinds |= {(network.input.coding,), *((type(op).__name__,) for edge in network.edges for op in edge.operations)}
+        kinds |= {
+            (network.input.coding,),
+            *((type(op).__name__,) for edge in network.edges for op in edge.operations),
+        }
         kinds |= {(node.reset, node.leak_mul > 0) for node in network.hidden}
     assert all(found.values()), found
     assert kinds == {

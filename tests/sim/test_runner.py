@@ -19,7 +19,7 @@ module tb;
 endmodule
 """
 
-BENCH = '''
+BENCH = """
 import os
 import cocotb
 from cocotb.clock import Clock
@@ -44,7 +44,7 @@ async def hangs(dut):
 @cocotb.test()
 async def dies(dut):
     os._exit(3)
-'''
+"""
 
 
 @pytest.fixture
@@ -58,7 +58,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulations: Path) ->
 
 def test_tests_pass_fail_and_are_named(bench, tmp_path):
     result = runner.run(bench, "counter_bench", tmp_path / "run", tests=["counts", "miscounts"])
-    assert [(test.name, test.failure is None) for test in result.tests] == [("counts", True), ("miscounts", False)]
+    assert [(test.name, test.failure is None) for test in result.tests] == [
+        ("counts", True),
+        ("miscounts", False),
+    ]
     with pytest.raises(CheckFailed, match=r"bench miscounts failed: .*count is wrong.*run\.log"):
         result.require_passed()
 
@@ -82,7 +85,9 @@ def test_a_module_without_such_a_test_is_no_success(bench, tmp_path):
 
 def test_data_files_lie_beside_the_simulation(bench, tmp_path):
     (tmp_path / "words.mem").write_text("0\n")
-    runner.run(bench, "counter_bench", tmp_path / "run", tests=["counts"], data=[tmp_path / "words.mem"])
+    runner.run(
+        bench, "counter_bench", tmp_path / "run", tests=["counts"], data=[tmp_path / "words.mem"]
+    )
     assert (tmp_path / "run" / "words.mem").read_text() == "0\n"
 
 

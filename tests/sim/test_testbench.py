@@ -23,7 +23,7 @@ from sim.benches import SETTINGS
 from sim.capture import read_capture
 from sim.rename import prefix_verilog
 from sim.stimulus import beats_text, input_beats
-from sim.testbench import testbench as bench_verilog
+from sim.testbench import bench_verilog
 
 BATCH = 12
 
@@ -54,13 +54,17 @@ def _inputs(network: Network) -> np.ndarray:
 
 def _stub(network: Network, image: Image) -> str:
     # Tests are no package, so the module next to this file is loaded by path.
-    spec = importlib.util.spec_from_file_location("stub_verilog", Path(__file__).with_name("stub_verilog.py"))
+    spec = importlib.util.spec_from_file_location(
+        "stub_verilog", Path(__file__).with_name("stub_verilog.py")
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.stub(network, image)
 
 
-def _bench(networks: list[Network], texts: list[str], work: Path, cache: Path, simulator: str = "verilator") -> Bench:
+def _bench(
+    networks: list[Network], texts: list[str], work: Path, cache: Path, simulator: str = "verilator"
+) -> Bench:
     images = tuple(compile_network(network, 2) for network in networks)
     sources = [work / f"n{i}.v" for i in range(len(texts))]
     for i, text in enumerate(texts):
@@ -82,7 +86,15 @@ def sound(tmp_path_factory, simulations) -> tuple[list[Network], Bench]:
 def test_accelerators_side_by_side_equal_the_reference(sound, tmp_path, stall, reset_after):
     networks, bench = sound
     inputs = [_inputs(network) for network in networks]
-    runs = simulate(bench, inputs, tmp_path / "run", stall=stall, seed=stall, reset_after=reset_after, deadline_s=60)
+    runs = simulate(
+        bench,
+        inputs,
+        tmp_path / "run",
+        stall=stall,
+        seed=stall,
+        reset_after=reset_after,
+        deadline_s=60,
+    )
     for network, values, run in zip(networks, inputs, runs, strict=True):
         trace = reference.run(network, values)
         assert 0 < trace.spikes["lif1"].mean() < 1
@@ -106,21 +118,27 @@ def test_the_same_seed_gives_the_same_cycles_and_another_one_does_not(sound, tmp
     inputs = [_inputs(network) for network in networks]
     ends = []
     for index, seed in enumerate((1, 1, 2)):
-        run = simulate(bench, inputs, tmp_path / f"run{index}", stall=50, seed=seed, deadline_s=60)[0]
+        run = simulate(bench, inputs, tmp_path / f"run{index}", stall=50, seed=seed, deadline_s=60)[
+            0
+        ]
         ends.append(run.capture.last_output.tolist())
     assert ends[0] == ends[1] != ends[2]
 
 
 BROKEN = {
     "sound": ("", "", ""),
-    "valid falls": ("assign out_valid = state == GIVE;", "assign out_valid = state == GIVE & cycles[0];",
+    "valid falls": ("assign out_valid = state == GIVE;",
+                    "assign out_valid = state == GIVE & cycles[0];",
                     "out_valid fell before the beat was taken"),
-    "payload changes": ("word[1:0]}", "word[1:0] ^ {1'b0, cycles[2]}}", "changed before the beat was taken"),
+    "payload changes": ("word[1:0]}", "word[1:0] ^ {1'b0, cycles[2]}}",
+                        "changed before the beat was taken"),
     "stuck": ("if (in_valid & in_ready) begin", "if (in_valid & in_ready & cycles < 500) begin",
               "stuck: nothing moved for"),
-    "trace beat lost": ("trace_1_valid <= 1;", "trace_1_valid <= ~(step == 1 & word == 2 & cycles[7]);",
+    "trace beat lost": ("trace_1_valid <= 1;",
+                        "trace_1_valid <= ~(step == 1 & word == 2 & cycles[7]);",
                         "stuck: nothing moved for"),
-    "trace beat twice": ("else if (out_ready) begin", "else if (out_ready) begin trace_0_valid <= cycles[7:5] == 0;",
+    "trace beat twice": ("else if (out_ready) begin",
+                         "else if (out_ready) begin trace_0_valid <= cycles[7:5] == 0;",
                          "left over"),
 }  # fmt: skip
 

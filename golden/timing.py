@@ -1,0 +1,74 @@
+"""Every latency of a core, in cycles: one place for the components and for the cycle model.
+
+A weight entry travels from the walker (its address is presented) to the membrane memory in `WALK`
+cycles; a word that enters the membrane pipeline is read, summed and, in a sweep, written back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DECODE = 2
+"""Event accepted -> its request is written into the lanes' queues."""
+
+FIFO = 2
+"""Written into an empty queue -> can be read (`amaranth.lib.fifo.SyncFIFOBuffered`)."""
+
+POINTER = 2
+"""Request read from a lane's queue -> its descriptor is written, or its credit returned."""
+
+ROOM = 3
+"""A lane's queue has a level -> the core's `ready` follows: registers in lane, core, decoder."""
+
+WALK = 4
+"""Entry address presented -> membrane address presented."""
+
+SUM = 3
+"""Membrane address presented -> the sum stands in a register and is written (accumulation)."""
+
+RESULT = SUM + 4
+"""Membrane address presented -> membrane and spike of a swept neuron are known."""
+
+SWEEP = SUM + 6
+"""Membrane address presented -> the word of a swept neuron is written."""
+
+SETTLE = 2
+"""Release of the lanes -> `waiting` of the next step may be believed."""
+
+MET = 3
+"""The last lane takes the token -> the sweep's first address."""
+
+RELEASE = SWEEP - 1
+"""A sweep's last address -> release of the lanes."""
+
+QUEUE_DEPTH = 17
+"""Requests that a lane's queue holds (16 and the output register); 8 or more for throughput."""
+
+QUEUE_SLACK = 4
+"""Requests that still come from the decoder after a lane's queue has reported no room."""
+
+DESCRIPTORS = 9
+"""Row descriptors fetched ahead (8 and the output register), so that short rows cost no bubble."""
+
+VECTORS = 33
+"""Spike vectors between the sweep and the serialiser: more than are under way in a sweep."""
+
+
+class Latencies(NamedTuple):
+    """What the cycle model needs of these constants; a plain tuple, as compiled code takes it.
+
+    `most` is the level of a lane's queue up to which the core stays ready; `pause` are the cycles
+    between a sweep's last address and the next state.
+    """
+
+    decode: int = DECODE
+    fifo: int = FIFO
+    pointer: int = POINTER
+    room: int = ROOM
+    most: int = QUEUE_DEPTH - QUEUE_SLACK - 2
+    descriptors: int = DESCRIPTORS
+    met: int = MET
+    result: int = WALK + RESULT
+    release: int = RELEASE
+    pause: int = RELEASE + SETTLE - 1
+    vectors: int = VECTORS

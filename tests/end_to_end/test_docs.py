@@ -1,0 +1,76 @@
+"""What the documents say exists, exists: links, commands, options, examples."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikewright.commands import ALL
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+COMMANDS = {command.name: command for command in ALL}
+
+
+def test_there_are_pages() -> None:
+    assert len(PAGES) > 12
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_and_options_are_real(page: Path) -> None:
+    for name, rest in re.findall(r"\bspikewright ([a-z]+)((?: [^\n`#|]*)?)", page.read_text()):
+        if name in ("demo", "train", "run", "build", "verify", "profile", "report", "doctor"):
+            options = {flag for parameter in COMMANDS[name].params for flag in parameter.opts}
+            for flag in re.findall(r"--[a-z-]+", rest):
+                assert flag in options | {"--help"}, f"{name} {flag}"
+
+
+def test_every_option_of_the_table_belongs_to_its_commands() -> None:
+    rows = re.findall(
+        r"^\| `(--[a-z]+)[^|]*\| ([^|]+) \|", (ROOT / "docs/commands.md").read_text(), re.M
+    )
+    assert len(rows) >= 12
+    for flag, names in rows:
+        for name in COMMANDS if names == "all" else names.split(", "):
+            flags = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+            assert flag in flags, f"{name} {flag}"
+
+
+def test_make_targets_of_the_pages_are_real() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.M)
+    }
+    assert {"demo", "test", "sim"} <= named <= targets
+
+
+def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = {
+        "kernel": rng.integers(-8, 8, (2, 1, 3, 3)),
+        "matrix": rng.integers(-8, 8, (10, 32)),
+        "images": rng.integers(0, 32, (3, 1, 8, 8)),
+        "labels": np.array([1, 2, 3]),
+    }
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
+    construct, train, build = blocks
+    for block in (construct, build):
+        exec(compile(block, "docs/python.md", "exec"), names)
+    trace = names["trace"]
+    assert trace.spikes["conv"].shape == (3, 4, 2, 8, 8)
+    assert trace.membranes["classes"].shape == (3, 4, 10)
+    assert names["result"]["mismatches"] == 0
+    compile(train, "docs/python.md", "exec")

@@ -1,0 +1,43 @@
+"""The trained networks that ship with the kit hold what their recipes promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from golden import engine, file
+from golden.network import Network
+from model import data, recipe
+from model.data import DataSet
+
+FOLDER = Path(__file__).parents[2] / "examples" / "networks"
+PROMISED = {"digits": 0.983, "mnist-fc": 0.980, "mnist-conv": 0.988}
+
+
+def accuracy(network: Network, dataset: DataSet) -> float:
+    return float((engine.logits(network, dataset.test_x).argmax(axis=1) == dataset.test_y).mean())
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_shipped_network_fits_its_recipe(name: str) -> None:
+    path = FOLDER / f"{name}.safetensors"
+    network, wanted = file.load(path), recipe.load(name)
+    assert path.stat().st_size < 1_000_000
+    assert network.timesteps == wanted.timesteps
+    assert network.weight_bits == max(wanted.quantization.weight_bits) == 4
+    assert 0 < network.density <= wanted.pruning.density
+    origin = {"name": name, "recipe": name, "data": wanted.data, "seed": str(wanted.training.seed)}
+    assert dict(network.meta) == origin
+    assert [n.shape for n in network.nodes[1:]] == [layer.shape for layer in wanted.architecture()]
+
+
+def test_digits_accuracy() -> None:
+    network = file.load(FOLDER / "digits.safetensors")
+    assert accuracy(network, data.load("digits", train=False)) >= PROMISED["digits"]
+
+
+@pytest.mark.parametrize("name", ["mnist-conv", "mnist-fc"])
+def test_mnist_accuracy(real_data: Path, name: str) -> None:
+    network = file.load(FOLDER / f"{name}.safetensors")
+    assert accuracy(network, data.load("mnist", real_data, train=False)) >= PROMISED[name]

@@ -1,0 +1,225 @@
+"""`verify` and `profile` on a small network: what they count, what they refuse, what they find."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden import engine, file, operations, reference
+from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.errors import BadInput, CheckFailed
+from golden.network import Network
+from golden.nodes import LIF, Input, Readout
+from hw.build import build
+from sim import lint
+from sim import verify as module
+from sim.counters import NAMES, check_cycles
+from sim.profile import profile
+from sim.verify import Expected, check_operations, verify
+
+BATCH = 8
+
+
+def _network() -> Network:
+    rng = np.random.default_rng(11)
+    weight = rng.integers(-3, 4, (4, 1, 3, 3)) * (rng.random((4, 1, 3, 3)) < 0.7)
+    return Network(
+        3,
+        (Input("input", (1, 6, 6), "direct", 4),
+         LIF("conv", (4, 6, 6), rng.integers(8, 40, 4), rng.integers(-3, 4, 4), 1, 3, "subtract",
+             9),
+         LIF("pool", (4, 3, 3), rng.integers(1, 4, 4), np.zeros(4, int), 0, 0, "zero", 6),
+         Readout("readout", (5,), rng.integers(-9, 9, 5))),
+        (Edge("input", "conv", (Conv2d(weight, 3, (1, 1)),)),
+         Edge("conv", "pool", (SumPool2d((2, 2)),)),
+         Edge("pool", "readout", (Linear(rng.integers(-7, 8, (5, 36)), 4),))),
+        {"name": "small"},
+    )  # fmt: skip
+
+
+def _inputs() -> np.ndarray:
+    rng = np.random.default_rng(2)
+    return rng.integers(0, 16, (BATCH, 1, 6, 6)) * (rng.random((BATCH, 1, 6, 6)) < 0.5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("small")
+    build(_network(), place, lanes=2)
+    return place
+
+
+@pytest.fixture(scope="module")
+def verification(folder):
+    calls = []
+    result = verify(folder, _inputs(), stalls=(0, 50), progress=lambda *call: calls.append(call))
+    return result, calls
+
+
+def test_every_value_is_compared_and_equal(verification):
+    result, calls = verification
+    assert result.mismatches == 0
+    assert result.first is None
+    hidden, classes = 4 * 36 + 4 * 9, 5
+    assert result.compared_spikes == 2 * BATCH * 3 * hidden
+    assert result.compared_membranes == 2 * BATCH * 3 * (hidden + classes)
+    assert result.compared_logits == 2 * BATCH * classes
+    assert 0 < result.trace.spikes["conv"].mean() < 1
+    assert [call[0] for call in calls] == [0, 1, 2, 3, 4]
+    assert {call[1] for call in calls} == {4}
+
+
+def test_measured_cycles_hang_together(verification):
+    result, _ = verification
+    counted = {core.node: core for core in result.counters}
+    assert list(counted) == ["conv", "pool", "readout"]
+    assert list(result.lanes.items()) == [(core.node, core.lanes) for core in result.profile.layers]
+    assert counted["conv"].events_in == np.count_nonzero(_inputs())
+    assert (
+        counted["pool"].events_in == counted["conv"].events_out == result.trace.spikes["conv"].sum()
+    )
+    assert counted["readout"].events_out == BATCH * 5
+    assert result.profile.synops == result.operations.synops > 0
+    assert 0 < result.profile.utilization < 1
+    # Inferences overlap: one alone takes longer than the distance between two.
+    assert 0 < result.cycles_per_inference < result.latency_cycles < result.cycles
+    assert (
+        abs(result.cycles - result.latency_cycles - (BATCH - 1) * result.cycles_per_inference) < 1
+    )
+    for layer in result.profile.layers:
+        assert layer.utilization == layer.counters.synops / (layer.lanes * result.cycles)
+        assert layer.counters.cycles >= result.cycles
+
+
+def test_json_has_schema_and_units(verification):
+    values = verification[0].as_dict()
+    assert values["schema"] == 1
+    assert values["stalls_percent"] == [0, 50]
+    assert {
+        "mismatches",
+        "cycles_per_inference",
+        "utilization",
+        "synops",
+        "compared_spikes",
+    } <= set(values)
+    rows = verification[0].profile.as_dict()["layers"]
+    assert set(rows[0]["counters"]) == {f"{n}_cycles" if i < 5 else n for i, n in enumerate(NAMES)}
+
+
+def test_profile_is_that_of_the_free_run(verification, folder):
+    assert profile(folder, _inputs()) == verification[0].profile
+
+
+def test_the_same_seed_measures_the_same(verification, folder):
+    again = verify(folder, _inputs(), stalls=(0,))
+    assert again.profile == verification[0].profile
+
+
+@pytest.mark.parametrize("link", ["reference", "engine"])
+def test_a_planted_difference_in_either_model_is_found_and_named(folder, monkeypatch, link):
+    source = {"reference": reference, "engine": engine}[link].run
+
+    def planted(network, inputs):
+        trace = source(network, inputs)
+        membranes = {name: values.copy() for name, values in trace.membranes.items()}
+        membranes["pool"][3, 1, 2, 0, 1] += 1
+        return replace(trace, membranes=membranes)
+
+    monkeypatch.setattr(getattr(module, link), "run", planted)
+    result = verify(folder, _inputs())
+    assert result.mismatches == 1
+    message = r"1 values; first: image 3, step 1, node 'pool', neuron \(2, 0, 1\): membrane is"
+    with pytest.raises(CheckFailed, match=message):
+        result.require_equal()
+
+
+@pytest.mark.parametrize("name", ["synops", "events_in", "events_out"])
+def test_a_counter_that_is_one_off_is_named(verification, name):
+    result = verification[0]
+    one = result.counters[1]
+    wrong = (result.counters[0], replace(one, **{name: getattr(one, name) + 1}), result.counters[2])
+    with pytest.raises(CheckFailed, match=rf"core 'pool': counter {name} is"):
+        check_operations(result.operations, wrong)
+
+
+def test_a_cycle_in_no_class_is_named(verification):
+    cores = verification[0].counters
+    with pytest.raises(CheckFailed, match="core 'conv': cycle counters sum to"):
+        check_cycles(cores[:1], [cores[0].cycles + 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stalls": ()}, "stall rates"),
+        ({"stalls": (100,)}, "0..99"),
+        ({"simulator": "xsim"}, "verilator or icarus"),
+    ],
+)
+def test_bad_options_are_one_line(folder, options, message):
+    with pytest.raises(BadInput, match=message):
+        verify(folder, _inputs(), **options)
+
+
+def test_bad_inputs_are_one_line(folder):
+    with pytest.raises(BadInput, match="shape"):
+        verify(folder, np.zeros((2, 6, 6), int))
+    with pytest.raises(BadInput, match="number of inputs"):
+        verify(folder, np.zeros((0, 1, 6, 6), int))
+
+
+def test_a_folder_of_two_networks_is_refused(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("stall-*"))
+    network = _network()
+    file.save(replace(network, timesteps=4), copy / "network.safetensors")
+    with pytest.raises(BadInput, match="different networks"):
+        verify(copy, _inputs())
+
+
+def test_an_incomplete_folder_is_refused(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("sim"))
+    (copy / "rtl" / "accelerator.v").unlink()
+    with pytest.raises(BadInput, match=r"accelerator\.v: not found"):
+        verify(copy, _inputs())
+
+
+def test_waves_are_kept(folder):
+    verify(folder, _inputs()[:1], waves=True)
+    waves = folder / "sim" / "verilator" / "stall-0" / "dump.vcd"
+    assert "in_valid" in waves.read_text()
+
+
+def test_a_rebuilt_folder_keeps_no_old_simulation(tmp_path):
+    network = _network()
+    for lanes in (1, 2):
+        build(network, tmp_path, lanes=lanes)
+        verify(tmp_path, _inputs()[:1])
+    builds = [
+        place
+        for place in (tmp_path / "sim" / "verilator").iterdir()
+        if (place / "inputs.txt").is_file()
+    ]
+    assert len(builds) == 1
+
+
+def test_verilator_has_nothing_to_warn_of(folder):
+    assert lint.verilator_warnings(folder) == []
+
+
+def test_a_warning_would_be_seen(folder, tmp_path):
+    copy = shutil.copytree(folder / "rtl", tmp_path / "rtl")
+    text = (copy / "top.v").read_text()
+    (copy / "top.v").write_text(
+        text.replace("perf_clear\n);", "perf_clear\n);\n    wire [3:0] narrow = 8'd200;")
+    )
+    assert any("WIDTHTRUNC" in line for line in lint.verilator_warnings(tmp_path))
+
+
+def test_expected_counts_come_from_the_reference(verification):
+    network, inputs = _network(), _inputs()
+    expected = Expected.of(network, inputs)
+    assert expected.operations == operations.count(network, inputs, reference.run(network, inputs))
