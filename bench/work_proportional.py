@@ -5,7 +5,7 @@ network that works at it), builds every network with the same lanes, simulates i
 images back to back, checks every value against golden, and prints a table. A last row shows an
 inference without a single input event.
 
-    python bench/work_proportional.py [--epochs 2] [--images 20] [--json] [--out build/bench-work]
+    python bench/work_proportional.py [--epochs 1] [--images 10] [--json] [--out build/bench-work]
 
 Needs MNIST in the folder that SPIKEWRIGHT_DATA names.
 """
@@ -37,8 +37,8 @@ LANES = {"conv1": 8, "conv2": 8, "readout": 1}
 def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(description="Cycles against synops and density.")
-    parser.add_argument("--epochs", type=int, default=2, help="of training at each density")
-    parser.add_argument("--images", type=int, default=20, help="test images through the RTL")
+    parser.add_argument("--epochs", type=int, default=1, help="of training at each density")
+    parser.add_argument("--images", type=int, default=10, help="test images through the RTL")
     parser.add_argument("--out", type=Path, default=Path("build/bench-work"))
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     options = parser.parse_args()

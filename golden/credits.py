@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.jit import jit
+from golden.jit import inlined
 
 EARLY, LATE = 0, 1
 """The ways in which a credit comes back."""
@@ -35,7 +35,7 @@ def fill(counters: Any, each: int) -> None:
     counters["given"][:, EARLY] = each
 
 
-@jit
+@inlined
 def give(credits: Any, way: int, cycle: int) -> None:
     """A credit comes back in `cycle`; in each way never before an earlier one."""
     place = credits.given[way]
@@ -43,7 +43,7 @@ def give(credits: Any, way: int, cycle: int) -> None:
     credits.given[way] = place + 1
 
 
-@jit
+@inlined
 def take(credits: Any) -> int:
     """Use the earliest credit; the first cycle in which that is possible."""
     early, late = credits.used[EARLY], credits.used[LATE]

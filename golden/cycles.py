@@ -144,7 +144,7 @@ def chain_of(image: Image, t: Latencies) -> Chain:
     shapes = [image.input_shape, *(core.shape for core in image.cores[:-1])]
     codes = [None, *(core.codes for core in image.cores[:-1])]
     row, reach, lengths = zip(*map(_synapses, image.cores, shapes, codes), strict=True)
-    neuron = [core.neurons.T.reshape(-1) for core in image.cores]
+    neuron = [core.neurons.T.reshape(-1).astype(np.int64) for core in image.cores]
     cores = np.zeros(len(image.cores), CORE)
     cores["lanes"] = [core.lanes for core in image.cores]
     cores["words"] = [core.words for core in image.cores]
@@ -154,15 +154,15 @@ def chain_of(image: Image, t: Latencies) -> Chain:
         cores[name] = np.cumsum(sizes) - sizes
     lanes, spans, gaps = reset(cores, np.array([len(table) for table in row], np.int64), t)
     return Chain(
-        image.timesteps, image.cores[0].direct, *map(np.concatenate, (row, reach, lengths, neuron)),
-        cores, lanes, spans, gaps,
+        image.timesteps, image.cores[0].direct, np.concatenate(row), np.concatenate(reach),
+        np.concatenate(lengths), np.concatenate(neuron), cores, lanes, spans, gaps,
     )  # fmt: skip
 
 
 def _synapses(
     core: CoreImage, shape: tuple[int, ...], codes: tuple[int, ...] | None
 ) -> tuple[NDArray[np.int32], Ints, NDArray[np.int32]]:
-    """Of every source address its row (or -1) and the weights it adds; lengths (row, lane), flat."""
+    """Of every source address its row (or -1) and the weights it adds; flat (row, lane) lengths."""
     size = (*shape, 1, 1)[:3]
     channel, y, x = np.indices(size).reshape(3, -1)
     code = channel if codes is None else np.array(codes, np.int64)[channel]

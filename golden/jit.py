@@ -1,19 +1,42 @@
-"""How golden's loops become machine code."""
+"""How loops over several files become machine code that is kept and never out of date.
+
+Numba keeps compiled code by the types of its arguments and looks at the file of the entry function
+alone. So only the entry is kept, whatever it calls being compiled into it; and one of its arguments
+has a type that names the contents of all files (`source_field`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 
 
-def jit(function: Callable[..., Any]) -> Any:
+def entry(function: Callable[..., Any]) -> Any:
     """Compile at the first call; keep the code in `__pycache__`, or nowhere if all is read-only.
 
-    One thread; the GIL is released, so that threads may share the work.
+    The GIL is released, so that threads may share the work.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder that it may write to
         return numba.njit(nogil=True)(function)
+
+
+def inner(function: Callable[..., Any]) -> Any:
+    """A function that an entry calls."""
+    return numba.njit(nogil=True)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A small one, copied into its callers: handing over arrays costs more than its work."""
+    return numba.njit(nogil=True, inline="always")(function)
+
+
+def source_field(*files: str) -> tuple[str, str, tuple[int]]:
+    """A field without bytes for a record type, named after the contents of `files`."""
+    digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+    return (f"source_{digest[:16]}", "u1", (0,))

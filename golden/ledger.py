@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.jit import jit
+from golden.jit import inlined, inner
 
 Array = NDArray[Any]
 
@@ -45,7 +45,7 @@ def open_books(ledgers: Any, most_spans: Array, lanes: Array) -> tuple[Array, Ar
     return np.empty((most_spans.sum(), 2), np.int64), np.empty((most_gaps.sum(), 3), np.int64)
 
 
-@jit
+@inlined
 def read(ledger: Any, spans: Array, begin: int, end: int) -> None:
     """A lane reads entries from `begin` until before `end`: one more busy span, or a longer one."""
     at, top = ledger.at, ledger.at + ledger.spans
@@ -68,7 +68,7 @@ def read(ledger: Any, spans: Array, begin: int, end: int) -> None:
     spans[before, 0], spans[before, 1] = begin, end
 
 
-@jit
+@inlined
 def accept(ledger: Any, gaps: Array, cycle: int) -> None:
     """A beat is accepted, the next after all that the ledger has heard of."""
     if ledger.opened == _FAR and cycle >= ledger.done:
@@ -77,7 +77,7 @@ def accept(ledger: Any, gaps: Array, cycle: int) -> None:
         _settle(ledger, gaps, cycle)
 
 
-@jit
+@inner
 def _settle(ledger: Any, gaps: Array, cycle: int) -> None:
     """Enter the held gaps whose inference the beat of `cycle` opens, as no earlier one did."""
     rest = ledger.gaps
@@ -90,7 +90,7 @@ def _settle(ledger: Any, gaps: Array, cycle: int) -> None:
     ledger.held = rest - ledger.gaps
 
 
-@jit
+@inlined
 def meet(ledger: Any, cycle: int) -> None:
     """Lane 0 has a row or a token at hand from `cycle` on."""
     if ledger.fresh:
@@ -99,7 +99,7 @@ def meet(ledger: Any, cycle: int) -> None:
             ledger.opened = ledger.done + 1
 
 
-@jit
+@inner
 def accumulate(ledger: Any, spans: Array, gaps: Array, begin: int, end: int) -> None:
     """The lanes walked from `begin` until before `end`: enter all cycles, forget the spans."""
     for place in range(ledger.at, ledger.at + ledger.spans):
@@ -110,7 +110,7 @@ def accumulate(ledger: Any, spans: Array, gaps: Array, begin: int, end: int) -> 
     ledger.spans = 0
 
 
-@jit
+@inner
 def _gap(ledger: Any, gaps: Array, begin: int, end: int) -> None:
     if begin >= end:
         return
@@ -122,20 +122,20 @@ def _gap(ledger: Any, gaps: Array, begin: int, end: int) -> None:
     ledger.held += 1
 
 
-@jit
+@inner
 def _enter(ledger: Any, begin: int, end: int, opened: int) -> None:
     idle = max(min(end, opened) - begin, 0)
     ledger.idle += idle
     ledger.waiting += end - begin - idle
 
 
-@jit
+@inner
 def infer(ledger: Any, cycle: int) -> None:
     """An inference ends in `cycle`, the release of the lanes."""
     ledger.done, ledger.opened, ledger.fresh = cycle, _FAR, 1
 
 
-@jit
+@inner
 def close(ledger: Any, gaps: Array, begin: int, end: int) -> None:
     """No beat comes any more: nothing is inside from `begin`, the last release, until `end`."""
     _settle(ledger, gaps, _FAR - 1)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import ledger
+from golden import credits, ledger
 from golden.credits import CREDITS, EARLY, LATE, fill, give, take
-from golden.jit import jit
+from golden.jit import entry, inlined, inner, source_field
 from golden.timing import Latencies
 
 Array = NDArray[Any]
@@ -34,6 +34,7 @@ CORE = np.dtype(
         *((name, np.int64, (_RING,)) for name in ("arrived", "left")),
         ("vectors", CREDITS),
         ("ledger", ledger.LEDGER),
+        source_field(__file__, credits.__file__, ledger.__file__),
     ]
 )
 """A core, as a record: its size, where it begins in the arrays of a `Chain`, and its times.
@@ -83,7 +84,7 @@ def reset(cores: Any, sources: Array, t: Latencies) -> tuple[Array, Array, Array
     return lanes, spans, gaps
 
 
-@jit
+@entry
 def run(
     chain: Chain, t: Latencies, frames: Array, spikes: Array, start: int, logits: Array
 ) -> None:
@@ -115,7 +116,7 @@ def run(
         ledger.close(cores[k].ledger, chain.gaps, cores[k].ended + t.pause + 1, end)
 
 
-@jit
+@inner
 def _send(chain: Chain, t: Latencies, frame: Array, start: int) -> None:
     """Offer the input events of a frame, then the token."""
     for source in range(len(frame)):
@@ -124,7 +125,7 @@ def _send(chain: Chain, t: Latencies, frame: Array, start: int) -> None:
     _offer(chain, t, 0, _TOKEN, start)
 
 
-@jit
+@inner
 def _offer(chain: Chain, t: Latencies, k: int, source: int, cycle: int) -> int:
     """Core k is offered an event from `cycle` on; the cycle in which it accepts."""
     core = chain.cores[k]
@@ -141,7 +142,7 @@ def _offer(chain: Chain, t: Latencies, k: int, source: int, cycle: int) -> int:
         at = core.length_at + chain.row[place] * core.lanes
     left = 0
     for place in range(core.lanes):
-        lane = chain.lanes[core.lane_at + place]
+        lane: Any = chain.lanes[core.lane_at + place]
         read = max(cycle + t.decode + t.fifo, lane.read + 1, take(lane.descriptors))
         lane.read = read
         left = max(left, read)
@@ -154,7 +155,7 @@ def _offer(chain: Chain, t: Latencies, k: int, source: int, cycle: int) -> int:
     return cycle
 
 
-@jit
+@inlined
 def _ready(core: Any, t: Latencies, cycle: int) -> int:
     """The first cycle from `cycle` on in which a core is ready."""
     while True:
@@ -172,7 +173,7 @@ def _ready(core: Any, t: Latencies, cycle: int) -> int:
         cycle = left + t.room + 1
 
 
-@jit
+@inlined
 def _walk(
     core: Any, lane: Any, t: Latencies, read: int, length: int, first: bool, spans: Array
 ) -> None:
@@ -192,10 +193,8 @@ def _walk(
     ledger.read(core.ledger, spans, cycle + 1, cycle + 1 + length)
 
 
-@jit
-def _sweep(
-    chain: Chain, t: Latencies, k: int, step: int, spikes: Array, logits: Array
-) -> None:
+@inner
+def _sweep(chain: Chain, t: Latencies, k: int, step: int, spikes: Array, logits: Array) -> None:
     """End a step of core k, whose token has been accepted; its events go to the next core."""
     core = chain.cores[k]
     book = core.ledger
@@ -216,7 +215,7 @@ def _sweep(
         ledger.infer(book, end + t.release)
 
 
-@jit
+@inner
 def _visit(
     chain: Chain, t: Latencies, k: int, cycle: int, final: bool, spikes: Array, logits: Array
 ) -> int:
@@ -252,7 +251,7 @@ def _visit(
     return cycle
 
 
-@jit
+@inlined
 def _pick(core: Any, t: Latencies, given: int, picked: int) -> int:
     """The serialiser moves an event into its output register, when the last one has left that.
 

@@ -7,6 +7,7 @@ own (where `$readmemb` and the bench's files live), a fixed seed and a wall-cloc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -106,6 +107,8 @@ def build(
     folder = cache.resolve() / simulator / _key(tool, sources, top, waves)
     done = Build(simulator, folder, top, waves)
     if folder.is_dir():
+        with contextlib.suppress(OSError):
+            os.utime(folder)  # so that whoever tidies up sees what is in use
         return done
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)

@@ -13,6 +13,7 @@ import click
 
 from golden.errors import SpikewrightError
 from spikewright import commands, options
+from spikewright.console import Interrupts
 from spikewright.layout import to_json
 
 INTERRUPTED = 130
@@ -41,8 +42,8 @@ for _command in commands.ALL:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(arguments))
+    Interrupts.watch()
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,10 +69,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _explain(error: BaseException) -> tuple[str, int]:
     """The one line for a user, and the exit code; a fault of ours is raised again."""
+    # An import that an interrupt cut short may end in any error.
+    if Interrupts.came or isinstance(error, KeyboardInterrupt | click.Abort):
+        return "interrupted; the same command goes on where it stopped", INTERRUPTED
     if isinstance(error, SpikewrightError):
         return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted; the same command goes on where it stopped", INTERRUPTED
     if isinstance(error, click.ClickException):
         return error.format_message(), 2
     if isinstance(error, OSError) and error.errno is not None:

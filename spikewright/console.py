@@ -6,6 +6,7 @@ Standard output stays free for the result, so that `--json` gives one JSON objec
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,32 @@ from typing import TextIO
 BAR_WIDTH = 24
 NAME_WIDTH = 16
 PLAIN_EVERY_S = 5.0
+
+
+class Interrupts:
+    """Ctrl-C that cannot get lost: libraries swallow a KeyboardInterrupt that meets their import.
+
+    The signal is remembered, and `check` raises it again wherever a command reports progress.
+    """
+
+    came = False
+
+    @classmethod
+    def watch(cls) -> None:
+        """Remember interrupts from now on; one that is ignored by our parent's wish stays so."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, cls._note)
+
+    @classmethod
+    def check(cls) -> None:
+        """Raise `KeyboardInterrupt` if one came and was lost."""
+        if cls.came:
+            raise KeyboardInterrupt
+
+    @classmethod
+    def _note(cls, number: int, frame: object) -> None:
+        cls.came = True
+        raise KeyboardInterrupt
 
 
 class Console:
@@ -39,6 +66,7 @@ class Console:
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Announce a step, and say how it ended and how long it took."""
+        Interrupts.check()
         self._begin(name)
         started = time.perf_counter()
         try:
@@ -55,6 +83,7 @@ class Console:
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """How far the running step is: `done` of `total`; plain output gets a line now and then."""
+        Interrupts.check()
         total = max(total, 1)
         if self.live:
             filled = min(BAR_WIDTH, BAR_WIDTH * done // total)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput
-from spikewright import stimulus, tasks
+from spikewright import results, stimulus, tasks
 from spikewright.console import Console
 from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
 from spikewright.steps import Steps, file_hash, source_hash
@@ -110,7 +110,7 @@ def _training_result(name: str, folder: BuildFolder, summary: Result) -> Result:
 
     network = file.load(folder.network)
     return {
-        **tasks.describe(network),
+        **results.describe(network),
         "recipe": name,
         "network": folder.network,
         "fingerprint": file.fingerprint(network),
@@ -150,20 +150,20 @@ def run(
         _save_trace(save, trace)
     measured = _hardware_figures(folder, file.fingerprint(network))
     return {
-        **tasks.describe(network),
+        **results.describe(network),
         "fingerprint": file.fingerprint(network),
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(logits),
         "accuracy_images": len(chosen),
         "images": len(part),
-        **tasks.compared(links[-1]),
+        **results.compared(links[-1]),
         "links": [link.as_dict() for link in links],
         "mismatches": sum(link.mismatches for link in links),
         "first_mismatch": next((link.first for link in links if link.first), None),
         "synops": counts.synops_per_inference,
         "spike_rate": counts.spike_rate,
         "zeta": counts.zeta,
-        "layers": tasks.rates(counts),
+        "layers": results.rates(counts),
         **measured,
     }
 
@@ -213,11 +213,11 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     outputs = [folder.network, folder.manifest, folder.stimulus, folder.path / "rtl" / "top.v"]
     Steps(folder, console, request.force).run("build", inputs, outputs, work)
     return {
-        **tasks.describe(network),
+        **results.describe(network),
         "fingerprint": file.fingerprint(network),
         "images": len(chosen),
         "stimulus": chosen.source,
-        **tasks.image_figures(folder),
+        **results.image_figures(folder),
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from golden.errors import BadInput, CheckFailed
-from spikewright import chain, stimulus
+from spikewright import chain, results, stimulus
 from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.steps import file_hash, source_hash
 from spikewright.stimulus import Stimulus
@@ -173,7 +173,7 @@ def verify(
     wrong = found.mismatches + sum(link.mismatches for link in links[:-1])
     first = found.first or next((link.first for link in links if link.first), None)
     result = {
-        **describe(network),
+        **results.describe(network),
         "fingerprint": file.fingerprint(network),
         "build": content_hash(place),
         "simulator": simulator,
@@ -190,24 +190,15 @@ def verify(
         "mismatches": wrong,
         "first_mismatch": str(first) if first else None,
         "links": [link.as_dict() for link in links],
-        **_figures(found.profile),
+        **results.hardware(found.profile),
         "spike_rate": found.operations.spike_rate,
         "zeta": found.operations.zeta,
-        "layers": rates(found.operations),
+        "layers": results.rates(found.operations),
         "profile": found.profile.as_dict() if 0 in stalls else None,
         "energy": op_count_energy(network, found.operations).as_dict(),
     }
     write_json(place.result("verification"), result)
     return result
-
-
-def _figures(profile: Any) -> dict[str, Any]:
-    return {
-        "cycles_per_inference": profile.cycles_per_inference,
-        "latency_cycles": profile.latency_cycles,
-        "utilization": profile.utilization,
-        "synops": profile.synops / profile.images,
-    }
 
 
 def profile(
@@ -265,7 +256,7 @@ def profile(
     )
     measured = verified["profile"]
     result = {
-        **describe(file.load(place.network)),
+        **results.describe(file.load(place.network)),
         **{name: verified[name] for name in names},
         "cycles": measured["cycles"],
         "energy": verified["energy"],
@@ -298,51 +289,6 @@ def content_hash(folder: BuildFolder) -> str:
     for path in files:
         digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
     return digest.hexdigest()
-
-
-def describe(network: Network) -> dict[str, Any]:
-    """What every result says about its network."""
-    return {
-        "name": network.meta.get("name", "network"),
-        "timesteps": network.timesteps,
-        "weight_bits": network.weight_bits,
-        "density": network.density,
-    }
-
-
-def compared(link: chain.Link) -> dict[str, int]:
-    """How many values of each kind a link compared."""
-    return {
-        "compared_spikes": link.spikes,
-        "compared_membranes": link.membranes,
-        "compared_logits": link.logits,
-    }
-
-
-def rates(counts: Any) -> list[dict[str, Any]]:
-    """Per layer: what came in, what it cost and what went out, per inference."""
-    images = max(counts.images, 1)
-    return [
-        {
-            "node": node.name,
-            "events_in": edge.events / images,
-            "synops": edge.synops / images,
-            "spike_rate": node.spike_rate,
-            "zeta": node.zeta,
-        }
-        for edge, node in zip(counts.edges, counts.nodes, strict=True)
-    ]
-
-
-def image_figures(folder: BuildFolder) -> dict[str, Any]:
-    """Lanes and memory of each core of a build, from its image."""
-    from golden.image import load_image
-
-    cores = load_image(folder.path).cores
-    return {
-        "lanes": {core.node: core.lanes for core in cores},
-        "memory_bits": {core.node: core.memory_bits for core in cores},
-    }
 
 
 def check_training(
@@ -387,22 +333,3 @@ def check_training(
     for link in links:
         if link.mismatches:
             raise CheckFailed(f"{link.name}: {link.mismatches} values differ; first: {link.first}")
-
-
-def load_results(folder: BuildFolder, *names: str) -> dict[str, dict[str, Any]]:
-    """Results that earlier commands left in `report/`, by name.
-
-    Raises
-    ------
-    BadInput
-        If one is missing: it says which command makes it.
-    """
-    found = {}
-    for name in names:
-        if not folder.result(name).is_file():
-            command = {"verification": "verify", "profile": "profile"}.get(name, "demo")
-            raise BadInput(
-                f"{folder.path}: no {name} yet; run `spikewright {command} {folder.path}`"
-            )
-        found[name] = read_json(folder.result(name))
-    return found

@@ -19,9 +19,6 @@ from sim.benches import SETTINGS
 from sim.benches.stream import pauses
 
 
-EVENTS = 400  # at least so many: enough for every distance between additions to one word
-
-
 class Case:
     """The settings of a run, and the image of the core under test."""
 
@@ -29,7 +26,7 @@ class Case:
         self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
         self.network: Network = load(self.settings["network"])
         self.image: Image = compile_network(self.network, self.settings["lanes"])
-        self.core: CoreImage = self.image.cores[self.settings["core"]]
+        self.core: CoreImage = self.image.cores[0]
         self.random = random.Random(self.settings["seed"])
         self._pauses = 0
 
@@ -40,23 +37,25 @@ class Case:
 
 
 def events_of(case: Case) -> list[dict[str, int]]:
-    """Every position of the source's map, with random channels and values, shuffled, and tokens."""
-    core = case.core
-    fields = dict(core.event.fields)
-    codes = (
-        range(len(case.network.edges[0].synapse.weight[0])) if case.settings["core"] == 0 else [0]
-    )
-    channels = case.image.input_shape[0] if case.settings["core"] == 0 else len(codes)
-    size_y, size_x = len(core.memories["table_y"].words), len(core.memories["table_x"].words)
+    """Frames of events with tokens between them, two of which follow each other at once."""
+    token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
+    found: list[dict[str, int]] = []
+    for _ in range(4):
+        found += [*frame_of(case), token]
+    return [*found, token]
+
+
+def frame_of(case: Case) -> list[dict[str, int]]:
+    """Most sources of the first core once, with random values, shuffled."""
+    core, (channels, height, width) = case.core, (*case.image.input_shape, 1, 1)[:3]
+    values = 1 << core.event.bits("value")
     found = [
-        {"last": 0, "y": y, "x": x, "c": case.random.randrange(channels),
-         "value": case.random.randrange(1 << fields.get("value", 0))}
-        for _ in range(-(-EVENTS // (size_y * size_x)))
-        for y in range(size_y) for x in range(size_x)
+        {"last": 0, "y": y, "x": x, "c": c, "value": case.random.randrange(values)}
+        for c in range(channels) for y in range(height) for x in range(width)
+        if case.random.random() < 0.8
     ]  # fmt: skip
     case.random.shuffle(found)
-    token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
-    return [*found[: len(found) // 2], token, token, *found[len(found) // 2 :], token]
+    return found
 
 
 def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:

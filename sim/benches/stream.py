@@ -17,6 +17,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 Pause = Callable[[], bool]
 PERIOD_NS = 2
+CYCLES = 60_000  # the deadline of every bench
 
 
 def pauses(rate: float, seed: int) -> Pause:
@@ -84,3 +85,12 @@ async def receive(dut: HierarchyObject, port: str, taken: list[int], pause: Paus
                 taken.append(known(payload))
             else:
                 offered = known(payload)
+
+
+async def until(dut: HierarchyObject, condition: Callable[[], bool], what: str) -> None:
+    """Wait for `condition`, at most `CYCLES`."""
+    for _ in range(CYCLES):
+        if condition():
+            return
+        await RisingEdge(dut.clk)
+    raise AssertionError(f"deadline: {what}")

@@ -61,3 +61,26 @@ def test_interrupted_training_goes_on(
     assert again.returncode == 0, errors
     for name in ("network.safetensors", "history.json"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_an_interrupt_that_a_library_swallowed_is_not_lost(
+    command, small_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import may swallow KeyboardInterrupt; here the engine plays that part."""
+    from golden import engine
+    from spikewright.console import Interrupts
+
+    true_logits = engine.logits
+
+    def swallow(network, inputs):
+        try:
+            Interrupts._note(signal.SIGINT, None)
+        except KeyboardInterrupt:
+            pass
+        return true_logits(network, inputs)
+
+    monkeypatch.setattr(Interrupts, "came", False)
+    monkeypatch.setattr(engine, "logits", swallow)
+    outcome = command("run", small_file)
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1].startswith("spikewright: interrupted")

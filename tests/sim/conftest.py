@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+KEPT = 40  # builds; a session makes about 15
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,6 +26,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def simulations(request: pytest.FixtureRequest) -> Path:
+def simulations(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder for simulator builds that outlives the session; builds in it are named by hash."""
-    return request.config.cache.mkdir("simulations")
+    folder = request.config.cache.mkdir("simulations")
+    yield folder
+    builds = sorted(folder.glob("*/*"), key=lambda build: build.stat().st_mtime, reverse=True)
+    for outdated in builds[KEPT:]:
+        shutil.rmtree(outdated, ignore_errors=True)

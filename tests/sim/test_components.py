@@ -73,7 +73,7 @@ def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Bu
     network = make()
     file.save(network, place / "network.safetensors")
     (place / "components.v").write_text(components_verilog(compile_network(network, lanes)))
-    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "core": 0, "seed": 7}
+    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "seed": 7}
     return settings, runner.build([place / "components.v"], "tb", simulations)
 
 
@@ -127,7 +127,7 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
     build = runner.build([tmp_path / "components.v"], "tb", simulations)
-    settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3, "core": 0}
+    settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3}
     noticed = set()
     for stall in (0, 0.5):
         result = runner.run(

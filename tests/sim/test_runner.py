@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,19 @@ def test_a_run_that_hangs_ends_at_its_deadline(bench, tmp_path):
     with pytest.raises(CheckFailed, match=r"deadline of 3 s"):
         runner.run(bench, "counter_bench", tmp_path / "run", tests=["hangs"], deadline_s=3)
     assert time.monotonic() - start < 20
+
+
+def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(runner.run, bench, "counter_bench", tmp_path / "run", tests=["hangs"])
+        log = tmp_path / "run" / "run.log"
+        start = time.monotonic()
+        while not (log.exists() and "hangs" in log.read_text()):
+            assert time.monotonic() - start < 60
+            time.sleep(0.05)
+        runner.stop_all()
+        with pytest.raises(CheckFailed, match="no result"):
+            future.result(20)
 
 
 def test_a_run_that_dies_says_where_to_look(bench, tmp_path):
