@@ -14,14 +14,14 @@ MAX_LANES = 64
 
 
 def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
-    """The largest power of two that leaves a lane two entries of an average row.
+    """The largest power of two that leaves a lane one entry of an average row.
 
-    More lanes than that would wait: a core accepts one event per cycle, and every lane sees it.
+    More lanes would gain nothing: a core accepts one event per cycle, and every lane sees it.
 
     >>> choose_lanes(8, 32, 43.2), choose_lanes(8, 10, 1.5), choose_lanes(8, 6, 100.0)
     (8, 1, 4)
     """
-    useful = max(int(kept_per_row / 2), 1)
+    useful = max(int(kept_per_row), 1)
     most = min(limit, channels, useful)
     return 1 << (most.bit_length() - 1)
 

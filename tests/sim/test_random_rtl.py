@@ -67,6 +67,8 @@ def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int)
         group.bench, group.inputs, tmp_path / "run", stall=stall, seed=stall, deadline_s=120,
         reset_after=reset_after,
     )  # fmt: skip
+    share = sum(run.stall_share for run in runs) / len(runs)
+    assert share == pytest.approx(stall / 100, abs=0.08 if stall else 0)
     for network, image, expected, run in zip(
         group.networks, group.bench.images, group.expected, runs, strict=True
     ):
