@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,17 @@ MAX_LANES = 64
 
 
 def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
-    """The largest power of two that leaves a lane one entry of an average row.
+    """The fewest lanes, a power of two, among which an average row is one entry for each.
 
-    More lanes would gain nothing: a core accepts one event per cycle, and every lane sees it.
+    More would gain nothing: a core accepts one event per cycle, and every lane sees it. `limit`
+    and the number of channels bound the choice.
 
     >>> choose_lanes(8, 32, 43.2), choose_lanes(8, 10, 1.5), choose_lanes(8, 6, 100.0)
-    (8, 1, 4)
+    (8, 2, 4)
     """
-    useful = max(int(kept_per_row), 1)
-    most = min(limit, channels, useful)
-    return 1 << (most.bit_length() - 1)
+    wanted = 1 << (math.ceil(max(kept_per_row, 1)) - 1).bit_length()
+    most = 1 << (min(limit, channels).bit_length() - 1)
+    return min(wanted, most)
 
 
 def lanes_of(lanes: int | dict[str, int], node: str, channels: int, kept_per_row: float) -> int:

@@ -44,7 +44,7 @@ def test_channels_are_balanced_and_all_placed(lanes):
 
 def test_lanes_follow_the_entries_of_a_row():
     assert choose_lanes(8, 32, 43.0) == 8
-    assert choose_lanes(64, 32, 9.0) == 8
+    assert choose_lanes(64, 32, 9.0) == 16
     assert choose_lanes(8, 10, 2.0) == 2
     assert choose_lanes(8, 10, 0.3) == 1
 
