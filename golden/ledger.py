@@ -20,15 +20,15 @@ Array = NDArray[Any]
 COUNTERS = ("busy", "waiting", "stalled", "sweep", "idle", "events_in", "events_out", "synops")
 """What is counted, in the order of the hardware's registers; the first five are cycles."""
 
-_OTHERS = ("done", "opened", "fresh", "at", "spans", "gaps", "held")
+_OTHERS = ("done", "opened", "at", "spans", "gaps", "held")
 
 LEDGER = np.dtype([(name, np.int64) for name in (*COUNTERS, *_OTHERS)])
 """One core's ledger, as a record.
 
 `done`: the end of the last inference. `opened`: the first cycle inside the next one, or far away
-while unknown. `fresh`: lane 0 has met nothing since `done`. In the book's arrays: the busy spans of
-this step, in order and apart, `spans` of them from row `at` on, as (first cycle, cycle behind the
-last); the gaps held, `held` of them from row `gaps` on, as (`done`, first, behind).
+while unknown. In the book's arrays: the busy spans of this step, in order and apart, `spans` of
+them from row `at` on, as (first cycle, cycle behind the last); the gaps held, `held` of them from
+row `gaps` on, as (`done`, first, behind).
 """
 
 _FAR = 1 << 62
@@ -92,11 +92,9 @@ def _settle(ledger: Any, gaps: Array, cycle: int) -> None:
 
 @inlined
 def meet(ledger: Any, cycle: int) -> None:
-    """Lane 0 has a row or a token at hand from `cycle` on."""
-    if ledger.fresh:
-        ledger.fresh = 0
-        if cycle <= ledger.done:
-            ledger.opened = ledger.done + 1
+    """Lane 0 has the next row, or token, at hand from `cycle` on."""
+    if cycle <= ledger.done:
+        ledger.opened = ledger.done + 1
 
 
 @inner
@@ -132,7 +130,7 @@ def _enter(ledger: Any, begin: int, end: int, opened: int) -> None:
 @inner
 def infer(ledger: Any, cycle: int) -> None:
     """An inference ends in `cycle`, the release of the lanes."""
-    ledger.done, ledger.opened, ledger.fresh = cycle, _FAR, 1
+    ledger.done, ledger.opened = cycle, _FAR
 
 
 @inner

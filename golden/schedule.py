@@ -208,9 +208,8 @@ def _sweep(chain: Chain, t: Latencies, k: int, step: int, spikes: Array, logits:
     core.ended = end
     book.sweep += core.words + t.pause
     book.stalled += end - begin + 1 - core.words
-    if not keeps or final:
-        for lane in range(core.lane_at, core.lane_at + core.lanes):
-            chain.lanes[lane].free = end + t.release + 1
+    for lane in range(core.lane_at, core.lane_at + core.lanes):
+        chain.lanes[lane].free = end + t.release + 1
     if final:
         ledger.infer(book, end + t.release)
 
