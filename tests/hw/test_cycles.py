@@ -6,7 +6,7 @@ from amaranth.sim import Simulator
 
 from golden import engine, timing
 from golden.cycles import predict
-from golden.edges import Edge, Linear
+from golden.edges import Conv2d, Edge, Linear
 from golden.errors import BadInput
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.ledger import COUNTERS
@@ -167,6 +167,29 @@ def test_rows_of_every_length(lanes):
     inputs = rng.random((3, 2, 90)) < 0.6
     prediction = agree(network, inputs.astype(int), {"node0": lanes, "node1": 2})
     assert prediction.cores[0].busy > 500
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_lane_far_behind_the_others(seed):
+    """Kernels of 25, a few and single weights: any lane may be the one that all wait for."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(1, 9, (3, 2, 5, 5)) * (rng.random((3, 2, 5, 5)) < 0.05)
+    weight[seed % 3] = rng.integers(1, 9, (2, 5, 5)) * (rng.random((2, 5, 5)) < 0.4 + 0.1 * seed)
+    coding = ("events", "direct")[seed % 2]
+    network = Network(
+        2,
+        (
+            Input("input", (2, 6, 5), coding, 1),
+            LIF("lif", (3, 6, 5), np.full(3, 30), np.zeros(3, int), 1, 2, "zero", 10),
+            Readout("readout", (6,), np.zeros(6, int)),
+        ),
+        (
+            Edge("input", "lif", (Conv2d(weight, 8, (2, 2)),)),
+            Edge("lif", "readout", (Linear(rng.integers(-1, 3, (6, 90)), 8),)),
+        ),
+    )
+    inputs = rng.random((2, 2, 6, 5) if coding == "direct" else (2, 2, 2, 6, 5)) < 0.8
+    agree(network, inputs.astype(int), {"lif": 3, "readout": 1 << seed % 3})
 
 
 @pytest.mark.parametrize("coding", ["direct", "events"])

