@@ -1,4 +1,4 @@
-"""The wrapper that an integrator instantiates: `rtl/top.v`, driven by its AXI4-Stream ports alone."""
+"""The wrapper that an integrator instantiates, driven by its AXI4-Stream ports alone."""
 
 import json
 import re
