@@ -171,25 +171,29 @@ def test_rows_of_every_length(lanes):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_one_lane_far_behind_the_others(seed):
-    """Kernels of 25, a few and single weights: any lane may be the one that all wait for."""
+    """One dense channel among sparse ones: all wait for its lane, and so does the core before."""
     rng = np.random.default_rng(seed)
-    weight = rng.integers(1, 9, (3, 2, 5, 5)) * (rng.random((3, 2, 5, 5)) < 0.05)
-    weight[seed % 3] = rng.integers(1, 9, (2, 5, 5)) * (rng.random((2, 5, 5)) < 0.4 + 0.1 * seed)
     coding = ("events", "direct")[seed % 2]
+    zero = np.zeros(3, int)
+    weight = rng.integers(1, 9, (3, 3, 5, 5)) * (rng.random((3, 3, 5, 5)) < 0.05)
+    weight[seed % 3] = rng.integers(1, 9, (3, 5, 5)) * (rng.random((3, 5, 5)) < 0.3 + 0.1 * seed)
     network = Network(
-        2,
+        3,
         (
-            Input("input", (2, 6, 5), coding, 1),
-            LIF("lif", (3, 6, 5), np.full(3, 30), np.zeros(3, int), 1, 2, "zero", 10),
-            Readout("readout", (6,), np.zeros(6, int)),
+            Input("input", (1, 6, 5), coding, 1),
+            LIF("eager", (3, 6, 5), zero + 1, zero, 0, 0, "zero", 8),
+            LIF("uneven", (3, 6, 5), zero + 90, zero, 1, 2, "subtract", 10),
+            Readout("readout", (4,), np.zeros(4, int)),
         ),
         (
-            Edge("input", "lif", (Conv2d(weight, 8, (2, 2)),)),
-            Edge("lif", "readout", (Linear(rng.integers(-1, 3, (6, 90)), 8),)),
+            Edge("input", "eager", (Conv2d(rng.integers(1, 3, (3, 1, 1, 1)), 4, (0, 0)),)),
+            Edge("eager", "uneven", (Conv2d(weight, 8, (2, 2)),)),
+            Edge("uneven", "readout", (Linear(rng.integers(-1, 3, (4, 90)), 8),)),
         ),
     )
-    inputs = rng.random((2, 2, 6, 5) if coding == "direct" else (2, 2, 2, 6, 5)) < 0.8
-    agree(network, inputs.astype(int), {"lif": 3, "readout": 1 << seed % 3})
+    inputs = rng.random((2, 1, 6, 5) if coding == "direct" else (2, 3, 1, 6, 5)) < 0.9
+    lanes = {"eager": 1 + seed % 3, "uneven": 3, "readout": 1 << seed % 3}
+    assert agree(network, inputs.astype(int), lanes).cores[0].stalled > 0
 
 
 @pytest.mark.parametrize("coding", ["direct", "events"])
