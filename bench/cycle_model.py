@@ -36,10 +36,13 @@ from hw.compiler import compile_network
 from sim import pysim
 from sim.verify import verify
 
+_VERIFY_START = 7
+_CLEARED = ("sweep", "idle")
+
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `images` are those of the simulation, `predicted_images` the model's."""
+    """One line of the table; `images` were simulated, `predicted_images` predicted."""
 
     case: str
     simulator: str
@@ -130,8 +133,9 @@ def by_verilator(
 ) -> tuple[float, int, int]:
     """Wall seconds of a second verification (the simulator is built by the first), and as above.
 
-    Its bench waits until the accelerator is ready, so the source starts a few cycles after reset,
-    and clears the counters on the way: idle and sweep are of the run alone.
+    Its bench waits until the accelerator is ready, so the source starts `_VERIFY_START` cycles
+    after reset, and clears the counters on the way: idle and sweep are not comparable, the run's
+    cycles are.
     """
     with tempfile.TemporaryDirectory() as name:
         image = build(network, Path(name), lanes)
@@ -140,13 +144,12 @@ def by_verilator(
         verification = verify(Path(name), inputs)
         spent = time.perf_counter() - begin
     verification.require_equal()
-    prediction = predict(image, inputs, trace, start=7)
-    skip = ("idle", "sweep")
+    prediction = predict(image, inputs, trace, start=_VERIFY_START)
     wrong = sum(
         getattr(core, counter) != getattr(layer.counters, counter)
         for core, layer in zip(prediction.cores, verification.profile.layers, strict=True)
         for counter in COUNTERS
-        if counter not in skip
+        if counter not in _CLEARED
     )
     wrong += prediction.latency_cycles != verification.latency_cycles
     wrong += prediction.cycles_per_inference != verification.cycles_per_inference
@@ -173,9 +176,11 @@ def measure(case: str, network: Network, lanes: int, rate: float, options: argpa
         prediction = predict(image, many, trace)
         best = min(best, time.process_time() - begin)
     total = sum(core.lanes for core in image.cores)
+    counters = len(COUNTERS) - (0 if simulator == "amaranth" else len(_CLEARED))
+    compared = len(image.cores) * counters + (1 if simulator == "amaranth" else 2)
     speed = prediction.cycles / best
     return Row(
-        case, simulator, total, len(few), cycles, len(image.cores) * len(COUNTERS) + 1, wrong,
+        case, simulator, total, len(few), cycles, compared, wrong,
         cycles / spent, len(many), prediction.cycles, speed, speed * total,
         speed / (cycles / spent),
     )  # fmt: skip
@@ -183,12 +188,13 @@ def measure(case: str, network: Network, lanes: int, rate: float, options: argpa
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
+    names = ("case", "lanes", "cycles simulated", "by", "differences", "cycles/s simulated",
+             "cycles/s predicted", "lane-cycles/s predicted", "ratio")  # fmt: skip
     lines = [
         f"Python {platform.python_version()} on {platform.machine()}, one thread",
         "",
-        "| case | lanes | cycles simulated | by | differences | cycles/s simulated "
-        "| cycles/s predicted | lane-cycles/s predicted | ratio |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(names)} |",
+        "|---" * len(names) + "|",
     ]
     for row in rows:
         lines.append(

@@ -37,10 +37,11 @@ def schedule(seed):
     """
     rng = np.random.default_rng(seed)
     beat, begin, steps = 2, int(rng.integers(2, 40)), []
-    for _ in range(30):
-        beats = beat + np.cumsum(rng.integers(1, (3, 12)[seed % 2], int(rng.integers(1, 4))))
+    for _ in range(60):
+        beat = max(beat, begin - int(rng.integers(0, (12, 50)[seed % 2])))
+        beats = beat + np.cumsum(rng.integers(1, 8, int(rng.integers(1, 4))))
         beat = int(beats[-1])
-        at_hand = [int(b) + int(rng.integers(6, 9)) for b in beats]
+        at_hand = (beats + rng.integers(6, 9)).tolist()
         end = max(begin + 2, beat + 1) + int(rng.integers(0, 12))
         release = end + int(rng.integers(3, 25))
         steps.append((beats.tolist(), at_hand, begin, end, release, bool(rng.random() < 0.5)))
