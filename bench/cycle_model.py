@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import engine
+from golden.counters import COUNTERS
 from golden.cycles import Prediction, predict
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import CheckFailed
 from golden.image import Image
-from golden.ledger import COUNTERS
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.trace import Trace
@@ -101,7 +101,7 @@ def _all(count: int, value: int) -> NDArray[np.int64]:
     return np.full(count, value)
 
 
-def stimulus(network: Network, images: int, rate: float, seed: int) -> NDArray[np.int16]:
+def stimulus(network: Network, images: int, rate: float, seed: int) -> NDArray[np.int64]:
     """Random inputs of which `rate` are not zero."""
     rng, node = np.random.default_rng(seed), network.input
     frame = node.shape if node.coding == "direct" else (network.timesteps, *node.shape)
@@ -208,7 +208,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> None:
     """Measure, then print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="The cycle model against the simulated accelerator.")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=5)

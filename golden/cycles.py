@@ -13,39 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.counters import COUNTERS, Counters
 from golden.errors import require
 from golden.image import CoreImage, Image
-from golden.ledger import COUNTERS
 from golden.rows import row_spans
 from golden.schedule import CORE, Chain, reset, run
 from golden.timing import Latencies
 from golden.trace import Trace
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class CoreCycles:
-    """One core's counters from reset to the end of the run's last logit.
-
-    `busy`, `waiting`, `stalled`, `sweep` and `idle` put every cycle into exactly one class; events
-    do not count tokens. The meaning of each is that of the hardware's counter of its name.
-    """
-
-    node: str
-    busy: int
-    waiting: int
-    stalled: int
-    sweep: int
-    idle: int
-    events_in: int
-    events_out: int
-    synops: int
-
-    @property
-    def cycles(self) -> int:
-        """All cycles, in whichever class."""
-        return self.busy + self.waiting + self.stalled + self.sweep + self.idle
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +38,7 @@ class Prediction:
         int64 (batch, classes): the cycle in which each logit leaves, in the order in which they do.
     """
 
-    cores: tuple[CoreCycles, ...]
+    cores: tuple[Counters, ...]
     first_beat: int
     logits: Ints
 
@@ -119,7 +95,7 @@ def predict(
     run(chain, t, frames, spikes, start, logits)
     counts: Any = chain.cores["ledger"]
     cores = tuple(
-        CoreCycles(core.node, **{name: int(counts[name][k]) for name in COUNTERS})
+        Counters(core.node, **{name: int(counts[name][k]) for name in COUNTERS})
         for k, core in enumerate(image.cores)
     )
     return Prediction(cores, max(start, t.room), logits)

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.counters import COUNTERS
 from golden.jit import inlined, inner
 
 Array = NDArray[Any]
-
-COUNTERS = ("busy", "waiting", "stalled", "sweep", "idle", "events_in", "events_out", "synops")
-"""What is counted, in the order of the hardware's registers; the first five are cycles."""
 
 _OTHERS = ("done", "opened", "at", "spans", "gaps", "held")
 

@@ -4,9 +4,10 @@ from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.counters import COUNTERS, STRIDE
 from golden.image import Image
 from hw.core import Core
-from hw.counters import COUNTERS, STRIDE, WIDTH
+from hw.counters import WIDTH
 from hw.shapes import event_layout
 from hw.throttle import Throttle
 
@@ -29,7 +30,7 @@ class Accelerator(wiring.Component):
     trace_<i>_valid, _address, _fired, _membranes
         Core i's sweep: every spike and membrane at the end of every step.
     count_select, count_value, count_clear
-        Counter `8 * core + k` (`hw.counters.COUNTERS`), one cycle after its number.
+        Counter `8 * core + k` (`golden.counters.COUNTERS`), one cycle after its number.
     """
 
     in_valid: Signal

@@ -4,21 +4,9 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-COUNTERS = {
-    "busy": "cycles in which at least one lane reads a weight entry",
-    "waiting": "cycles inside an inference in which no lane has work",
-    "stalled": "cycles in which the sweep is held by the output",
-    "sweep": "cycles of the sweeps, their pauses included",
-    "idle": "cycles between inferences",
-    "events_in": "events accepted, tokens not counted",
-    "events_out": "events sent, tokens not counted",
-    "synops": "weights added to membranes",
-}
-"""Name -> meaning, in the order of their addresses; the first five are disjoint and complete."""
+from golden.counters import COUNTERS
 
 WIDTH = 32
-STRIDE = 8
-"""Counter addresses per core."""
 
 
 class Counters(wiring.Component):

@@ -31,7 +31,7 @@ class Lane(wiring.Component):
     sweep : In(`sweep_layout`), restart : In(1), write : In(1), write_address : In
         The common sweep, and what belongs to it 8 and 9 cycles after the address is presented.
     fired, membrane : Out
-        `hw.timing.RESULT` cycles after the address is presented.
+        `golden.timing.RESULT` cycles after the address is presented.
     """
 
     request: data.View

@@ -1,7 +1,7 @@
 """The top module as an integrator meets it: AXI4-Stream names, verification ports tied."""
 
+from golden.counters import COUNTERS, STRIDE
 from golden.image import Image
-from hw.counters import COUNTERS, STRIDE
 
 _TEMPLATE = """\
 // Spikewright accelerator, {cores} cores, {steps} time steps.

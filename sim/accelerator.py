@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.atomic import write_bytes
+from golden.counters import Counters
 from golden.errors import BadInput
 from golden.image import Image, load_image
 from sim import runner
 from sim.benches import SETTINGS
 from sim.capture import Capture, read_capture
-from sim.counters import Counters, check_cycles, from_values
+from sim.counters import check_cycles, from_values
 from sim.rename import prefix_verilog
 from sim.stimulus import beats_text, input_beats
 from sim.testbench import bench_verilog

@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from golden.counters import STRIDE, Counters
 from golden.errors import CheckFailed
 
-NAMES = ("busy", "waiting", "stalled", "sweep", "idle", "events_in", "events_out", "synops")
-CYCLE_CLASSES = NAMES[:5]
-PER_CORE = 8
 READ_LAG = 2
 """Cycles until `count_value` shows an increment: one register before the adder, one behind."""
 
 
-@dataclass(frozen=True)
-class Counters:
-    """What one core counted: cycles by class (each cycle is in exactly one), events, operations."""
-
-    node: str
-    busy: int
-    waiting: int
-    stalled: int
-    sweep: int
-    idle: int
-    events_in: int
-    events_out: int
-    synops: int
-
-    @property
-    def cycles(self) -> int:
-        """All cycles since the counters were cleared."""
-        return self.busy + self.waiting + self.stalled + self.sweep + self.idle
-
-    def as_dict(self) -> dict[str, int]:
-        """Counts by name."""
-        return {name: getattr(self, name) for name in NAMES}
-
-
 def from_values(nodes: Sequence[str], values: Sequence[int]) -> tuple[Counters, ...]:
     """Counters of every core from the registers 0, 1, 2, ... as they were read."""
-    rows = [values[start : start + PER_CORE] for start in range(0, len(values), PER_CORE)]
+    rows = [values[start : start + STRIDE] for start in range(0, len(values), STRIDE)]
     return tuple(Counters(node, *row) for node, row in zip(nodes, rows, strict=True))
 
 

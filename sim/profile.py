@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.counters import Counters
 from golden.image import Image
 from sim.accelerator import Run
-from sim.counters import Counters
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from amaranth.sim import (
 )
 from numpy.typing import NDArray
 
+from golden.counters import COUNTERS, STRIDE, Counters
 from golden.errors import CheckFailed
 from golden.image import CoreImage, Image
 from golden.trace import Trace
 from hw.accelerator import Accelerator
-from hw.counters import COUNTERS, STRIDE
-from sim.counters import Counters, from_values
+from sim.counters import from_values
 from sim.stimulus import input_beats
 
 PERIOD = 1e-8  # seconds; any number does

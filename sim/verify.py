@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import engine, reference
+from golden.counters import Counters
 from golden.errors import BadInput, CheckFailed, require
 from golden.file import fingerprint, load
 from golden.image import Image
@@ -20,7 +21,7 @@ from golden.operations import OperationCounts, count
 from golden.trace import Comparison, Mismatch, Trace, compare
 from sim import runner
 from sim.accelerator import Run, prepare, simulate
-from sim.counters import Counters, check_work
+from sim.counters import check_work
 from sim.profile import Profile, profile_of
 
 Progress = Callable[[int, int, str], None]

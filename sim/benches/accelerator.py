@@ -15,8 +15,9 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
+from golden.counters import STRIDE
 from sim.benches import SETTINGS
-from sim.counters import PER_CORE, READ_LAG
+from sim.counters import READ_LAG
 from sim.testbench import VIOLATIONS
 
 PERIOD_NS = 2
@@ -114,7 +115,7 @@ async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
     """
     dut.wake.value = 1
     await ClockCycles(dut.clk, 4)
-    most = max(len(result["cores"]) for result in results) * PER_CORE
+    most = max(len(result["cores"]) for result in results) * STRIDE
     passes: list[list[list[tuple[int, int]]]] = []
     for _ in range(2):
         values: list[list[tuple[int, int]]] = [[] for _ in results]
@@ -126,17 +127,17 @@ async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
                 values[index].append((int(bench.count_value.value), int(bench.age.value)))
         passes.append(values)
     for result, first, second in zip(results, *passes, strict=True):
-        count = len(result["cores"]) * PER_CORE
+        count = len(result["cores"]) * STRIDE
         result["counters"] = []
         result["counted_cycles"] = []
         for register in range(count):
             value, age = first[register]
-            begin = first[register - register % PER_CORE][1]
+            begin = first[register - register % STRIDE][1]
             moved, passed = second[register][0] - value, second[register][1] - age
             if moved not in (0, passed):
                 result["failure"] = (
                     f"counter register {register} still moves after the end of the run"
                 )
             result["counters"].append(value - (age - begin) * (moved == passed))
-            if register % PER_CORE == 0:
+            if register % STRIDE == 0:
                 result["counted_cycles"].append(age - READ_LAG)

@@ -6,10 +6,10 @@ import re
 import pytest
 
 from golden import reference
+from golden.counters import COUNTERS, STRIDE
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.operations import count
 from hw.build import build
-from hw.counters import COUNTERS, STRIDE
 from sim import runner
 from sim.stimulus import input_beats
 

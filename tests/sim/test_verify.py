@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from golden import engine, file, operations, reference
+from golden.counters import COUNTERS
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import BadInput, CheckFailed
 from golden.network import Network
@@ -17,7 +18,7 @@ from golden.nodes import LIF, Input, Readout
 from hw.build import build
 from sim import lint
 from sim import verify as module
-from sim.counters import NAMES, check_cycles
+from sim.counters import check_cycles
 from sim.profile import profile
 from sim.verify import Expected, check_operations, verify
 
@@ -107,7 +108,9 @@ def test_json_has_schema_and_units(verification):
         "compared_spikes",
     } <= set(values)
     rows = verification[0].profile.as_dict()["layers"]
-    assert set(rows[0]["counters"]) == {f"{n}_cycles" if i < 5 else n for i, n in enumerate(NAMES)}
+    assert set(rows[0]["counters"]) == {
+        f"{n}_cycles" if i < 5 else n for i, n in enumerate(COUNTERS)
+    }
 
 
 def test_profile_is_that_of_the_free_run(verification, folder):
