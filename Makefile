@@ -44,8 +44,9 @@ format: $(READY)  ## let ruff write the layout
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY)  ## engine against torch; cycles against work (that one needs SPIKEWRIGHT_DATA)
+bench: $(READY)  ## golden engine, cycle model; cycles against work (which needs SPIKEWRIGHT_DATA)
 	$(BIN)/python bench/golden_speed.py
+	$(BIN)/python bench/cycle_model.py
 	$(if $(SPIKEWRIGHT_DATA),$(BIN)/python bench/work_proportional.py)
 
 clean:  ## remove what was built; keep the virtual environment
