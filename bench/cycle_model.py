@@ -115,7 +115,7 @@ def differences(prediction: Prediction, counters: list[list[int]], last_logit: i
     return int((np.array(found) != np.array(counters)).sum()) + (prediction.cycles != last_logit)
 
 
-def by_amaranth(image: Image, inputs: NDArray[np.int16], trace: Trace) -> tuple[float, int, int]:
+def by_amaranth(image: Image, inputs: NDArray[np.int64], trace: Trace) -> tuple[float, int, int]:
     """CPU seconds of the simulation, cycles, and differences from the model."""
     begin = time.process_time()
     run = pysim.simulate(image, inputs, deadline=10**7)
@@ -129,7 +129,7 @@ def by_amaranth(image: Image, inputs: NDArray[np.int16], trace: Trace) -> tuple[
 
 
 def by_verilator(
-    network: Network, lanes: int, inputs: NDArray[np.int16], trace: Trace
+    network: Network, lanes: int, inputs: NDArray[np.int64], trace: Trace
 ) -> tuple[float, int, int]:
     """Wall seconds of a second verification (the simulator is built by the first), and as above.
 
