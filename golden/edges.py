@@ -1,8 +1,8 @@
 """The edges of an integer network: `Linear`, `Conv2d`, `SumPool2d`, or a pool before weights.
 
 An `Edge` carries the spikes of one node to another through one or two operations. Sum pooling adds
-the events of a window (an average whose area has moved into the next threshold); a window that
-does not fit whole is dropped, as in PyTorch.
+the events of a window (an average whose area has moved into the next threshold). A window that
+does not fit whole, of a pool or of a convolution, is dropped, as in PyTorch.
 """
 
 from __future__ import annotations

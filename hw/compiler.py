@@ -2,6 +2,7 @@
 
 Every kind of edge is lowered to the one idea `(row, base, valid taps)`: decoder tables turn an
 event's position into a row and a base address, and a row lists `(tap, local channel, weight)`.
+Kernel, stride, padding, groups and pooling are contents of those tables and rows, nothing else.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from hw.compiler import compile_network
 from sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
-SEEDS = 24
+# Few small networks have a clamp at the high end that is reached; that of seed 32 has.
+SEEDS = (*range(23), 32)
 
 
 def lanes_for(network, seed):
@@ -30,7 +31,7 @@ def equal(expected, found):
     return comparison
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_networks_spike_by_spike(seed):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 4, seed))
@@ -47,7 +48,7 @@ def test_random_networks_spike_by_spike(seed):
 def test_the_random_networks_reach_every_corner():
     seen = {}
     strides, groups, padding = set(), set(), set()
-    for seed in range(SEEDS):
+    for seed in SEEDS:
         network = random_network(seed, SMALL)
         for convolution in (edge.synapse for edge in network.edges):
             if isinstance(convolution, Conv2d):
