@@ -25,7 +25,7 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import conv2d, linear
+from torch.nn.functional import conv2d, linear, pad
 
 from golden import engine
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
@@ -187,7 +187,12 @@ class Torch:
                 events, edge.pool.kernel_size, divisor_override=1
             )
         if isinstance(edge.synapse, Conv2d):
-            return conv2d(events, weight, bias, padding=edge.synapse.padding)
+            top, bottom, left, right = edge.synapse.padding
+            if (top, left) != (bottom, right):
+                events = pad(events, (left, right, top, bottom))
+                top = left = 0
+            stride, groups = edge.synapse.stride, edge.synapse.groups
+            return conv2d(events, weight, bias, stride, (top, left), groups=groups)
         return linear(events.flatten(1), weight, bias)
 
     @staticmethod

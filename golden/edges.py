@@ -1,14 +1,16 @@
 """The edges of an integer network: `Linear`, `Conv2d`, `SumPool2d`, or a pool before weights.
 
 An `Edge` carries the spikes of one node to another through one or two operations. Sum pooling adds
-the events of a window (an average whose area has moved into the next threshold); a window that
-does not fit whole is dropped, as in PyTorch.
+the events of a window (an average whose area has moved into the next threshold). A window that
+does not fit whole, of a pool or of a convolution, is dropped, as in PyTorch.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from golden.nodes import Shape, frozen
 
 MIN_WEIGHT_BITS = 2
 MAX_WEIGHT_BITS = 8
+MAX_STRIDE = 16
 
 Weights = NDArray[np.integer[Any]]
 """Integers of any width; an operation keeps a frozen int8 copy."""
@@ -33,6 +36,18 @@ def _check_weight(where: str, weight: object, bits: int, ndim: int) -> Weights:
     for bad in array[(array < -top) | (array > top - 1)][:1]:
         require(False, where, "weight", int(bad), f"{-top}..{top - 1} ({bits} bits)")
     return array
+
+
+def _integers(field: str, values: object, lengths: tuple[int, ...], want: str) -> tuple[int, ...]:
+    """A field of a convolution as a tuple of integers, as many as `lengths` allows."""
+    try:
+        numbers = tuple(
+            operator.index(cast(Any, value)) for value in cast(Iterable[object], values)
+        )
+    except TypeError:  # one number without a list, or a fraction
+        numbers = ()
+    require(len(numbers) in lengths, "Conv2d", field, values, want)
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,54 +80,84 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Conv2d:
-    """A correlation as in PyTorch, stride 1. `weight` is int8 (out, in, kernel_y, kernel_x).
+    """A correlation as in PyTorch. `weight` is int8 (out, in / groups, kernel_y, kernel_x).
 
-    `padding` is (rows, columns) of zeros added on both sides.
+    Attributes
+    ----------
+    padding
+        Zeros added around the map: (rows, columns) on both sides, or (top, bottom, left, right);
+        kept as those four numbers, each smaller than the kernel.
+    stride
+        (rows, columns) from one window to the next, 1..16 each. A window that does not fit whole
+        is dropped; what lies between windows reaches nothing.
+    groups
+        The channels of source and target in as many equal parts, in order; each part of the
+        target sees its own part of the source. As many groups as source channels: depthwise.
     """
 
     weight: Weights
     weight_bits: int
-    padding: tuple[int, int] = (0, 0)
+    padding: tuple[int, ...] = (0, 0, 0, 0)
+    stride: tuple[int, int] = (1, 1)
+    groups: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "weight", _check_weight("Conv2d", self.weight, self.weight_bits, 4)
-        )
-        padding = tuple(int(p) for p in self.padding)
-        object.__setattr__(self, "padding", padding)
-        require(
-            len(padding) == 2 and min(padding) >= 0,
-            "Conv2d",
-            "padding",
-            padding,
-            "two numbers >= 0",
-        )
-        kernel = self.weight.shape[2:]
-        fits = padding[0] < kernel[0] and padding[1] < kernel[1]
-        require(fits, "Conv2d", "padding", padding, f"smaller than the kernel {kernel}")
+        weight = _check_weight("Conv2d", self.weight, self.weight_bits, 4)
+        object.__setattr__(self, "weight", weight)
+        kernel = weight.shape[2:]
         require(max(kernel) <= 16, "Conv2d", "kernel", kernel, "at most 16 x 16")
+        self._check_padding(kernel)
+        wanted = f"two numbers 1..{MAX_STRIDE}"
+        stride = _integers("stride", self.stride, (2,), wanted)
+        good = all(1 <= s <= MAX_STRIDE for s in stride)
+        require(good, "Conv2d", "stride", stride, wanted)
+        object.__setattr__(self, "stride", stride)
+        wanted = f"a number >= 1 that divides the {len(weight)} target channels"
+        try:
+            groups = operator.index(self.groups)
+        except TypeError:  # a fraction
+            groups = 0
+        divides = groups >= 1 and len(weight) % groups == 0
+        require(divides, "Conv2d", "groups", self.groups, wanted)
+        object.__setattr__(self, "groups", groups)
+
+    def _check_padding(self, kernel: tuple[int, ...]) -> None:
+        wanted = "two numbers >= 0 (rows, columns), or four (top, bottom, left, right)"
+        padding = _integers("padding", self.padding, (2, 4), wanted)
+        require(min(padding) >= 0, "Conv2d", "padding", padding, wanted)
+        sides = padding if len(padding) == 4 else (padding[0],) * 2 + (padding[1],) * 2
+        fits = max(sides[:2]) < kernel[0] and max(sides[2:]) < kernel[1]
+        require(fits, "Conv2d", "padding", padding, f"smaller than the kernel {kernel}")
+        object.__setattr__(self, "padding", sides)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`."""
+        """The shape behind this operation for a source of `shape`; floors, as PyTorch does."""
         require(len(shape) == 3, "Conv2d", "source shape", shape, "(C, H, W)")
         out, channels, ky, kx = self.weight.shape
         require(
-            channels == shape[0],
+            shape[0] % self.groups == 0,
+            "Conv2d",
+            "groups",
+            self.groups,
+            f"a divisor of the {shape[0]} source channels",
+        )
+        require(
+            channels == shape[0] // self.groups,
             "Conv2d",
             "weight shape",
             self.weight.shape,
-            f"(out, {shape[0]}, ky, kx)",
+            f"(out, {shape[0] // self.groups}, ky, kx)",
         )
-        height = shape[1] + 2 * self.padding[0] - ky + 1
-        width = shape[2] + 2 * self.padding[1] - kx + 1
+        top, bottom, left, right = self.padding
+        spare = shape[1] + top + bottom - ky, shape[2] + left + right - kx
         require(
-            height >= 1 and width >= 1,
+            min(spare) >= 0,
             "Conv2d",
             "kernel",
             (ky, kx),
             f"no larger than the padded {shape}",
         )
-        return (out, height, width)
+        return (out, spare[0] // self.stride[0] + 1, spare[1] // self.stride[1] + 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -205,7 +205,8 @@ def _scatter(drive: Array, events: Events, frame: int, wiring: Wiring) -> None:
         row = wiring.row[events.address[event]]
         base = wiring.base[events.address[event]]
         for tap in range(taps):
-            piece = drive[base + tap * wiring.pitch : base + tap * wiring.pitch + span]
+            begin = base + wiring.reach[tap]
+            piece = drive[begin : begin + span]
             weights = wiring.weights[row, tap]
             if events.valued:
                 value = events.value[event]

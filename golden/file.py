@@ -45,9 +45,10 @@ _FIELDS: dict[str, dict[str, type]] = {
     "Readout": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int},
     "Edge": {"source": str, "target": str, "operations": list},
     "Linear": {"weight_bits": int},
-    "Conv2d": {"weight_bits": int, "padding": list},
+    "Conv2d": {"weight_bits": int, "padding": list, "stride": list, "groups": int},
     "SumPool2d": {"kernel_size": list},
 }
+_DEFAULTS: dict[str, Json] = {"Conv2d": {"stride": [1, 1], "groups": 1}}  # then left out
 _GRAPH: dict[str, type] = {
     "schema": int,
     "sha256": str,
@@ -56,9 +57,10 @@ _GRAPH: dict[str, type] = {
     "edges": list,
     "meta": dict,
 }
-_WORDS_OF_LISTS = {"operations": "a list of one or two operations"} | dict.fromkeys(
-    ("shape", "padding", "kernel_size"), "a list of at most three integers"
-)
+_WORDS_OF_LISTS = dict.fromkeys(
+    ("shape", "kernel_size", "stride"), "a list of at most three integers"
+) | {"padding": "a list of at most four integers", "operations": "a list of one or two operations"}
+_LENGTHS = dict.fromkeys(("shape", "kernel_size", "stride"), 3) | {"padding": 4}
 _WORDS = {
     str: "a string of at most 64 characters",
     int: "an integer of 32 bits",
@@ -184,7 +186,11 @@ def _fields_out(item: Node | Operation) -> Json:
     for field, want in _FIELDS[kind].items():
         value = getattr(item, field)
         plain[field] = [int(n) for n in value] if want is list else want(value)
-    return plain
+    if isinstance(item, Conv2d):
+        top, bottom, left, right = item.padding
+        plain["padding"] = [top, left] if (top, left) == (bottom, right) else [*item.padding]
+    usual = _DEFAULTS.get(kind, {})
+    return {key: value for key, value in plain.items() if usual.get(key) != value}
 
 
 @dataclass
@@ -257,7 +263,8 @@ def _kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, di
     kind = cast(Json, value).get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise BadInput(f"{where}: kind is {show(kind)}, must be {', '.join(kinds)}")
-    fields = _object(value, _FIELDS[kind] | {"kind": str}, where)
+    whole = _DEFAULTS.get(kind, {}) | cast(Json, value)  # left out: the default
+    fields = _object(whole, _FIELDS[kind] | {"kind": str}, where)
     del fields["kind"]
     return kind, fields
 
@@ -278,10 +285,9 @@ def _object(value: object, fields: dict[str, type], where: str) -> dict[str, Any
             right = right and abs(item) < 2**31
         elif kind is str:
             right = right and len(item) <= MAX_STRING
-        elif key in ("shape", "padding", "kernel_size"):
-            right = (
-                right and len(item) <= 3 and all(type(n) is int and abs(n) < 2**31 for n in item)
-            )
+        elif key in _LENGTHS:
+            right = right and len(item) <= _LENGTHS[key]
+            right = right and all(type(n) is int and abs(n) < 2**31 for n in item)
         elif key == "operations":
             right = right and len(item) <= 2
         require(right, where, key, show(item), _WORDS_OF_LISTS.get(key, _WORDS[kind]))

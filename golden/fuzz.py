@@ -149,16 +149,32 @@ def _linear(rng: Generator, shape: Shape, units: int) -> Linear:
 
 
 def _conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
-    kernel, padding = [], []
-    for side in shape[1:]:
-        k = int(rng.integers(1, limits.kernel + 1))
-        possible = [p for p in range(k) if side + 2 * p - k >= 0]
-        small = [p for p in possible if side + 2 * p - k < limits.side]
-        kernel.append(k)
-        padding.append(int(rng.choice(small or possible)))
-    bits = int(rng.integers(2, 9))
-    weight = _weights(rng, (_few(rng, limits.channels), shape[0], *kernel), bits)
-    return Conv2d(weight, bits, (padding[0], padding[1]))
+    kernel = [int(rng.integers(1, limits.kernel + 1)) for _ in range(2)]
+    sy, sx = (int(rng.choice((1, 2, 3), p=(0.6, 0.25, 0.15))) for _ in range(2))
+    rows = _padding(rng, shape[1], kernel[0], sy, limits)
+    columns = _padding(rng, shape[2], kernel[1], sx, limits)
+    groups = _groups(rng, shape[0])
+    out = groups * _few(rng, limits.channels // groups)
+    bits, size = int(rng.integers(2, 9)), (out, shape[0] // groups, *kernel)
+    return Conv2d(_weights(rng, size, bits), bits, rows + columns, (sy, sx), groups)
+
+
+def _padding(rng: Generator, side: int, kernel: int, step: int, limits: Limits) -> tuple[int, int]:
+    """Zeros before and after, the same in half of the cases; the result no larger than allowed."""
+    any_pair = rng.random() < 0.5
+    every = [(p, q) for p in range(kernel) for q in range(kernel) if any_pair or p == q]
+    possible = [pair for pair in every if side + sum(pair) >= kernel]
+    small = [pair for pair in possible if (side + sum(pair) - kernel) // step < limits.side]
+    return (small or possible)[int(rng.integers(len(small or possible)))]
+
+
+def _groups(rng: Generator, channels: int) -> int:
+    """One group, as many as channels (depthwise), or any number between that divides them."""
+    draw = rng.random()
+    if draw < 0.6:
+        return 1
+    divisors = [n for n in range(2, channels) if channels % n == 0]
+    return int(rng.choice(divisors)) if divisors and draw < 0.85 else channels
 
 
 def _weights(rng: Generator, shape: tuple[int, ...], bits: int) -> NDArray[np.int8]:

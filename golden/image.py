@@ -31,10 +31,11 @@ class CoreImage:
     `(y * width + x) * local_channels + (code >> lane_bits)`, where `code = codes[channel]`.
 
     Memories (L lanes, `_l` per lane)
-        table_y, table_x: for every source row, column: `mask` of valid kernel rows or columns,
-        `row` and `base` to add. taps: for every kernel position its `offset` and its place
-        `ky`, `kx` in the masks. pointers_l, entries_l: the weight rows. constants_l: `threshold`
-        and `bias` of every local channel.
+        table_y, table_x: for every source row, column: `mask` of valid taps, `row` (under a
+        stride the residue) and `base` (the quotient) to add. taps: for every kernel position
+        (under a stride its quotient) the `offset` and the place `ky`, `kx` in the masks.
+        pointers_l, entries_l: the weight rows. constants_l: `threshold` and `bias` of every
+        local channel.
     """
 
     node: str

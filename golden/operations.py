@@ -199,16 +199,22 @@ def _synapse_fan_out(synapse: Linear | Conv2d | None, shape: Shape) -> Ints:
     if isinstance(synapse, Linear):
         return np.count_nonzero(synapse.weight, axis=0).reshape(shape)
     _, rows, columns = synapse.output_shape(shape)
-    per_tap = np.count_nonzero(synapse.weight, axis=0)
+    (top, _, left, _), (step_y, step_x) = synapse.padding, synapse.stride
+    # A source channel meets the targets of its own group only.
+    grouped = synapse.weight.reshape(synapse.groups, -1, *synapse.weight.shape[1:])
+    per_tap = np.count_nonzero(grouped, axis=1).reshape(shape[0], *grouped.shape[3:])
     reach = np.zeros(shape, np.int64)
     for dy, dx in np.ndindex(*per_tap.shape[1:]):
-        target_y = np.arange(shape[1]) + synapse.padding[0] - dy
-        target_x = np.arange(shape[2]) + synapse.padding[1] - dx
-        exists = np.outer(
-            (target_y >= 0) & (target_y < rows), (target_x >= 0) & (target_x < columns)
-        )
-        reach += per_tap[:, dy, dx, None, None] * exists
+        hit_y = _hits(shape[1], top - dy, step_y, rows)
+        hit_x = _hits(shape[2], left - dx, step_x, columns)
+        reach += per_tap[:, dy, dx, None, None] * np.outer(hit_y, hit_x)
     return reach
+
+
+def _hits(sources: int, shift: int, step: int, targets: int) -> NDArray[np.bool_]:
+    """Which source positions lie, `shift` further on, on a window's start that exists."""
+    start = np.arange(sources) + shift
+    return (start % step == 0) & (start >= 0) & (start < targets * step)
 
 
 def dense_synops(edge: Edge, shape: Shape) -> int:

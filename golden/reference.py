@@ -152,18 +152,29 @@ def correlated(operation: Conv2d, events: Ints) -> Ints:
     >>> kernel = np.array([[[[1, 2, 3]]]])
     >>> correlated(Conv2d(kernel, 4, padding=(0, 1)), np.array([[[[1, 0, 0]]]])).tolist()
     [[[[2, 1, 0]]]]
+    >>> every_other = Conv2d(kernel, 4, padding=(0, 0, 1, 0), stride=(1, 2))
+    >>> correlated(every_other, np.array([[[[1, 0, 0, 10]]]])).tolist()     # from column -1, 1
+    [[[[2, 30]]]]
+    >>> own_channel = Conv2d(np.array([[[[2]]], [[[3]]]]), 4, groups=2)
+    >>> correlated(own_channel, np.array([[[[1]], [[10]]]])).tolist()
+    [[[[2]], [[30]]]]
     """
-    py, px = operation.padding
-    padded = np.pad(events, ((0, 0), (0, 0), (py, py), (px, px)))
-    out, _, ky, kx = operation.weight.shape
+    top, bottom, left, right = operation.padding
+    padded = np.pad(events, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    out, inputs, ky, kx = operation.weight.shape
+    groups, (step_y, step_x) = operation.groups, operation.stride
     batch, _, height, width = padded.shape
-    rows, columns = height - ky + 1, width - kx + 1
-    total = np.zeros((batch, rows, columns, out), np.int64)
+    rows, columns = (height - ky) // step_y + 1, (width - kx) // step_x + 1
+    weight = operation.weight.reshape(groups, out // groups, inputs, ky, kx)
+    total = np.zeros((groups, batch * rows * columns, out // groups), np.int64)
     for dy in range(ky):
         for dx in range(kx):
-            seen = padded[:, :, dy : dy + rows, dx : dx + columns].transpose(0, 2, 3, 1)
-            total += exact_product(seen, operation.weight[:, :, dy, dx].T)
-    return total.transpose(0, 3, 1, 2)
+            seen = padded[:, :, dy::step_y, dx::step_x][:, :, :rows, :columns]
+            seen = seen.reshape(batch, groups, inputs, rows, columns).transpose(1, 0, 3, 4, 2)
+            seen = seen.reshape(groups, batch * rows * columns, inputs)
+            total += exact_product(seen, weight[:, :, :, dy, dx].transpose(0, 2, 1))
+    maps = total.reshape(groups, batch, rows, columns, out // groups)
+    return maps.transpose(1, 0, 4, 2, 3).reshape(batch, out, rows, columns)
 
 
 def exact_product(left: NDArray[np.generic], right: NDArray[np.generic]) -> Ints:

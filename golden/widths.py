@@ -118,19 +118,20 @@ def _reach(synapse: Linear | Conv2d, weight: Ints, shape: Shape) -> Ints:
     if isinstance(synapse, Linear):
         return weight.sum(axis=1)
     out, rows, columns = synapse.output_shape(shape)
-    py, px = synapse.padding
-    per_tap = weight.sum(axis=1)
+    (top, _, left, _), (step_y, step_x) = synapse.padding, synapse.stride
+    per_tap = weight.sum(axis=1)  # over the channels of a target's own group
     total = np.zeros((out, rows, columns), np.int64)
     for dy, dx in np.ndindex(*weight.shape[2:]):
-        ys = _overlap(rows, shape[1], dy - py)
-        xs = _overlap(columns, shape[2], dx - px)
+        ys = _overlap(rows, shape[1], dy - top, step_y)
+        xs = _overlap(columns, shape[2], dx - left, step_x)
         total[:, ys, xs] += per_tap[:, dy, dx, None, None]
     return total
 
 
-def _overlap(targets: int, sources: int, shift: int) -> slice:
-    """The target positions whose source position, `shift` further on, lies inside the map."""
-    return slice(max(0, -shift), max(0, min(targets, sources - shift)))
+def _overlap(targets: int, sources: int, shift: int, step: int) -> slice:
+    """The target positions t whose source position `t * step + shift` lies inside the map."""
+    first, end = -(shift // step), (sources - 1 - shift) // step + 1
+    return slice(max(0, first), max(0, min(targets, end)))
 
 
 def _bits(lowest: Ints, highest: Ints) -> int:

@@ -1,8 +1,10 @@
 """The engine's tables: what an event does, and where the neurons are.
 
 **One wiring for every edge.** An event at a source address adds `taps` pieces of one weight row to
-the drive, the first at `base[address]`, each next one `pitch` further on. Linear: one piece.
-Convolution: one piece per kernel row, since the channels of a pixel lie side by side. (The
+the drive, each `reach[tap]` behind `base[address]`. Linear: one piece. Convolution: one piece per
+kernel row, since the channels of a pixel lie side by side; in groups, where only some of a pixel's
+channels are meant, one piece per kernel position. Under a stride of s, events at s neighbouring
+places meet s different shares of the kernel, and each share has a weight row of its own. (The
 hardware's decoder has the same idea.) A pool belongs to its source: spikes are summed where they
 leave.
 
@@ -34,7 +36,7 @@ class Wiring(NamedTuple):
     row: Array
     base: Array
     weights: Array
-    pitch: int
+    reach: Array
 
 
 class Sheet(NamedTuple):
@@ -108,37 +110,71 @@ def _wire(edge: Edge, shape: Shape, channel_last: bool) -> tuple[Wiring, Sheet]:
     synapse = edge.synapse
     if synapse is None:
         row, base = np.zeros_like(y), (y * width + x) * channels + channel
-        weights, pitch = np.ones((1, 1, 1), np.int8), 0
+        weights, reach = np.ones((1, 1, 1), np.int8), [0]
         sheet = Sheet(y.size, 0, 1, y.size, 0)
     elif isinstance(synapse, Linear):
         row, base = (channel * height + y) * width + x, np.zeros_like(y)
-        weights, pitch = synapse.weight.T[:, None, :], 0
+        weights, reach = synapse.weight.T[:, None, :], [0]
         sheet = Sheet(len(synapse.weight), 0, 1, len(synapse.weight), 0)
     else:
-        out, _, ky, kx = synapse.weight.shape
-        columns = width + kx - 1
-        row, weights = channel, _kernel_rows(synapse)
-        base, pitch = (y * columns + x) * out, columns * out
-        halo_y, halo_x = ky - 1 - synapse.padding[0], kx - 1 - synapse.padding[1]
-        _, rows, valid = synapse.output_shape(shape)
-        sheet = Sheet(
-            (height + ky - 1) * pitch, (halo_y * columns + halo_x) * out, rows, valid * out, pitch
-        )
+        _, rows, columns = synapse.output_shape(shape)
+        down = _axis(height, synapse.weight.shape[2], synapse.padding[0], synapse.stride[0])
+        along = _axis(width, synapse.weight.shape[3], synapse.padding[2], synapse.stride[1])
+        out, per_group = len(synapse.weight), len(synapse.weight) // synapse.groups
+        pitch = along.places * out
+        row = (channel * synapse.stride[0] + down.share[y]) * synapse.stride[1] + along.share[x]
+        group = channel // synapse.weight.shape[1]
+        base = down.place[y] * pitch + along.place[x] * out + group * per_group
+        weights = _kernel_shares(synapse, down.taps, along.taps)
+        reach = np.add.outer(np.arange(down.taps) * pitch, np.arange(along.taps) * out)
+        reach = reach[:, 0] if synapse.groups == 1 else reach.ravel()
+        offset = down.halo * pitch + along.halo * out
+        sheet = Sheet(down.places * pitch, offset, rows, columns * out, pitch)
 
     def table(values: Array) -> Array:
         ordered = values.transpose(1, 2, 0) if channel_last else values
         return np.ascontiguousarray(ordered, np.int32).ravel()
 
-    return Wiring(table(row), table(base), np.ascontiguousarray(weights), pitch), sheet
+    rows_of_weights = np.ascontiguousarray(weights)
+    return Wiring(table(row), table(base), rows_of_weights, np.array(reach, np.int64)), sheet
 
 
-def _kernel_rows(synapse: Conv2d) -> Array:
-    """Weights (in, kernel_y, kernel_x * out), both kernel axes turned round.
+class _Axis(NamedTuple):
+    """One axis of a convolution: per source position its `share` of the kernel and its `place`.
 
-    An event at x reaches the targets x - tap: seen from the event, the kernel runs backwards.
+    An event at source position i, p = i + padding, meets the kernel positions k = p mod stride,
+    + stride, + 2 stride ... : `taps` of them (some may lie behind the kernel's end). They lead to
+    the targets (p - k) / stride, `taps` neighbours. Of the `places` that any tap reaches, `halo`
+    lie before target 0.
     """
-    out, channels, ky, kx = synapse.weight.shape
-    return synapse.weight[:, :, ::-1, ::-1].transpose(1, 2, 3, 0).reshape(channels, ky, kx * out)
+
+    share: Array
+    place: Array
+    taps: int
+    places: int
+    halo: int
+
+
+def _axis(sources: int, kernel: int, padding: int, stride: int) -> _Axis:
+    taps = (kernel + stride - 1) // stride
+    window, share = np.divmod(np.arange(padding, padding + sources), stride)
+    first = padding // stride  # nothing comes before the first source position
+    return _Axis(share, window - first, taps, int(window[-1]) - first + taps, taps - 1 - first)
+
+
+def _kernel_shares(synapse: Conv2d, down: int, along: int) -> Array:
+    """Weight rows (in * stride_y * stride_x, taps, span), the kernel turned round in both axes.
+
+    `down` and `along` are the taps of each axis. An event reaches the target that lies as many
+    places before its own as the tap says: seen from the event, the kernel runs backwards.
+    """
+    out, inputs, ky, kx = synapse.weight.shape
+    (sy, sx), groups = synapse.stride, synapse.groups
+    weight = np.pad(synapse.weight, ((0, 0), (0, 0), (0, down * sy - ky), (0, along * sx - kx)))
+    split = weight.reshape(groups, out // groups, inputs, down, sy, along, sx)
+    turned = split[:, :, :, ::-1, :, ::-1].transpose(0, 2, 4, 6, 3, 5, 1)
+    taps = down if groups == 1 else down * along
+    return turned.reshape(groups * inputs * sy * sx, taps, -1)
 
 
 def _constants(node: LIF | Readout, width: int) -> Constants:

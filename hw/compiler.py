@@ -2,6 +2,7 @@
 
 Every kind of edge is lowered to the one idea `(row, base, valid taps)`: decoder tables turn an
 event's position into a row and a base address, and a row lists `(tap, local channel, weight)`.
+Kernel, stride, padding, groups and pooling are contents of those tables and rows, nothing else.
 """
 
 from __future__ import annotations
@@ -47,17 +48,28 @@ class Source:
 class Synapses:
     """An edge as every core sees it: `weight` (out, in, position, tap) and how taps are placed.
 
-    `kernel` is (rows, columns) of taps, `padding` that of the convolution, `pool` the window.
-    `positions` is the pooled map (rows, columns) that belongs to the row number, (1, 1) for a
-    convolution, whose position moves the base instead.
+    A window of `kernel` (rows, columns) lies every `stride` from `padding` (top, left) before the
+    map's corner on; `pool` is the window before it. `positions` (rows, columns) is what of an
+    event's position belongs to the row number: for a convolution (`moves`) the residue under the
+    stride, since the rest moves the base; for a linear edge all of it.
+
+    Under a stride of s, kernel row k is tap k div s of the events whose residue is k mod s: a row
+    lists only the taps of its own residue. Groups are rows without the other groups' channels.
     """
 
     weight: NDArray[np.int64]
     bits: int
     kernel: tuple[int, int]
+    stride: tuple[int, int]
     padding: tuple[int, int]
     pool: tuple[int, int]
     positions: tuple[int, int]
+    moves: bool
+
+    @property
+    def taps(self) -> tuple[int, int]:
+        """The most kernel rows and columns that one event meets."""
+        return (-(-self.kernel[0] // self.stride[0]), -(-self.kernel[1] // self.stride[1]))
 
 
 def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
@@ -103,13 +115,39 @@ def _lower(edge: Edge, source: Shape) -> Synapses:
     synapse = edge.synapse
     if isinstance(synapse, Linear):
         weight = synapse.weight.astype(np.int64).reshape(-1, channels, pooled[0] * pooled[1], 1)
-        return Synapses(weight, synapse.weight_bits, (1, 1), (0, 0), pool, pooled)
+        one = (1, 1)
+        return Synapses(weight, synapse.weight_bits, one, one, (0, 0), pool, pooled, False)
     if isinstance(synapse, Conv2d):
-        out, _, ky, kx = synapse.weight.shape
-        weight = synapse.weight.astype(np.int64).reshape(out, channels, 1, ky * kx)
-        return Synapses(weight, synapse.weight_bits, (ky, kx), synapse.padding, pool, (1, 1))
+        kernel, stride, padding = synapse.weight.shape[2:], synapse.stride, synapse.padding
+        weight = _by_residue(_ungrouped(synapse, channels), stride)
+        return Synapses(
+            weight, synapse.weight_bits, (kernel[0], kernel[1]), stride, (padding[0], padding[2]),
+            pool, stride, True,
+        )  # fmt: skip
     weight = np.eye(channels, dtype=np.int64)[:, :, None, None]
-    return Synapses(weight, 2, (1, 1), (0, 0), pool, (1, 1))
+    return Synapses(weight, 2, (1, 1), (1, 1), (0, 0), pool, (1, 1), True)
+
+
+def _ungrouped(synapse: Conv2d, channels: int) -> NDArray[np.int64]:
+    """Weights (out, in, ky, kx) of all source channels: 0 from those of another group."""
+    out, inputs, ky, kx = synapse.weight.shape
+    weight = np.zeros((out, channels, ky, kx), np.int64)
+    per_group = out // synapse.groups
+    for group in range(synapse.groups):
+        mine = slice(group * per_group, (group + 1) * per_group)
+        weight[mine, group * inputs : (group + 1) * inputs] = synapse.weight[mine]
+    return weight
+
+
+def _by_residue(weight: NDArray[np.int64], stride: tuple[int, int]) -> NDArray[np.int64]:
+    """Weights (out, in, residue, tap) from (out, in, ky, kx); 0 behind the kernel's end."""
+    out, channels, ky, kx = weight.shape
+    sy, sx = stride
+    down, along = -(-ky // sy), -(-kx // sx)
+    spread = np.zeros((out, channels, sy, sx, down, along), np.int64)
+    for y, x in np.ndindex(ky, kx):
+        spread[:, :, y % sy, x % sx, y // sy, x // sx] = weight[:, :, y, x]
+    return spread.reshape(out, channels, sy * sx, down * along)
 
 
 def _compile_core(
@@ -159,26 +197,27 @@ def _tables(
     row_bits = bits_for(synapses.positions[0] * synapses.positions[1])
     names = ("table_y", "table_x")
     base_steps, row_steps = (width * local, local), (synapses.positions[1], 1)
-    moves = synapses.positions == (1, 1)
     memories = {}
     for axis, name in enumerate(names):
-        kernel, padding, pool = synapses.kernel[axis], synapses.padding[axis], synapses.pool[axis]
+        taps, stride, pool = synapses.taps[axis], synapses.stride[axis], synapses.pool[axis]
         pooled = np.arange(source.size[1 + axis]) // pool
         inside = pooled < source.size[1 + axis] // pool
+        window, residue = np.divmod(pooled + synapses.padding[axis], stride)
         mask = np.zeros_like(pooled)
-        for k in range(kernel):
-            target = pooled + padding - k
+        for tap in range(taps):
+            target = window - tap
+            exists = tap * stride + residue < synapses.kernel[axis]
             # A row-addressed map (Linear) has no target position: all of it is one tap.
-            hit = (target >= 0) & (target < size[axis]) if moves else True
-            mask |= (inside & hit).astype(np.int64) << k
-        row = np.zeros_like(pooled) if moves else pooled * row_steps[axis] * inside
-        base = (pooled + padding) * base_steps[axis] if moves else np.zeros_like(pooled)
-        layout = Layout.of(mask=kernel, row=row_bits, base=address_bits)
+            hit = exists & (target >= 0) & (target < size[axis]) if synapses.moves else True
+            mask |= (inside & hit).astype(np.int64) << tap
+        row = (residue if synapses.moves else pooled * inside) * row_steps[axis]
+        base = window * base_steps[axis] if synapses.moves else np.zeros_like(pooled)
+        layout = Layout.of(mask=taps, row=row_bits, base=address_bits)
         memories[name] = Memory(layout, layout.pack(mask=mask, row=row, base=base))
-    ky, kx = (k.reshape(-1) for k in np.indices(synapses.kernel))
+    ky, kx = (k.reshape(-1) for k in np.indices(synapses.taps))
     offset = -(ky * width + kx) * local
     layout = Layout.of(
-        offset=address_bits, ky=bits_for(synapses.kernel[0]), kx=bits_for(synapses.kernel[1])
+        offset=address_bits, ky=bits_for(synapses.taps[0]), kx=bits_for(synapses.taps[1])
     )
     memories["taps"] = Memory(layout, layout.pack(offset=offset, ky=ky, kx=kx))
     return memories

@@ -132,11 +132,24 @@ def _connection(edge: Edge) -> str:
         parts.append(f"SumPool {_shape(edge.pool.kernel_size)}")
     if isinstance(edge.synapse, Conv2d):
         parts.append(f"Conv {_shape(edge.synapse.weight.shape[2:])}")
-        if any(edge.synapse.padding):
-            parts[-1] += f", padding {edge.synapse.padding[0]}"
+        parts[-1] += _options(edge.synapse)
     elif isinstance(edge.synapse, Linear):
         parts.append("Linear")
     return " → ".join(parts)
+
+
+def _options(convolution: Conv2d) -> str:
+    """What a convolution has beside its kernel; one number where all are the same."""
+    words = ""
+    for name, numbers, usual in (
+        ("padding", convolution.padding, 0),
+        ("stride", convolution.stride, 1),
+        ("groups", (convolution.groups,), 1),
+    ):
+        if any(number != usual for number in numbers):
+            same = len(set(numbers)) == 1
+            words += f", {name} {numbers[0] if same else '/'.join(map(str, numbers))}"
+    return words
 
 
 def _provenance(

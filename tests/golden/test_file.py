@@ -1,5 +1,6 @@
 """The network file: same bytes everywhere, readable by the safetensors package, whole or absent."""
 
+import json
 import os
 import struct
 import subprocess
@@ -127,10 +128,65 @@ def test_fingerprint_sees_every_field() -> None:
         variants.append(replace(base, nodes=(replace(base.input, **change), *base.nodes[1:])))
     first = base.edges[0].operations[0]
     assert isinstance(first, Conv2d)
-    wider = Edge("input", "conv1", (replace(first, weight_bits=6),))
-    variants.append(replace(base, edges=(wider, base.edges[1])))
+    # The last two leave the map's shape as it is.
+    one_less = np.zeros((2, 1, 2, 3), np.int8)
+    for other in (
+        replace(first, weight_bits=6),
+        Conv2d(one_less, 5, (1, 0, 1, 1)),
+        Conv2d(one_less, 5, (0, 1, 1, 1)),
+    ):
+        edges = (Edge("input", "conv1", (other,)), base.edges[1])
+        variants.append(replace(base, edges=edges))
     prints = [file.fingerprint(network) for network in [base, *variants]]
-    assert len(set(prints)) == len(prints) == 13
+    assert len(set(prints)) == len(prints) == 15
+
+
+def _options(data: bytes) -> dict[str, Any]:
+    """The convolution of a file of `example`, as its graph writes it."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"]["spikewright"])["edges"][0]["operations"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "written"),
+    [
+        ({}, {"padding": [1, 1]}),
+        ({"padding": (1, 1, 1, 1)}, {"padding": [1, 1]}),
+        ({"padding": (2, 0, 1, 1)}, {"padding": [2, 0, 1, 1]}),
+        ({"padding": (2, 2, 2, 2), "stride": (2, 3)}, {"padding": [2, 2], "stride": [2, 3]}),
+        ({"groups": 2}, {"padding": [1, 1], "groups": 2}),
+    ],
+)
+def test_options_are_written_where_they_are_not_the_usual(
+    change: dict[str, Any], written: dict[str, Any]
+) -> None:
+    base = example()
+    first = base.edges[0].operations[0]
+    assert isinstance(first, Conv2d)
+    inputs = change.get("groups", 1)
+    edge = Edge("input", "conv1", (replace(first, **change),))
+    out = edge.output_shape((inputs, 6, 7))
+    network = Network(
+        2,
+        (
+            replace(base.input, shape=(inputs, 6, 7)),
+            replace(base.hidden[0], shape=out),
+            base.readout,
+        ),
+        (
+            edge,
+            Edge("conv1", "readout", (Linear(np.ones((2, int(np.prod(out))), np.int8), 2),)),
+        ),
+    )
+    data = file.encode(network)
+    assert _options(data) == {"kind": "Conv2d", "weight_bits": 5} | written
+    assert_equal(file.decode(data), network)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist-conv", "mnist-fc"])
+def test_shipped_networks_keep_their_bytes(name: str) -> None:
+    path = ROOT / "examples" / "networks" / f"{name}.safetensors"
+    assert file.encode(file.load(path)) == path.read_bytes()
 
 
 def test_the_safetensors_package_reads_it(tmp_path: Path) -> None:

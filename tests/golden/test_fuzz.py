@@ -67,12 +67,17 @@ def test_every_option_is_drawn(networks: list[Network]) -> None:
                 if isinstance(operation, Conv2d):
                     seen["kernel", weight.shape[2]] += 1
                     seen["kernel not square"] += weight.shape[2] != weight.shape[3]
-                    seen["padding", operation.padding[0]] += 1
+                    seen.update(("padding", p) for p in operation.padding[::3])
+                    _see_options(seen, operation, behind_pool=len(edge.operations) > 1)
             shape = target.shape
     expected: list[object] = ["direct", "events", 1, 3, ("signed", True), ("signed", False)]
     expected += [("bits", n) for n in range(1, 9)] + [("T", n) for n in range(1, 9)]
     expected += [("layers", n) for n in range(1, 5)] + [("weight bits", n) for n in range(2, 9)]
     expected += [("kernel", n) for n in range(1, 6)] + [("padding", n) for n in range(5)]
+    expected += [("stride", axis, n) for axis in range(2) for n in range(1, 4)]
+    expected += ["strides differ", "stride behind a pool", "stride over the kernel"]
+    expected += ["stride and groups", "groups", "depthwise", "groups of several", "fan-out"]
+    expected += ["padding differs in rows", "padding differs in columns", "padding and stride"]
     expected += [
         ("Linear",),
         ("Conv2d",),
@@ -97,6 +102,23 @@ def test_every_option_is_drawn(networks: list[Network]) -> None:
         "kernel not square",
     ]
     assert {item: seen[item] for item in expected if seen[item] < 8} == {}
+
+
+def _see_options(seen: Counter[object], conv: Conv2d, behind_pool: bool) -> None:
+    (sy, sx), (top, bottom, left, right) = conv.stride, conv.padding
+    out, inputs, ky, kx = conv.weight.shape
+    seen.update([("stride", 0, sy), ("stride", 1, sx)])
+    seen["strides differ"] += sy != sx
+    seen["stride behind a pool"] += behind_pool and max(sy, sx) > 1
+    seen["stride over the kernel"] += sy > ky or sx > kx
+    seen["stride and groups"] += max(sy, sx) > 1 and conv.groups > 1
+    seen["groups"] += conv.groups > 1
+    seen["depthwise"] += conv.groups > 1 and inputs == 1
+    seen["groups of several"] += conv.groups > 1 and inputs > 1
+    seen["fan-out"] += 1 < conv.groups < out
+    seen["padding differs in rows"] += top != bottom
+    seen["padding differs in columns"] += left != right
+    seen["padding and stride"] += max(sy, sx) > 1 and (top, left) != (bottom, right)
 
 
 def test_same_seed_same_network(networks: list[Network]) -> None:

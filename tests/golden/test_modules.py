@@ -119,7 +119,13 @@ def torch_drive(edge: Edge, events: torch.Tensor) -> torch.Tensor:
             events = functional.avg_pool2d(events, operation.kernel_size, divisor_override=1)
         elif isinstance(operation, Conv2d):
             weight = torch.tensor(operation.weight, dtype=torch.float64)
-            events = functional.conv2d(events, weight, padding=operation.padding)
+            top, bottom, left, right = operation.padding
+            events = functional.conv2d(
+                functional.pad(events, (left, right, top, bottom)),
+                weight,
+                stride=operation.stride,
+                groups=operation.groups,
+            )
         else:
             weight = torch.tensor(operation.weight, dtype=torch.float64)
             events = functional.linear(events.flatten(1), weight)

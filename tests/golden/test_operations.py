@@ -108,10 +108,13 @@ def brute_force(edge: Edge, shape: tuple[int, ...], source: tuple[int, ...]) -> 
         return sum(int(row[flat] != 0) for row in synapse.weight)
     out = synapse.output_shape(shape)
     reached = 0
+    (top, _, left, _), inputs = synapse.padding, synapse.weight.shape[1]
     for o, c, ky, kx in np.argwhere(synapse.weight):
-        y = source[1] + synapse.padding[0] - ky
-        x = source[2] + synapse.padding[1] - kx
-        reached += int(c == source[0] and 0 <= y < out[1] and 0 <= x < out[2] and o < out[0])
+        group = o // (out[0] // synapse.groups)
+        y, rest_y = divmod(source[1] + top - ky, synapse.stride[0])
+        x, rest_x = divmod(source[2] + left - kx, synapse.stride[1])
+        meets = c + group * inputs == source[0] and rest_y == rest_x == 0
+        reached += int(meets and 0 <= y < out[1] and 0 <= x < out[2])
     return reached
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from golden import interpreter, reference
+from golden.edges import Conv2d
 from golden.fuzz import Limits, coverage, random_inputs, random_network
 from golden.operations import count
 from golden.trace import compare
@@ -11,7 +12,8 @@ from hw.compiler import compile_network
 from sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
-SEEDS = 24
+# Few small networks have a clamp at the high end that is reached; that of seed 32 has.
+SEEDS = (*range(23), 32)
 
 
 def lanes_for(network, seed):
@@ -29,7 +31,7 @@ def equal(expected, found):
     return comparison
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_random_networks_spike_by_spike(seed):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 4, seed))
@@ -45,12 +47,19 @@ def test_random_networks_spike_by_spike(seed):
 
 def test_the_random_networks_reach_every_corner():
     seen = {}
-    for seed in range(SEEDS):
+    strides, groups, padding = set(), set(), set()
+    for seed in SEEDS:
         network = random_network(seed, SMALL)
+        for convolution in (edge.synapse for edge in network.edges):
+            if isinstance(convolution, Conv2d):
+                strides |= set(convolution.stride)
+                groups.add(convolution.groups > 1)
+                padding.add(convolution.padding[::2] != convolution.padding[1::2])
         inputs = network.check_inputs(random_inputs(network, 4, seed))
         for name, times in coverage(network, reference.run(network, inputs), inputs).items():
             seen[name] = seen.get(name, 0) + times
     assert [name for name, times in seen.items() if times == 0] == []
+    assert (strides, groups, padding) == ({1, 2, 3}, {False, True}, {False, True})
 
 
 def a_network(coding="direct"):

@@ -9,6 +9,7 @@ from golden.errors import BadInput
 from golden.fuzz import random_inputs, random_network
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
+from golden.rows import row_spans
 from golden.trace import compare
 from hw.compiler import compile_network
 from hw.lanes import assign_channels, choose_lanes
@@ -16,8 +17,10 @@ from hw.lanes import assign_channels, choose_lanes
 
 @pytest.mark.parametrize("block", range(10))
 def test_300_random_images_equal_the_reference(block):
+    options = set()
     for seed in range(30 * block, 30 * block + 30):
         network = random_network(seed)
+        options |= {option for edge in network.edges for option in _options(edge)}
         inputs = network.check_inputs(random_inputs(network, 4, seed))
         rng = np.random.default_rng(seed)
         lanes = {n.name: int(rng.integers(1, min(9, n.shape[0]) + 1)) for n in network.nodes[1:]}
@@ -26,6 +29,31 @@ def test_300_random_images_equal_the_reference(block):
         comparison = compare(reference.run(network, inputs), interpreter.run(image, inputs))
         assert comparison.mismatches == 0, f"seed {seed}: {comparison.first}"
         assert comparison.membranes > 0
+    assert options == {
+        "stride", "stride behind a pool", "empty residue", "groups", "depthwise",
+        "one-sided padding",
+    }  # fmt: skip
+
+
+def _options(edge):
+    """What of a convolution's geometry a decoder table or a row must hold."""
+    convolution = edge.synapse
+    if not isinstance(convolution, Conv2d):
+        return
+    stride, (_, inputs, *kernel) = convolution.stride, convolution.weight.shape
+    top, bottom, left, right = convolution.padding
+    if max(stride) > 1:
+        yield "stride"
+        if edge.pool is not None:
+            yield "stride behind a pool"
+    if stride[0] > kernel[0] or stride[1] > kernel[1]:
+        yield "empty residue"
+    if convolution.groups > 1:
+        yield "groups"
+        if inputs == 1:
+            yield "depthwise"
+    if (top, left) != (bottom, right):
+        yield "one-sided padding"
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 7])
@@ -69,6 +97,87 @@ def test_one_layout_word_by_word():
     assert core.memories["pointers_0"].field("count").tolist() == [2] * 8
     assert core.memories["pointers_0"].field("start").tolist() == list(range(0, 16, 2))
     assert core.memories["entries_0"].field("channel").tolist() == [0, 1] * 8
+
+
+def conv_image(convolution, shape, pool=None):
+    edge = Edge("input", "map", ((SumPool2d(pool),) if pool else ()) + (convolution,))
+    out = edge.output_shape(shape)
+    channels = np.zeros(out[0], int)
+    network = Network(
+        2,
+        (Input("input", shape, "events", 1),
+         LIF("map", out, channels + 3, channels, 0, 0, "zero", 8),
+         Readout("readout", (2,), np.zeros(2, int))),
+        (edge, Edge("map", "readout", (Linear(np.ones((2, int(np.prod(out))), int), 3),))),
+    )  # fmt: skip
+    return compile_network(network, {"map": 1, "readout": 1}).cores[0]
+
+
+def fields(memory, *names):
+    return [memory.field(name).tolist() for name in names]
+
+
+def rows_of(core):
+    """The rows of lane 0 as lists of (tap, channel, weight)."""
+    starts, lengths = row_spans(core.memories["pointers_0"], core.memories["entries_0"])
+    entries = core.memories["entries_0"]
+    columns = entries.field("tap"), entries.field("channel"), entries.field("weight", signed=True)
+    flat = list(zip(*(column.tolist() for column in columns), strict=True))
+    return [flat[start : start + n] for start, n in zip(starts, lengths, strict=True)]
+
+
+def test_a_stride_is_a_residue_in_the_row_and_a_quotient_in_the_base():
+    kernel = np.array([[[[1, 2, 3]]]])
+    core = conv_image(Conv2d(kernel, 4, (0, 0, 1, 1), (1, 2)), (1, 1, 5))
+    # Columns 0..4 stand at 1..5 of the padded line; windows begin at 0, 2 and 4.
+    mask, row, base = fields(core.memories["table_x"], "mask", "row", "base")
+    assert row == [1, 0, 1, 0, 1]
+    assert base == [0, 1, 1, 2, 2]
+    assert mask == [0b01, 0b11, 0b01, 0b11, 0b01]  # at an odd place the kernel has one column
+    assert rows_of(core) == [[(0, 0, 1), (1, 0, 3)], [(0, 0, 2)]]
+    assert core.memories["taps"].field("offset").tolist() == [0, (1 << core.address_bits) - 1]
+    assert core.row_bits == 1
+
+
+def test_residues_of_both_axes_share_the_row_number():
+    kernel = np.arange(1, 13).reshape(1, 1, 3, 4)
+    core = conv_image(Conv2d(kernel, 5, (0, 0), (2, 3)), (1, 5, 7))
+    # Two rows of two targets: the last row of the source has base 4, which is 0 of four words.
+    assert fields(core.memories["table_y"], "row", "base") == [[0, 3, 0, 3, 0], [0, 0, 2, 2, 0]]
+    assert fields(core.memories["table_x"], "row") == [[0, 1, 2, 0, 1, 2, 0]]
+    assert fields(core.memories["table_x"], "base") == [[0, 0, 0, 1, 1, 1, 2]]
+    rows = rows_of(core)
+    assert [[weight for _, _, weight in row] for row in rows[:6]] == [
+        [1, 4, 9, 12], [2, 10], [3, 11], [5, 8], [6], [7]
+    ]  # fmt: skip
+    assert rows[6:] == [[], []]  # three bits number six residues
+
+
+def test_empty_residues_are_dropped_by_the_decoder():
+    core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(3, 4)), (1, 7, 11))
+    assert fields(core.memories["table_y"], "mask") == [[1, 0, 0, 1, 0, 0, 1]]
+    assert fields(core.memories["table_x"], "mask") == [[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0]]
+    assert len(core.memories["taps"].words) == 1
+    assert sum(map(len, rows_of(core))) == 2
+
+
+def test_a_pool_divides_before_the_stride():
+    core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(1, 2)), (1, 1, 11), pool=(1, 2))
+    mask, row, base = fields(core.memories["table_x"], "mask", "row", "base")
+    # Five windows, of which the fifth is in no pair; the eleventh column is in no window.
+    assert mask == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
+    assert row[:8] == [0, 0, 1, 1, 0, 0, 1, 1]
+    assert base[:8] == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_a_row_has_no_channels_of_another_group():
+    depthwise = conv_image(Conv2d(np.array([1, 2, 3])[:, None, None, None], 3, groups=3), (3, 2, 2))
+    assert rows_of(depthwise) == [[(0, 0, 1)], [(0, 1, 2)], [(0, 2, 3)]]
+    halves = np.arange(1, 9).reshape(4, 2, 1, 1)
+    rows = rows_of(conv_image(Conv2d(halves, 5, groups=2), (4, 2, 2)))
+    assert [[(channel, weight) for _, channel, weight in row] for row in rows] == [
+        [(0, 1), (1, 3)], [(0, 2), (1, 4)], [(2, 5), (3, 7)], [(2, 6), (3, 8)]
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
