@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden import timing
 from golden.image import CoreImage
-from hw import timing
 from hw.counters import COUNTERS, WIDTH, Counters
 from hw.decoder import Decoder
 from hw.lane import Lane
@@ -59,7 +59,7 @@ class Core(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Wires the parts; the sweep reaches every stage behind delays of `hw.timing`."""
+        """Wires the parts; the sweep reaches every stage behind delays of `golden.timing`."""
         m = Module()
         core = self.core
         m.submodules.decoder = decoder = Decoder(core)

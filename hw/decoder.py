@@ -13,7 +13,7 @@ class Decoder(wiring.Component):
     """Looks an event up in two small tables, indexed by y and x, and adds.
 
     Latency 2 cycles, one event per cycle. `events.ready` follows `room` one cycle later; what is
-    then under way still comes out (`hw.timing.QUEUE_SLACK`). Events whose taps all fall outside
+    then under way still comes out (`golden.timing.QUEUE_SLACK`). Events whose taps all fall outside
     are dropped; tokens pass. Bit-exact with the table look-up in `golden.interpreter`.
 
     Parameters

@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from golden import timing
 from golden.image import CoreImage
-from hw import timing
 from hw.shapes import context_layout, descriptor_layout, field, ram, record, request_layout, struct
 
 
@@ -21,7 +21,7 @@ class Fetch(wiring.Component):
     request, valid : In
         A request is taken in every cycle with `valid`.
     room : Out(1)
-        At most 13 requests wait; `hw.timing.QUEUE_SLACK` more may still come.
+        At most 13 requests wait; `golden.timing.QUEUE_SLACK` more may still come.
     rows : Out(stream of `descriptor_layout`)
         Rows of at least one entry, and tokens.
     """

@@ -6,8 +6,8 @@ from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
+from golden.timing import SUM
 from hw.shapes import field, ram, record
-from hw.timing import SUM
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
@@ -22,7 +22,7 @@ def sweep_layout(core: CoreImage) -> data.StructLayout:
 class Membrane(wiring.Component):
     """Adds operands to membrane words, and hands the words of a sweep to the neuron.
 
-    A word takes `hw.timing.SUM` cycles from address to sum and may follow any other in the next
+    A word takes `golden.timing.SUM` cycles from address to sum and may follow any other in the next
     cycle: the three sums under way are forwarded. The memory has one reader and one writer; its
     output goes straight into a register without reset. In a sweep the operand is the bias, and the
     new word comes back through `write`. A direct core's word is {drive, state}: events add to the
@@ -35,7 +35,8 @@ class Membrane(wiring.Component):
     sweep : In(`sweep_layout`)
         Presented in the same stage; never together with an addition.
     summed : Out(signed)
-        Word (or state) + bias of the swept neuron, `SUM` cycles after its `sweep`.
+        Word (or state) + bias of the swept neuron, `SUM` + 1 cycles after its `sweep`:
+        inputs are registered before the address is presented to the memory.
     drive : Out(signed)
         Its direct drive in the same cycle; absent bits are 0.
     threshold : Out(unsigned)

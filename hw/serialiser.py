@@ -5,9 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from golden import timing
 from golden.image import CoreImage
 from golden.rows import Layout, bits_for
-from hw import timing
 from hw.shapes import event_layout, record, struct
 
 

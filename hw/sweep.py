@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden import timing
 from golden.image import CoreImage
-from hw import timing
 from hw.membrane import sweep_layout
 
 

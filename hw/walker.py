@@ -12,9 +12,9 @@ from hw.shapes import context_layout, descriptor_layout, field, ram, record, str
 class Walker(wiring.Component):
     """Turns rows into additions `(address, operand)`, one per cycle across row borders.
 
-    An entry's addition comes out `hw.timing.WALK` - 1 cycles after its address is presented. The
-    token stops the walker (`waiting`) until `go`; after reset it waits too. Taps outside the map
-    come out invalid. Bit-exact with `golden.interpreter` (row walk and address).
+    An entry's addition comes out `golden.timing.WALK` - 1 cycles after its address is presented.
+    The token stops the walker (`waiting`) until `go`; after reset it waits too. Taps outside the
+    map come out invalid. Bit-exact with `golden.interpreter` (row walk and address).
 
     Members
     -------

@@ -11,9 +11,8 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from golden import interpreter
+from golden import interpreter, timing
 from golden.image import CoreImage
-from hw import timing
 from hw.serialiser import output_event
 from hw.shapes import event_layout, request_layout
 from sim.benches.expected import (

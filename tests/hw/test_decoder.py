@@ -6,8 +6,8 @@ import pytest
 from amaranth.sim import Simulator
 
 from golden.image import CoreImage
+from golden.timing import QUEUE_SLACK
 from hw.decoder import Decoder
-from hw.timing import QUEUE_SLACK
 
 
 def decode(core: CoreImage, beats, room=lambda cycle: True):

@@ -8,8 +8,8 @@ import pytest
 from amaranth.hdl import Shape
 from amaranth.sim import Simulator
 
+from golden.timing import SUM
 from hw.membrane import Membrane
-from hw.timing import SUM
 
 
 def run_adds(core, stream, words=16):

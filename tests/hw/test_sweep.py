@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from amaranth.sim import Simulator
 
+from golden.timing import SWEEP, WALK
 from hw.sweep import SweepController
-from hw.timing import SWEEP, WALK
 
 
 def watch(core, timesteps, cycles, waiting=lambda cycle: True, room=lambda cycle: True):

@@ -8,8 +8,8 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from golden.rows import row_spans
+from golden.timing import DESCRIPTORS, QUEUE_DEPTH, QUEUE_SLACK
 from hw.fetch import Fetch
-from hw.timing import DESCRIPTORS, QUEUE_DEPTH, QUEUE_SLACK
 from hw.walker import Walker
 
 TOKEN = None
