@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch.utils import deterministic
 
-from golden import reference
+from golden import file, reference
+from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
 from golden.trace import compare
@@ -134,8 +135,6 @@ def train(
 
 def finish(trainer: Trainer, folder: Path) -> TrainResult:
     """Export the best epoch, check it against the golden reference, score it on the test images."""
-    from golden import file
-
     assert trainer.best is not None
     dataset, network = trainer.dataset, trainer.network
     network.load_state_dict(trainer.best)
@@ -162,7 +161,7 @@ def finish(trainer: Trainer, folder: Path) -> TrainResult:
     }
     file.save(exported, folder / NETWORK_NAME)
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    checkpoint.write_whole(folder / HISTORY_NAME, text.encode())
+    write_bytes(folder / HISTORY_NAME, text.encode())
     return TrainResult(
         exported,
         folder / NETWORK_NAME,
