@@ -14,7 +14,6 @@ from golden.errors import BadInput, CheckFailed
 from spikewright import chain, results, stimulus
 from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.steps import file_hash, source_hash
-from spikewright.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from golden.image import Image
@@ -104,7 +103,7 @@ def build(
         chosen = stimulus.choose(network, "random")
     else:
         network.check_inputs(inputs)
-        chosen = Stimulus(inputs, labels, source)
+        chosen = stimulus.given(inputs, labels, source)
     image = build_hardware(network, place.path, lanes)
     stimulus.save(chosen, place.stimulus)
     return image
@@ -157,7 +156,11 @@ def verify(
     place = BuildFolder(Path(folder))
     place.require_built()
     network, image = file.load(place.network), load_image(place.path)
-    chosen = stimulus.load(place.stimulus) if inputs is None else Stimulus(inputs, labels, "caller")
+    if inputs is None:
+        chosen = stimulus.load(place.stimulus)
+    else:
+        network.check_inputs(inputs)
+        chosen = stimulus.given(inputs, labels, "inputs of the caller")
     chosen = chosen.first(images)
     frames = network.check_inputs(chosen.inputs)
     found = simulate(
@@ -176,6 +179,7 @@ def verify(
         **results.describe(network),
         "fingerprint": file.fingerprint(network),
         "build": content_hash(place),
+        "stimulus_sha256": stimulus.content_hash(chosen),
         "simulator": simulator,
         "stalls_percent": list(stalls),
         "seed": seed,
@@ -275,9 +279,14 @@ def _verified(folder: BuildFolder, images: int | None, simulator: str) -> dict[s
         found = read_json(folder.result("verification"))
     except BadInput:
         return None
-    wanted = len(stimulus.load(folder.stimulus)) if images is None else images
-    same = found.get("build") == content_hash(folder) and found.get("simulator") == simulator
-    return found if same and found.get("profile") and found.get("images") == wanted else None
+    wanted = {
+        "build": content_hash(folder),
+        "simulator": simulator,
+        # A caller may have verified inputs of his own, as many as the folder's.
+        "stimulus_sha256": stimulus.content_hash(stimulus.load(folder.stimulus).first(images)),
+    }
+    same = all(found.get(name) == value for name, value in wanted.items())
+    return found if same and found.get("profile") else None
 
 
 def content_hash(folder: BuildFolder) -> str:
