@@ -154,7 +154,7 @@ def run(
         "fingerprint": file.fingerprint(network),
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(logits),
-        "accuracy_images": len(chosen),
+        "accuracy_images": chosen.labelled,
         "images": len(part),
         **results.compared(links[-1]),
         "links": [link.as_dict() for link in links],
@@ -257,7 +257,7 @@ def profile(
     def work() -> None:
         tasks.profile(folder.path, images=images, simulator=simulator, progress=console.progress)
 
-    inputs = {**_simulated(folder, simulator, images), "source": source_hash("spikewright")}
+    inputs = _simulated(folder, simulator, images)
     Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
     return read_json(folder.result("profile"))
 

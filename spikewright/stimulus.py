@@ -55,6 +55,11 @@ class Stimulus:
         labels = None if self.labels is None else self.labels[:images]
         return Stimulus(self.inputs[:images], labels, self.source)
 
+    @property
+    def labelled(self) -> int | None:
+        """On how many images an accuracy is taken; None without labels."""
+        return None if self.labels is None else len(self.labels)
+
     def accuracy(self, logits: NDArray[np.int64]) -> float | None:
         """The share of right classes; ties go to the lowest index. None without labels."""
         if self.labels is None:

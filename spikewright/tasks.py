@@ -186,7 +186,7 @@ def verify(
         "waves": [f"sim/{simulator}/stall-{stall}" for stall in stalls] if waves else [],
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(found.trace.logits),
-        "accuracy_images": found.images,
+        "accuracy_images": chosen.labelled,
         "images": found.images,
         "compared_spikes": found.compared_spikes,
         "compared_membranes": found.compared_membranes,
@@ -290,11 +290,11 @@ def _verified(folder: BuildFolder, images: int | None, simulator: str) -> dict[s
 
 
 def content_hash(folder: BuildFolder) -> str:
-    """One hash over all that a simulation of this build depends on, our code included."""
+    """One hash over all that a result about this build depends on, our code included."""
     folder.require_built()
     files = [folder.network, folder.manifest, folder.stimulus]
     files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
-    digest = hashlib.sha256(source_hash("golden", "hw", "sim").encode())
+    digest = hashlib.sha256(source_hash("golden", "hw", "sim", "spikewright").encode())
     for path in files:
         digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
     return digest.hexdigest()
