@@ -181,9 +181,9 @@ def verify(
         "build": content_hash(place),
         "stimulus_sha256": stimulus.content_hash(chosen),
         "simulator": simulator,
-        "stalls_percent": list(stalls),
+        "stalls_percent": list(found.stalls),
         "seed": seed,
-        "waves": [f"sim/{simulator}/stall-{stall}" for stall in stalls] if waves else [],
+        "waves": [f"sim/{simulator}/stall-{stall}" for stall in found.stalls] if waves else [],
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(found.trace.logits),
         "accuracy_images": chosen.labelled,
@@ -198,7 +198,7 @@ def verify(
         "spike_rate": found.operations.spike_rate,
         "zeta": found.operations.zeta,
         "layers": results.rates(found.operations),
-        "profile": found.profile.as_dict() if 0 in stalls else None,
+        "profile": found.profile.as_dict() if 0 in found.stalls else None,
         "energy": op_count_energy(network, found.operations).as_dict(),
     }
     write_json(place.result("verification"), result)
