@@ -75,19 +75,19 @@ def exact_settings(threads: int) -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.get_float32_matmul_precision(),
         torch.get_num_threads(),
-        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined] (stub gap)
     )
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(threads)
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] (stub gap)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.set_num_threads(before[2])
-        deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined]
+        deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined] (stub gap)
 
 
 def train(
