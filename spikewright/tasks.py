@@ -242,22 +242,9 @@ def profile(
             f"{verified['mismatches']} values differ; first: {verified['first_mismatch']}"
         )
     names = (
-        "accuracy",
-        "accuracy_images",
-        "images",
-        "stimulus",
-        "simulator",
-        "fingerprint",
-        "build",
-    )
-    names += (
-        "cycles_per_inference",
-        "latency_cycles",
-        "utilization",
-        "synops",
-        "spike_rate",
-        "zeta",
-    )
+        "accuracy", "accuracy_images", "images", "stimulus", "simulator", "fingerprint", "build",
+        "cycles_per_inference", "latency_cycles", "utilization", "synops", "spike_rate", "zeta",
+    )  # fmt: skip
     measured = verified["profile"]
     result = {
         **results.describe(file.load(place.network)),
@@ -298,47 +285,3 @@ def content_hash(folder: BuildFolder) -> str:
     for path in files:
         digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
     return digest.hexdigest()
-
-
-def check_training(
-    recipe: Any,
-    training: Path,
-    data: Path | None,
-    folder: BuildFolder,
-    images: int,
-    progress: Progress,
-) -> None:
-    """Compare torch with the reference on test images, and write `report/check.json`.
-
-    It also holds the accuracy on the whole test set, by the engine.
-    """
-    from golden import engine, file, reference
-    from model import checkpoint
-    from model.spiking import SpikingNetwork
-    from model.train import exact_settings
-
-    network = file.load(training / "network.safetensors")
-    state = checkpoint.load(training, recipe)
-    if state is None:
-        raise BadInput(f"{training}: the checkpoint is missing; train again with --force")
-    trained = SpikingNetwork(recipe)
-    trained.load_state_dict(state["best"])
-    chosen = stimulus.choose(network, "test", data)
-    part = chosen.first(min(images, len(chosen)))
-    programs = (
-        ("torch", lambda slot: trained.trace(part.inputs[slot])),
-        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
-    )
-    with exact_settings(recipe.training.threads):
-        links = chain.follow(programs, len(part), progress)
-    result = {
-        "fingerprint": file.fingerprint(network),
-        "links": [link.as_dict() for link in links],
-        "accuracy": chosen.accuracy(engine.logits(network, chosen.inputs)),
-        "accuracy_images": len(chosen),
-        "stimulus": chosen.source,
-    }
-    write_json(folder.result("check"), result)
-    for link in links:
-        if link.mismatches:
-            raise CheckFailed(f"{link.name}: {link.mismatches} values differ; first: {link.first}")
