@@ -208,7 +208,9 @@ def table(rows: list[Row]) -> str:
 
 def main() -> None:
     """Measure, then print."""
-    parser = argparse.ArgumentParser(description="The cycle model against the simulated accelerator.")
+    parser = argparse.ArgumentParser(
+        description="The cycle model against the simulated accelerator."
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=5)

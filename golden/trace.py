@@ -5,11 +5,14 @@ All links of the chain of equality return a `Trace`, so one comparison serves al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Values = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,8 @@ def compare(expected: Trace, actual: Trace) -> Comparison:
     return Comparison(counts["spike"], counts["membrane"], counts["logit"], wrong, found)
 
 
-def _pairs(expected: Trace, actual: Trace):  # noqa: ANN202
+def _pairs(expected: Trace, actual: Trace) -> Iterator[tuple[str, str, Values, Values]]:
+    """(quantity, node, expected, actual) of everything that two traces hold."""
     rows = [
         ("spike", name, expected.spikes[name], actual.spikes.get(name)) for name in expected.spikes
     ]

@@ -29,9 +29,10 @@ class Lane(wiring.Component):
     go : In(1)
         The sweep is over.
     sweep : In(`sweep_layout`), restart : In(1), write : In(1), write_address : In
-        The common sweep, and what belongs to it 8 and 9 cycles after the address is presented.
+        The common sweep; `restart` belongs to it `golden.timing.SWEEP` cycles later, the write one
+        cycle after that.
     fired, membrane : Out
-        `golden.timing.RESULT` cycles after the address is presented.
+        `golden.timing.RESULT` + 1 cycles after `sweep`.
     """
 
     request: data.View

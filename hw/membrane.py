@@ -35,7 +35,8 @@ class Membrane(wiring.Component):
     sweep : In(`sweep_layout`)
         Presented in the same stage; never together with an addition.
     summed : Out(signed)
-        Word (or state) + bias of the swept neuron, `SUM` cycles after its `sweep`.
+        Word (or state) + bias of the swept neuron, `SUM` + 1 cycles after its `sweep`:
+        inputs are registered before the address is presented to the memory.
     drive : Out(signed)
         Its direct drive in the same cycle; absent bits are 0.
     threshold : Out(unsigned)

@@ -11,33 +11,12 @@ from typing import Any
 
 import torch
 
+from golden.atomic import write_bytes
 from golden.errors import BadInput
 from model.recipe import Recipe
 
 NAME = "checkpoint.pt"
 SCHEMA = 1
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename: it exists whole or not at all.
-
-    Raises
-    ------
-    BadInput
-        If the folder cannot be written.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInput(
-            f"{path}: cannot be written ({error.strerror}), must be in a writable folder"
-        ) from None
 
 
 def make_folder(folder: Path) -> None:
@@ -64,7 +43,7 @@ def save(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:
     torch.save(
         {"schema": SCHEMA, "recipe": json.dumps(recipe.as_dict(), sort_keys=True), **state}, buffer
     )
-    write_whole(folder / NAME, buffer.getvalue())
+    write_bytes(folder / NAME, buffer.getvalue())
 
 
 def load(folder: Path, recipe: Recipe) -> dict[str, Any] | None:

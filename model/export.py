@@ -45,7 +45,7 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
     recipe, was_training = model.recipe, model.training
     model.eval()
     shape, bits, coding = DATA[recipe.data]
-    nodes: list[Input | LIF | Readout] = [Input("input", shape, coding, bits)]  # type: ignore[arg-type]
+    nodes: list[Input | LIF | Readout] = [Input("input", shape, coding, bits)]  # type: ignore[arg-type] (checked by Input)
     edges: list[Edge] = []
     for layer in model.spiking_layers:
         integers, _ = layer.integers()
@@ -59,7 +59,7 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
                 _whole(integers.bias),
                 leak_mul,
                 layer.neuron.leak_shift if leak_mul else 0,
-                layer.neuron.reset,  # type: ignore[arg-type]
+                layer.neuron.reset,  # type: ignore[arg-type] (checked by LIF)
                 layer.neuron.membrane_bits,
             )
         )

@@ -123,7 +123,7 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
     BadInput
         For an unknown or missing key, or a value that its rule refuses.
     """
-    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type] (T is a dataclass)
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

@@ -102,6 +102,7 @@ class Recipe:
     data: str = field(choice(*DATA))
     timesteps: int = field(integer(1, 256))
     layers: tuple[str, ...] = field(words(1))
+    # `table` returns a dataclass field, not a default that recipes would share.
     neuron: Neuron = table(Neuron)  # noqa: RUF009
     quantization: Quantization = table(Quantization)  # noqa: RUF009
     pruning: Pruning = table(Pruning)  # noqa: RUF009

@@ -250,7 +250,7 @@ def scan(
     `drive` is (timesteps or 1, batch, neurons); one step of drive is used at every step.
     `threshold` and `bias` are (neurons,), `leak_mul` a scalar, all of one floating type.
     """
-    return _Scan.apply(drive, threshold, bias, leak_mul, rule)  # type: ignore[no-any-return]
+    return _Scan.apply(drive, threshold, bias, leak_mul, rule)
 
 
 def scan_with_membranes(

@@ -37,7 +37,7 @@ class SpikingNetwork(nn.Module):
     @property
     def spiking_layers(self) -> list[SpikingLayer]:
         """The hidden layers, in order."""
-        return list(self.hidden)  # type: ignore[arg-type]
+        return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)
 
     def synapses(self) -> Iterator[Synapse]:
         """The synapses of every layer, in order."""

@@ -12,7 +12,7 @@ def floor_ste(x: Tensor) -> Tensor:
 
 
 def round_ste(x: Tensor) -> Tensor:
-    """floor(x + 0.5), the kit's only rounding rule (halves go up); the gradient passes unchanged.
+    """floor(x + 0.5), the only rounding rule (halves go up); the gradient passes unchanged.
 
     >>> round_ste(torch.tensor([-1.5, -0.5, 0.5, 1.4])).tolist()
     [-1.0, 0.0, 1.0, 1.0]
@@ -30,14 +30,14 @@ def exact_ste(x: Tensor, value: Tensor) -> Tensor:
 
     Not written as x + (value - x): that sum may round.
     """
-    return _Replace.apply(x, value)  # type: ignore[no-any-return]
+    return _Replace.apply(x, value)
 
 
 class _Replace(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, value: Tensor) -> Tensor:  # noqa: ANN001
+    def forward(ctx, x: Tensor, value: Tensor) -> Tensor:  # noqa: ANN001 (untyped in torch)
         return value.clone()
 
     @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ANN001 (untyped in torch)
         return grads[0], None

@@ -52,7 +52,7 @@ class Synapse(nn.Module):
     @property
     def weight(self) -> nn.Parameter:
         """The float weights that are trained."""
-        return self.quantised.weight  # type: ignore[return-value]
+        return self.quantised.weight  # type: ignore[return-value] (untyped in brevitas)
 
     @property
     def drive_bound(self) -> int:
@@ -62,7 +62,7 @@ class Synapse(nn.Module):
 
     def integers(self) -> tuple[Tensor, Tensor]:
         """Whole weights (gradients pass to `weight`), and their scale, shape (out,) or ()."""
-        quantised = self.quantised.quant_weight()  # type: ignore[operator]
+        quantised = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
         scale = quantised.scale.detach()
         weights = round_ste(
             quantised.value / scale

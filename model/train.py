@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch.utils import deterministic
 
-from golden import reference
+from golden import file, reference
+from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
 from golden.trace import compare
@@ -74,19 +75,19 @@ def exact_settings(threads: int) -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.get_float32_matmul_precision(),
         torch.get_num_threads(),
-        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined] (stub gap)
     )
     torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(threads)
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] (stub gap)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.set_num_threads(before[2])
-        deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined]
+        deterministic.fill_uninitialized_memory = before[3]  # type: ignore[attr-defined] (stub gap)
 
 
 def train(
@@ -134,8 +135,6 @@ def train(
 
 def finish(trainer: Trainer, folder: Path) -> TrainResult:
     """Export the best epoch, check it against the golden reference, score it on the test images."""
-    from golden import file
-
     assert trainer.best is not None
     dataset, network = trainer.dataset, trainer.network
     network.load_state_dict(trainer.best)
@@ -162,7 +161,7 @@ def finish(trainer: Trainer, folder: Path) -> TrainResult:
     }
     file.save(exported, folder / NETWORK_NAME)
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    checkpoint.write_whole(folder / HISTORY_NAME, text.encode())
+    write_bytes(folder / HISTORY_NAME, text.encode())
     return TrainResult(
         exported,
         folder / NETWORK_NAME,

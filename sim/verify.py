@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def verify(
         enter back to back, so that several inferences are in flight.
     stalls
         Percentages 0..99; the whole batch runs once per rate, every stream held so often at random.
+        A rate that is given twice runs once.
     waves
         Keep waveforms: `sim/SIMULATOR/stall-RATE/dump.vcd` (Icarus: `.fst`).
     progress
@@ -134,6 +136,7 @@ def verify(
         work. Values that differ do not raise: see `Verification.require_equal`.
     """
     say = progress or (lambda done, total, text: None)
+    stalls = tuple(dict.fromkeys(stalls))  # each rate has a folder of its own
     parts = len(stalls) + 2
     folder = Path(folder)
     network = load(folder / "network.safetensors")
@@ -169,7 +172,9 @@ def verify(
                 runs[stall] = future.result()
         except BaseException:  # Ctrl-C too: do not wait for simulations that nobody wants any more
             pool.shutdown(wait=False, cancel_futures=True)
-            runner.stop_all()
+            while not all(future.done() for future in futures.values()):
+                runner.stop_all()  # again: one may have been preparing its files until now
+                time.sleep(0.05)
             raise
     say(parts, parts, "done")
     return conclude(image, expected, runs, simulator)

@@ -67,7 +67,7 @@ def train(
     """
     from spikewright import flow
 
-    overrides = flow.recipe_overrides(changes, seed)
+    overrides = opt.parse_changes(changes, seed)
     folder = BuildFolder(out or Path("build") / Path(recipe).stem / "train")
     result = flow.train(recipe, folder, data, overrides, Console(), force)
     opt.finish(result, lines.of_training(result), as_json)

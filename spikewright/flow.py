@@ -8,10 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from golden.errors import BadInput
 from spikewright import results, stimulus, tasks
+from spikewright.check import check_training
 from spikewright.console import Console
 from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
+from spikewright.options import parse_changes
 from spikewright.steps import Steps, file_hash, source_hash
 
 DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
@@ -45,26 +46,6 @@ class BuildRequest:
     images: int
     seed: int
     force: bool
-
-
-def recipe_overrides(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
-    """`--set KEY=VALUE` and `--seed` as the recipe reader takes them; values are TOML.
-
-    >>> recipe_overrides(("training.epochs=5", "data=mnist"), 3)
-    {'training.epochs': 5, 'data': 'mnist', 'training.seed': 3}
-    """
-    import tomllib
-
-    found: dict[str, Any] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or not key:
-            raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
-        try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = value  # a bare word
-    return found if seed is None else {**found, "training.seed": seed}
 
 
 def train(
@@ -154,7 +135,7 @@ def run(
         "fingerprint": file.fingerprint(network),
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(logits),
-        "accuracy_images": len(chosen),
+        "accuracy_images": chosen.labelled,
         "images": len(part),
         **results.compared(links[-1]),
         "links": [link.as_dict() for link in links],
@@ -257,7 +238,7 @@ def profile(
     def work() -> None:
         tasks.profile(folder.path, images=images, simulator=simulator, progress=console.progress)
 
-    inputs = {**_simulated(folder, simulator, images), "source": source_hash("spikewright")}
+    inputs = _simulated(folder, simulator, images)
     Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
     return read_json(folder.result("profile"))
 
@@ -280,7 +261,7 @@ def demo(settings: Settings, folder: BuildFolder, console: Console) -> Result:
     import model.recipe
     from spikewright.doctor import WarmUp
 
-    overrides = recipe_overrides((), settings.seed)
+    overrides = parse_changes((), settings.seed)
     model.recipe.load(settings.recipe, overrides)  # a wrong recipe ends here, before any work
     training, force = BuildFolder(folder.training), settings.force
     with WarmUp() as yosys:  # beside the training, which leaves a core free
@@ -307,9 +288,7 @@ def check(
         import model.recipe
 
         recipe = model.recipe.load(settings.recipe, overrides)
-        tasks.check_training(
-            recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress
-        )
+        check_training(recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress)
 
     inputs = {"network": file_hash(training.network), "source": source_hash("golden", "model")}
     Steps(folder, console, settings.force).run("check", inputs, [folder.result("check")], work)

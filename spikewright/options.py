@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,24 @@ def parse_stalls(text: str) -> tuple[int, ...]:
     if not all(0 <= stall <= 90 for stall in stalls):
         raise BadInput(f"--stall is {text!r}, must be percentages of 0..90, such as 0,25,50")
     return stalls
+
+
+def parse_changes(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
+    """`--set KEY=VALUE` and `--seed` as the recipe reader takes them; values are TOML.
+
+    >>> parse_changes(("training.epochs=5", "data=mnist"), 3)
+    {'training.epochs': 5, 'data': 'mnist', 'training.seed': 3}
+    """
+    found: dict[str, Any] = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals or not key:
+            raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = value  # a bare word
+    return found if seed is None else {**found, "training.seed": seed}
 
 
 class Output:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from spikewright.layout import write_bytes
 
 if TYPE_CHECKING:
@@ -55,12 +55,38 @@ class Stimulus:
         labels = None if self.labels is None else self.labels[:images]
         return Stimulus(self.inputs[:images], labels, self.source)
 
+    @property
+    def labelled(self) -> int | None:
+        """On how many images an accuracy is taken; None without labels."""
+        return None if self.labels is None else len(self.labels)
+
     def accuracy(self, logits: NDArray[np.int64]) -> float | None:
         """The share of right classes; ties go to the lowest index. None without labels."""
         if self.labels is None:
             return None
         right = logits.reshape(len(logits), -1).argmax(axis=1) == self.labels[: len(logits)]
         return float(right.mean())
+
+
+def given(inputs: Any, labels: Any, source: str) -> Stimulus:
+    """Checked inputs of a Python caller with their labels (batch,), or None.
+
+    Raises
+    ------
+    BadInput
+        If the labels are not one integer for each input.
+    """
+    inputs = np.asarray(inputs)
+    if labels is None:
+        return Stimulus(inputs, None, source)
+    labels = np.asarray(labels)
+    found = f"{labels.dtype} {labels.shape}"
+    right = f"integers ({len(inputs)},), one for each input"
+    require(
+        labels.dtype.kind in "iu" and labels.shape == inputs.shape[:1],
+        "labels", "type and shape", found, right,
+    )  # fmt: skip
+    return Stimulus(inputs, labels.astype(np.int64), source)
 
 
 def choose(

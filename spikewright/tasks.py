@@ -14,7 +14,6 @@ from golden.errors import BadInput, CheckFailed
 from spikewright import chain, results, stimulus
 from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.steps import file_hash, source_hash
-from spikewright.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from golden.image import Image
@@ -104,7 +103,7 @@ def build(
         chosen = stimulus.choose(network, "random")
     else:
         network.check_inputs(inputs)
-        chosen = Stimulus(inputs, labels, source)
+        chosen = stimulus.given(inputs, labels, source)
     image = build_hardware(network, place.path, lanes)
     stimulus.save(chosen, place.stimulus)
     return image
@@ -157,7 +156,11 @@ def verify(
     place = BuildFolder(Path(folder))
     place.require_built()
     network, image = file.load(place.network), load_image(place.path)
-    chosen = stimulus.load(place.stimulus) if inputs is None else Stimulus(inputs, labels, "caller")
+    if inputs is None:
+        chosen = stimulus.load(place.stimulus)
+    else:
+        network.check_inputs(inputs)
+        chosen = stimulus.given(inputs, labels, "inputs of the caller")
     chosen = chosen.first(images)
     frames = network.check_inputs(chosen.inputs)
     found = simulate(
@@ -176,13 +179,14 @@ def verify(
         **results.describe(network),
         "fingerprint": file.fingerprint(network),
         "build": content_hash(place),
+        "stimulus_sha256": stimulus.content_hash(chosen),
         "simulator": simulator,
-        "stalls_percent": list(stalls),
+        "stalls_percent": list(found.stalls),
         "seed": seed,
-        "waves": [f"sim/{simulator}/stall-{stall}" for stall in stalls] if waves else [],
+        "waves": [f"sim/{simulator}/stall-{stall}" for stall in found.stalls] if waves else [],
         "stimulus": chosen.source,
         "accuracy": chosen.accuracy(found.trace.logits),
-        "accuracy_images": found.images,
+        "accuracy_images": chosen.labelled,
         "images": found.images,
         "compared_spikes": found.compared_spikes,
         "compared_membranes": found.compared_membranes,
@@ -194,7 +198,7 @@ def verify(
         "spike_rate": found.operations.spike_rate,
         "zeta": found.operations.zeta,
         "layers": results.rates(found.operations),
-        "profile": found.profile.as_dict() if 0 in stalls else None,
+        "profile": found.profile.as_dict() if 0 in found.stalls else None,
         "energy": op_count_energy(network, found.operations).as_dict(),
     }
     write_json(place.result("verification"), result)
@@ -238,22 +242,9 @@ def profile(
             f"{verified['mismatches']} values differ; first: {verified['first_mismatch']}"
         )
     names = (
-        "accuracy",
-        "accuracy_images",
-        "images",
-        "stimulus",
-        "simulator",
-        "fingerprint",
-        "build",
-    )
-    names += (
-        "cycles_per_inference",
-        "latency_cycles",
-        "utilization",
-        "synops",
-        "spike_rate",
-        "zeta",
-    )
+        "accuracy", "accuracy_images", "images", "stimulus", "simulator", "fingerprint", "build",
+        "cycles_per_inference", "latency_cycles", "utilization", "synops", "spike_rate", "zeta",
+    )  # fmt: skip
     measured = verified["profile"]
     result = {
         **results.describe(file.load(place.network)),
@@ -275,61 +266,22 @@ def _verified(folder: BuildFolder, images: int | None, simulator: str) -> dict[s
         found = read_json(folder.result("verification"))
     except BadInput:
         return None
-    wanted = len(stimulus.load(folder.stimulus)) if images is None else images
-    same = found.get("build") == content_hash(folder) and found.get("simulator") == simulator
-    return found if same and found.get("profile") and found.get("images") == wanted else None
+    wanted = {
+        "build": content_hash(folder),
+        "simulator": simulator,
+        # A caller may have verified inputs of his own, as many as the folder's.
+        "stimulus_sha256": stimulus.content_hash(stimulus.load(folder.stimulus).first(images)),
+    }
+    same = all(found.get(name) == value for name, value in wanted.items())
+    return found if same and found.get("profile") else None
 
 
 def content_hash(folder: BuildFolder) -> str:
-    """One hash over all that a simulation of this build depends on, our code included."""
+    """One hash over all that a result about this build depends on, our code included."""
     folder.require_built()
     files = [folder.network, folder.manifest, folder.stimulus]
     files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
-    digest = hashlib.sha256(source_hash("golden", "hw", "sim").encode())
+    digest = hashlib.sha256(source_hash("golden", "hw", "sim", "spikewright").encode())
     for path in files:
         digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
     return digest.hexdigest()
-
-
-def check_training(
-    recipe: Any,
-    training: Path,
-    data: Path | None,
-    folder: BuildFolder,
-    images: int,
-    progress: Progress,
-) -> None:
-    """Compare torch with the reference on test images, and write `report/check.json`.
-
-    It also holds the accuracy on the whole test set, by the engine.
-    """
-    from golden import engine, file, reference
-    from model import checkpoint
-    from model.spiking import SpikingNetwork
-    from model.train import exact_settings
-
-    network = file.load(training / "network.safetensors")
-    state = checkpoint.load(training, recipe)
-    if state is None:
-        raise BadInput(f"{training}: the checkpoint is missing; train again with --force")
-    trained = SpikingNetwork(recipe)
-    trained.load_state_dict(state["best"])
-    chosen = stimulus.choose(network, "test", data)
-    part = chosen.first(min(images, len(chosen)))
-    programs = (
-        ("torch", lambda slot: trained.trace(part.inputs[slot])),
-        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
-    )
-    with exact_settings(recipe.training.threads):
-        links = chain.follow(programs, len(part), progress)
-    result = {
-        "fingerprint": file.fingerprint(network),
-        "links": [link.as_dict() for link in links],
-        "accuracy": chosen.accuracy(engine.logits(network, chosen.inputs)),
-        "accuracy_images": len(chosen),
-        "stimulus": chosen.source,
-    }
-    write_json(folder.result("check"), result)
-    for link in links:
-        if link.mismatches:
-            raise CheckFailed(f"{link.name}: {link.mismatches} values differ; first: {link.first}")

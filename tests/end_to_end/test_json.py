@@ -48,6 +48,7 @@ def test_run_of_a_bare_network_measures_no_hardware(command, small_file: Path) -
     assert outcome.code == 0, outcome.err
     assert set(outcome.json) >= KEYS
     assert outcome.json["accuracy"] is None
+    assert outcome.json["accuracy_images"] is None
     assert outcome.json["cycles_per_inference"] is None
     assert outcome.json["compared_spikes"] == 100 * 3 * 3
     assert outcome.json["compared_membranes"] == 100 * 3 * 5

@@ -62,3 +62,22 @@ def test_build_verify_profile(small_network: spikewright.Network, tmp_path: Path
     assert measured["cycles_per_inference"] > 0
     assert [row["node"] for row in measured["layers"]] == ["hidden", "out"]
     assert measured["synops"] == result["synops"]
+
+
+def test_a_profile_is_of_the_inputs_of_the_folder(
+    small_network: spikewright.Network, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    spikewright.build(small_network, folder, lanes=2, inputs=np.array([[0, 0], [0, 1]]))
+    other = spikewright.verify(folder, inputs=np.array([[15, 15], [15, 15]]))
+    measured = spikewright.profile(folder)
+    assert measured["stimulus"] == "inputs of the caller"
+    assert 0 < measured["synops"] < other["synops"]
+
+
+def test_labels_that_do_not_fit(small_network: spikewright.Network, tmp_path: Path) -> None:
+    inputs = np.array([[0, 0], [0, 1]])
+    for labels in (np.array([1]), np.array([0.5, 1.0]), np.array([[0, 1]])):
+        with pytest.raises(spikewright.BadInput, match="labels"):
+            spikewright.build(small_network, tmp_path / "small", inputs=inputs, labels=labels)
+    assert not (tmp_path / "small").exists()

@@ -168,8 +168,8 @@ def test_unwritable_folder(tiny: Recipe, tmp_path: Path) -> None:
         train(tiny, tmp_path / "file" / "folder")
 
 
-def test_failed_write_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "name").mkdir()
-    with pytest.raises(BadInput, match="cannot be written"):
-        checkpoint.write_whole(tmp_path / "name", b"1")
-    assert [p.name for p in tmp_path.iterdir()] == ["name"]
+def test_failed_write_leaves_nothing(tiny: Recipe, tmp_path: Path) -> None:
+    (tmp_path / checkpoint.NAME).mkdir()
+    with pytest.raises(BadInput, match="cannot write"):
+        checkpoint.save(tmp_path, tiny, {})
+    assert [p.name for p in tmp_path.iterdir()] == [checkpoint.NAME]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from golden.errors import BadInput, CheckFailed
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from hw.build import build
-from sim import lint
+from sim import lint, runner
 from sim import verify as module
 from sim.counters import check_cycles
 from sim.profile import profile
@@ -188,6 +192,41 @@ def test_an_incomplete_folder_is_refused(folder, tmp_path):
     (copy / "rtl" / "accelerator.v").unlink()
     with pytest.raises(BadInput, match=r"accelerator\.v: not found"):
         verify(copy, _inputs())
+
+
+def test_a_rate_given_twice_runs_once(folder, monkeypatch):
+    places, simulate = [], module.simulate
+
+    def counted(bench, inputs, place, **options):
+        places.append(place.name)
+        return simulate(bench, inputs, place, **options)
+
+    monkeypatch.setattr(module, "simulate", counted)
+    result = verify(folder, _inputs()[:2], stalls=(25, 25))
+    assert places == ["stall-25"]
+    assert result.compared_logits == 2 * 5
+
+
+def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeypatch):
+    begun, launched = threading.Event(), []
+
+    def late(*_, **__):
+        begun.set()
+        time.sleep(0.3)  # as if it still wrote its stimulus
+        launched.append(subprocess.Popen(["sleep", "30"], start_new_session=True))
+        runner._running.add(launched[0])
+        launched[0].wait()
+
+    def interrupt(done, total, text):
+        if text.startswith("simulating"):
+            begun.wait()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "simulate", late)
+    with pytest.raises(KeyboardInterrupt):
+        verify(folder, _inputs()[:1], progress=interrupt)
+    runner._running.discard(launched[0])
+    assert launched[0].returncode == -signal.SIGKILL
 
 
 def test_waves_are_kept(folder):
