@@ -209,7 +209,7 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(
-        description="The cycle model against the simulated accelerator."
+        description="The cycle model against simulation."
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--seed", type=int, default=0)
