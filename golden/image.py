@@ -179,7 +179,7 @@ def load_image(folder: str | Path) -> Image:
     Raises
     ------
     BadInput
-        If a file is missing, of another schema, or differs from the hash in the manifest.
+        If a file is missing, damaged, of another schema, or differs from the hash in the manifest.
     """
     folder = Path(folder)
     path = folder / "manifest.json"
@@ -193,8 +193,13 @@ def load_image(folder: str | Path) -> Image:
         raise BadInput(f"{path}: not the manifest of a build ({error})") from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
-    cores = tuple(_load_core(folder / "rtl", dict(row)) for row in image["cores"])
-    return Image(image["timesteps"], tuple(image["input_shape"]), cores, image["fingerprint"])
+    try:
+        cores = tuple(_load_core(folder / "rtl", dict(row)) for row in image["cores"])
+        return Image(image["timesteps"], tuple(image["input_shape"]), cores, image["fingerprint"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(
+            f"{path}: its image is damaged ({type(error).__name__}: {error}); build again"
+        ) from None
 
 
 def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:

@@ -14,6 +14,7 @@ from golden.errors import BadInput
 from golden.image import Image, describe
 from golden.network import Network
 from hw.compiler import compile_network
+from hw.lanes import check_names
 from hw.verilog import rtl_files
 
 SCHEMA = 1
@@ -37,6 +38,7 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         If a lane cannot hold the network, or the folder cannot be written.
     """
     folder = Path(folder)
+    check_names(lanes, [node.name for node in network.nodes[1:]])
     image = compile_network(network, lanes)
     files = rtl_files(image)
     manifest = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,18 @@ def lanes_of(lanes: int | dict[str, int], node: str, channels: int, kept_per_row
     most = min(channels, MAX_LANES)
     require(1 <= lanes[node] <= most, f"node {node!r}", "lanes", lanes[node], f"1..{most}")
     return lanes[node]
+
+
+def check_names(lanes: int | dict[str, int], nodes: Sequence[str]) -> None:
+    """A table of lanes names nodes of the network only.
+
+    Raises
+    ------
+    BadInput
+        Naming the first that is none.
+    """
+    for name in lanes if isinstance(lanes, dict) else ():
+        require(name in nodes, "lanes", "node", repr(name), f"one of {', '.join(nodes)}")
 
 
 def assign_channels(kept: NDArray[np.int64], lanes: int) -> tuple[int, ...]:

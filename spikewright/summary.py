@@ -35,6 +35,16 @@ def gather(folder: BuildFolder) -> dict[str, Any]:
     BadInput
         If the build was not verified or profiled, or another build was: it says what to run.
     """
+    try:
+        return _gather(folder)
+    except KeyError as error:  # written by another version, or by hand
+        raise BadInput(
+            f"{folder.path}: a result in report/ has no {error}; "
+            f"run `spikewright verify {folder.path}`, then `profile`, with --force"
+        ) from None
+
+
+def _gather(folder: BuildFolder) -> dict[str, Any]:
     folder.require_built()
     network = file.load(folder.network)
     fingerprint = file.fingerprint(network)

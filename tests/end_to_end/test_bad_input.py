@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import struct
 from pathlib import Path
 
@@ -190,6 +191,9 @@ def test_options_out_of_range(command, small_file: Path, demo_folder: Path, tmp_
     refused(command("build", small_file, "--lanes", "0", "--out", out), 2, "--lanes", "0")
     wrong_node = command("build", small_file, "--lanes", "hiden=2", "--out", out)
     assert wrong_node.code == 2
+    more = command("build", small_file, "--lanes", "hidden=2,out=1,hiden=2", "--out", out)
+    assert more.code == 2
+    assert "'hiden', must be one of hidden, out" in more.err.splitlines()[-1]
     refused(command("verify", demo_folder, "--stall", "120"), 2, "--stall", "120")
     refused(command("verify", demo_folder, "--simulator", "vcs"), 2, "vcs", "verilator")
     refused(command("run", small_file, "--images", "-1"), 2, "--images")
@@ -240,3 +244,35 @@ def test_a_damaged_build(command, small_file: Path, tmp_path: Path) -> None:
     memory.write_text(text)
     (out / "stimulus.safetensors").write_bytes(b"nothing")
     assert command("verify", out).code == 2
+
+
+@pytest.mark.parametrize("damage", ["core", "cores", "field"])
+def test_a_damaged_manifest(command, demo_folder: Path, tmp_path: Path, damage: str) -> None:
+    out = shutil.copytree(demo_folder, tmp_path / "out", ignore=shutil.ignore_patterns("sim"))
+    manifest = json.loads((out / "manifest.json").read_text())
+    image = manifest["image"]
+    if damage == "core":
+        image["cores"][0] = 7
+    elif damage == "cores":
+        del image["cores"]
+    else:
+        del image["cores"][0]["lanes"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    outcome = command("verify", out)
+    assert outcome.code == 2
+    assert "manifest.json" in outcome.err.splitlines()[-1]
+    assert "Traceback" not in outcome.err
+
+
+def test_a_result_without_one_of_its_fields(command, demo_folder: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(demo_folder, tmp_path / "out", ignore=shutil.ignore_patterns("sim"))
+    before = (out / "report" / "summary.json").read_bytes()
+    path = out / "report" / "verification.json"
+    values = json.loads(path.read_text())
+    del values["links"]
+    path.write_text(json.dumps(values))
+    outcome = command("report", out)
+    assert outcome.code == 2
+    assert "'links'" in outcome.err.splitlines()[-1]
+    assert "spikewright verify" in outcome.err.splitlines()[-1]
+    assert (out / "report" / "summary.json").read_bytes() == before
