@@ -208,9 +208,7 @@ def table(rows: list[Row]) -> str:
 
 def main() -> None:
     """Measure, then print."""
-    parser = argparse.ArgumentParser(
-        description="The cycle model against simulation."
-    )
+    parser = argparse.ArgumentParser(description="The cycle model against simulation.")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=5)
