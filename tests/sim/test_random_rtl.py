@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from golden import interpreter
+from golden.edges import Conv2d
 from golden.fuzz import CORNERS, coverage, random_inputs, random_network
 from golden.network import Network
 from golden.trace import compare
@@ -100,8 +101,14 @@ def test_the_networks_visit_every_corner():
             *((type(op).__name__,) for edge in network.edges for op in edge.operations),
         }
         kinds |= {(node.reset, node.leak_mul > 0) for node in network.hidden}
+        for conv in (edge.synapse for edge in network.edges):
+            if isinstance(conv, Conv2d):
+                kinds |= {("stride", n) for n in conv.stride} | {("groups", conv.groups > 1)}
+                kinds.add(("one-sided", conv.padding[::2] != conv.padding[1::2]))
     assert all(found.values()), found
     assert kinds == {
         ("direct",), ("events",), ("Linear",), ("Conv2d",), ("SumPool2d",),
         ("subtract", True), ("subtract", False), ("zero", True), ("zero", False),
+        ("stride", 1), ("stride", 2), ("stride", 3), ("groups", True), ("groups", False),
+        ("one-sided", True), ("one-sided", False),
     }  # fmt: skip
