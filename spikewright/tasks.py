@@ -16,9 +16,13 @@ from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.steps import file_hash, source_hash
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from golden.image import Image
     from golden.network import Network
     from golden.trace import Trace
+    from sim.verify import Verification
 
 Progress = Callable[[int, int, str], None]
 Lanes = int | dict[str, int]
@@ -148,14 +152,14 @@ def verify(
     CheckFailed
         If the simulation died or ran past its deadline.
     """
-    from golden import engine, file, interpreter, reference
+    from golden import file
     from golden.image import load_image
     from sim.energy import op_count_energy
     from sim.verify import verify as simulate
 
     place = BuildFolder(Path(folder))
     place.require_built()
-    network, image = file.load(place.network), load_image(place.path)
+    network = file.load(place.network)
     if inputs is None:
         chosen = stimulus.load(place.stimulus)
     else:
@@ -166,13 +170,7 @@ def verify(
     found = simulate(
         place.path, frames, simulator, tuple(stalls), seed=seed, waves=waves, progress=progress
     )
-    programs = (
-        ("reference", lambda part: reference.run(network, frames[part])),
-        ("engine", lambda part: engine.run(network, frames[part])),
-        ("memory image", lambda part: interpreter.run(image, frames[part])),
-        ("Verilog", chain.recorded(found.trace)),
-    )
-    links = chain.follow(programs, len(frames), progress)
+    links = _links(network, load_image(place.path), frames, found, progress)
     wrong = found.mismatches + sum(link.mismatches for link in links[:-1])
     first = found.first or next((link.first for link in links if link.first), None)
     result = {
@@ -203,6 +201,25 @@ def verify(
     }
     write_json(place.result("verification"), result)
     return result
+
+
+def _links(
+    network: Network,
+    image: Image,
+    frames: NDArray[np.int64],
+    found: Verification,
+    progress: Progress | None,
+) -> list[chain.Link]:
+    """The chain from golden down to the Verilog's recorded trace, link by link."""
+    from golden import engine, interpreter, reference
+
+    programs = (
+        ("reference", lambda part: reference.run(network, frames[part])),
+        ("engine", lambda part: engine.run(network, frames[part])),
+        ("memory image", lambda part: interpreter.run(image, frames[part])),
+        ("Verilog", chain.recorded(found.trace)),
+    )
+    return chain.follow(programs, len(frames), progress)
 
 
 def profile(

@@ -6,6 +6,7 @@ the fault is what the rest of the suite shows, and `test_named_tests_pass_withou
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import hw
 
 TESTS = Path(__file__).parent
+JUDGEMENT = r"^E +(AssertionError|assert |Failed: |golden\.errors\.CheckFailed)"
 DEADLINE = 300  # seconds; a hung bench ends by its own count of cycles long before
 
 
@@ -180,3 +182,5 @@ def test_fault_is_killed(copy, fault):
     # 1: tests ran and failed; anything else (an import error, no test found) proves nothing.
     assert code == 1, output
     assert "1 failed" in output
+    # By what the test says, not by source that the fault has broken (a NameError, a TypeError).
+    assert re.search(JUDGEMENT, output, re.MULTILINE), output

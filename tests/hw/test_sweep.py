@@ -45,7 +45,9 @@ def sweeps(visits, words):
 def test_reset_sweeps_once_and_releases(conv_core):
     core = conv_core()
     visits, released = watch(core, 3, core.words + 40, waiting=lambda cycle: False)
-    (clear,) = sweeps(visits, core.words)
+    found = sweeps(visits, core.words)
+    assert len(found) == 1
+    clear = found[0]
     assert [visit[0] for _, visit in clear] == list(range(core.words))
     assert all(visit[4] for _, visit in clear)
     assert [done for _, done in released] == [0]
