@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 DECODE = 2
-"""Event accepted -> its request is written into the lanes' queues."""
+"""Event accepted -> its request is written into the lanes' queues, in a core with one edge."""
 
 FIFO = 2
 """Written into an empty queue -> can be read (`amaranth.lib.fifo.SyncFIFOBuffered`)."""
@@ -41,17 +41,39 @@ MET = 3
 RELEASE = SWEEP - 1
 """A sweep's last address -> release of the lanes."""
 
+TURN = SWEEP + 1
+"""A word is visited -> it may be visited again: sweeps that follow each other take no less."""
+
 QUEUE_DEPTH = 17
 """Requests that a lane's queue holds (16 and the output register); 8 or more for throughput."""
-
-QUEUE_SLACK = 4
-"""Requests that still come from the decoder after a lane's queue has reported no room."""
 
 DESCRIPTORS = 9
 """Row descriptors fetched ahead (8 and the output register), so that short rows cost no bubble."""
 
+IN_FLIGHT = 63
+"""Inferences that a core may have begun at once, at least: each is a token in its queues."""
+
 VECTORS = 33
 """Spike vectors between the sweep and the serialiser: more than are under way in a sweep."""
+
+
+def decode(edges: int) -> int:
+    """Event accepted -> its request is written into the queues of a core with so many edges.
+
+    >>> decode(1), decode(2), decode(5)
+    (2, 3, 3)
+    """
+    return DECODE + (edges > 1)
+
+
+def slack(edges: int) -> int:
+    """Requests that still come from the decoder after a lane's queue has reported no room."""
+    return decode(edges) + ROOM - 1
+
+
+def most(edges: int) -> int:
+    """The level of a lane's queue up to which it reports room: what may come behind it fits."""
+    return QUEUE_DEPTH - slack(edges) - 2
 
 
 class Latencies(NamedTuple):
@@ -65,7 +87,7 @@ class Latencies(NamedTuple):
     fifo: int = FIFO
     pointer: int = POINTER
     room: int = ROOM
-    most: int = QUEUE_DEPTH - QUEUE_SLACK - 2
+    most: int = most(1)
     descriptors: int = DESCRIPTORS
     met: int = MET
     result: int = WALK + RESULT

@@ -1,32 +1,47 @@
 """The accelerator: one core per node, joined by event streams as the graph is drawn."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
-from amaranth.lib import wiring
+from collections import Counter
+from collections.abc import Iterator
+
+from amaranth.hdl import Array, Cat, Module, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.counters import COUNTERS, STRIDE
 from golden.image import Image
 from hw.core import Core
 from hw.counters import WIDTH
-from hw.shapes import event_layout
+from hw.delay import Delay
+from hw.fork import Fork
+from hw.monitor import Monitor
+from hw.shapes import event_layout, struct
 from hw.throttle import Throttle
+
+SELECT_BITS = 10
+"""Of `count_select`: the registers of 128 cores."""
 
 
 class Accelerator(wiring.Component):
     """All cores of an image, with flat ports that name what they carry.
 
     Cores work on different steps, and on different inferences, at once. Bit-exact with
-    `golden.interpreter.run` on the same image, and so with `golden.reference.run`.
+    `golden.interpreter.run` on the same image, and so with `golden.reference.run`. Every edge of
+    the graph is a chain sender -> `Fork` (if the sender has several consumers) -> `Delay` (if the
+    edge has one) -> `Throttle` -> core.
 
     Members
     -------
     in_valid, in_ready, in_last, in_data
-        One event a beat, fields as `image.input_layout`. A beat with `in_last` carries no event:
-        it ends the frame (direct) or the time step (events).
+        One event a beat, fields as `image.input.event`. A beat with `in_last` carries no event:
+        it ends the frame (direct) or the time step (events). Where the input feeds several edges,
+        `in_ready` may depend on `in_valid` of the same cycle.
     out_valid, out_ready, out_last, out_data
         One logit a beat, fields as `image.output_layout`; `out_last` with an inference's final.
-    hold : In(cores + 1)
-        Holds the stream into core i, and the output stream; for verification, else 0.
+    hold : In(edges + 1)
+        One bit per edge, core by core and edge by edge, holds the stream into the core; the last
+        one holds the output. For verification, else 0.
+    broken : Out(one bit per name in `stream_names`)
+        For verification: in this cycle the stream breaks a rule, see `hw.monitor`.
     trace_<i>_valid, _address, _fired, _membranes
         Core i's sweep: every spike and membrane at the end of every step.
     count_select, count_value, count_clear
@@ -42,6 +57,7 @@ class Accelerator(wiring.Component):
     out_last: Signal
     out_data: Signal
     hold: Signal
+    broken: Signal
     count_select: Signal
     count_value: Signal
     count_clear: Signal
@@ -52,13 +68,14 @@ class Accelerator(wiring.Component):
             "in_valid": In(1),
             "in_ready": Out(1),
             "in_last": In(1),
-            "in_data": In(max(image.input_layout.width, 1)),
+            "in_data": In(max(image.input.event.width, 1)),
             "out_valid": Out(1),
             "out_ready": In(1),
             "out_last": Out(1),
             "out_data": Out(image.output_layout.width),
-            "hold": In(len(image.cores) + 1),
-            "count_select": In(8),
+            "hold": In(sum(len(core.edges) for core in image.cores) + 1),
+            "broken": Out(len(stream_names(image))),
+            "count_select": In(SELECT_BITS),
             "count_value": Out(WIDTH),
             "count_clear": In(1),
         }
@@ -70,33 +87,73 @@ class Accelerator(wiring.Component):
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
-        """A chain of throttled cores."""
+        """Cores, the streams between them, and what a bench sees."""
         m = Module()
-        image = self.image
-        cores = [Core(core, image.timesteps) for core in image.cores]
-        gates = [Throttle(core.source.payload.shape()) for core in cores]
-        gates.append(Throttle(cores[-1].sink.payload.shape()))
-        for index, (gate, core) in enumerate(zip(gates, cores, strict=False)):
-            m.submodules[f"gate_{index}"] = gate
-            m.submodules[image.cores[index].node] = core
-            wiring.connect(m, gate.sink, core.source)
-            wiring.connect(m, core.sink, gates[index + 1].source)
+        cores = [Core(core, self.image.timesteps) for core in self.image.cores]
+        for index, core in enumerate(cores):
+            m.submodules[core.core.node] = core
             m.d.comb += core.count_clear.eq(self.count_clear)
             for name in ("valid", "address", "fired", "membranes"):
                 m.d.comb += getattr(self, f"trace_{index}_{name}").eq(core.trace[name])
-        m.submodules.gate_out = gates[-1]
-        m.d.comb += Cat(*(gate.hold for gate in gates)).eq(self.hold)
+        watched = self._connect(m, cores)
+        broken = [_broken(m, index, given) for index, given in enumerate(watched)]
+        m.d.comb += self.broken.eq(Cat(*broken, *(core.broken for core in cores)))
+        self._count(m, cores)
+        return m
 
-        first, last = gates[0].source, gates[-1].sink
-        width = event_layout(image.input_layout).width - 1
+    def _connect(self, m: Module, cores: list[Core]) -> list[stream.Interface]:
+        """Join the cores as the graph is drawn; all streams between them, as `stream_names`."""
+        given = stream.Interface(struct(event_layout(self.image.input.event)))
+        logits = cores[-1].sink
+        m.submodules.Gate_out = out = Throttle(logits.payload.shape())
+        wiring.connect(m, logits, out.source)
         m.d.comb += [
-            first.valid.eq(self.in_valid),
-            self.in_ready.eq(first.ready),
-            first.payload.eq(Cat(self.in_last, self.in_data[:width])),
-            self.out_valid.eq(last.valid),
-            last.ready.eq(self.out_ready),
-            Cat(self.out_last, self.out_data).eq(last.payload),
+            given.valid.eq(self.in_valid),
+            self.in_ready.eq(given.ready),
+            Value.cast(given.payload).eq(Cat(self.in_last, self.in_data)),
+            self.out_valid.eq(out.sink.valid),
+            out.sink.ready.eq(self.out_ready),
+            Cat(self.out_last, self.out_data).eq(out.sink.payload),
         ]
+        watched, gates = [], []
+        branches = self._fork(m, {self.image.input.name: given}, cores, watched)
+        for core in cores:
+            for index, edge in enumerate(core.core.edges):
+                place, feed = f"{core.core.node}_{index}", next(branches[edge.source])
+                watched.append(feed)
+                if edge.delay:
+                    m.submodules[f"Delay_{place}"] = delay = Delay(edge, self.image.timesteps)
+                    wiring.connect(m, feed, delay.source)
+                    feed = delay.sink
+                    watched.append(feed)
+                m.submodules[f"Gate_{place}"] = gate = Throttle(feed.payload.shape())
+                wiring.connect(m, feed, gate.source)
+                wiring.connect(m, gate.sink, core.sources[index])
+                watched.append(gate.sink)
+                gates.append(gate)
+        m.d.comb += Cat(*(gate.hold for gate in (*gates, out))).eq(self.hold)
+        return [*watched, logits, out.sink]
+
+    def _fork(
+        self, m: Module, senders: dict[str, stream.Interface], cores: list[Core],
+        watched: list[stream.Interface],
+    ) -> dict[str, Iterator[stream.Interface]]:  # fmt: skip
+        """What every sender offers to its edges, in their order; forked where there are several."""
+        senders |= {core.core.node: core.sink for core in cores[:-1]}
+        branches = {}
+        for name, sender in senders.items():
+            count = consumers(self.image)[name]
+            if count == 1:
+                branches[name] = iter([sender])
+                continue
+            m.submodules[f"Fork_{name}"] = fork = Fork(sender.payload.shape(), count)
+            wiring.connect(m, sender, fork.source)
+            branches[name] = iter(fork.sinks)
+            watched.append(sender)
+        return branches
+
+    def _count(self, m: Module, cores: list[Core]) -> None:
+        """The counters of all cores by number."""
         blank = [Signal(WIDTH)] * (STRIDE - len(COUNTERS))
         values = Array(
             value
@@ -107,4 +164,31 @@ class Accelerator(wiring.Component):
             ]
         )
         m.d.sync += self.count_value.eq(values[self.count_select])
-        return m
+
+
+def consumers(image: Image) -> Counter[str]:
+    """How many edges every sender feeds."""
+    return Counter(edge.source for core in image.cores for edge in core.edges)
+
+
+def stream_names(image: Image) -> tuple[str, ...]:
+    """What every bit of `broken` watches."""
+    names = [image.input.name, *(core.node for core in image.cores[:-1])]
+    found = [f"{name} -> fork" for name in names if consumers(image)[name] > 1]
+    for core in image.cores:
+        for index, edge in enumerate(core.edges):
+            place = f"{edge.source} -> {core.node}, edge {index}"
+            found += [place, *([f"{place}, delayed"] if edge.delay else []), f"{place}, held"]
+    found += ["logits", "logits, held"]
+    return (*found, *(f"inside {core.node}" for core in image.cores))
+
+
+def _broken(m: Module, index: int, given: stream.Interface) -> Signal:
+    """Watch one stream."""
+    m.submodules[f"Watch_{index}"] = monitor = Monitor(given.payload.shape())
+    m.d.comb += [
+        monitor.valid.eq(given.valid),
+        monitor.ready.eq(given.ready),
+        monitor.payload.eq(given.payload),
+    ]
+    return monitor.broken

@@ -10,6 +10,7 @@ from golden.image import CoreImage
 from hw.counters import WIDTH, Counters
 from hw.decoder import Decoder
 from hw.lane import Lane
+from hw.order import Order
 from hw.serialiser import Serialiser, output_event
 from hw.shapes import event_layout, struct
 from hw.sweep import SweepController
@@ -34,42 +35,55 @@ class Core(wiring.Component):
 
     Members
     -------
-    source : In(stream of events), sink : Out(stream of events)
-        Events of a step, then its token; a direct core takes one token per inference. The sink of
-        a readout carries logits.
+    source_0, source_1, ... : In(stream of events), sink : Out(stream of events)
+        One source per incoming edge: events of a step, then its token; direct edges bring one
+        frame and one token per inference. The sink of a readout carries logits.
     trace : Out(`trace_layout`)
-        Every membrane and spike at the end of every step.
+        Every membrane and spike at the end of every step, in the order of the sweep.
+    broken : Out(1)
+        For verification: a stream inside breaks a rule (`hw.monitor`).
     count_clear : In(1), counts : Out
         See `hw.counters`.
     """
 
-    source: stream.Interface
     sink: stream.Interface
     trace: data.View
+    broken: Signal
     count_clear: Signal
     counts: Signal
 
     def __init__(self, core: CoreImage, timesteps: int) -> None:
         self.core, self.timesteps = core, timesteps
+        sources = {
+            f"source_{index}": In(stream.Signature(struct(event_layout(edge.event))))
+            for index, edge in enumerate(core.edges)
+        }
         super().__init__({
-            "source": In(stream.Signature(struct(event_layout(core.event)))),
+            **sources,
             "sink": Out(stream.Signature(struct(event_layout(output_event(core))))),
             "trace": Out(trace_layout(core)),
+            "broken": Out(1),
             "count_clear": In(1),
             "counts": Out(len(COUNTERS) * WIDTH),
         })  # fmt: skip
+
+    @property
+    def sources(self) -> list[stream.Interface]:
+        """The incoming edges in order."""
+        return [getattr(self, f"source_{index}") for index in range(len(self.core.edges))]
 
     def elaborate(self, platform: object) -> Module:
         """Wires the parts; the sweep reaches every stage behind delays of `golden.timing`."""
         m = Module()
         core = self.core
-        m.submodules.decoder = decoder = Decoder(core)
+        m.submodules.decoder = decoder = Decoder(core, self.timesteps)
         m.submodules.controller = sweep = SweepController(core, self.timesteps)
         m.submodules.serialiser = serialiser = Serialiser(core)
         lanes = [Lane(core, lane) for lane in range(core.lanes)]
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
-        wiring.connect(m, wiring.flipped(self.source), decoder.events)
+        for source, inner in zip(self.sources, decoder.sources, strict=True):
+            wiring.connect(m, wiring.flipped(source), inner)
         wiring.connect(m, serialiser.events, wiring.flipped(self.sink))
         m.d.sync += decoder.room.eq(Cat(*(lane.room for lane in lanes)).all())
         m.d.sync += sweep.waiting.eq(Cat(*(lane.waiting for lane in lanes)).all())
@@ -80,7 +94,8 @@ class Core(wiring.Component):
                 lane.go.eq(sweep.go),
             ]
         self._sweep(m, sweep, lanes, serialiser)
-        self._count(m, sweep, lanes)
+        self._count(m, decoder, sweep, lanes)
+        m.d.comb += self.broken.eq(Cat(*(lane.broken for lane in lanes)).any())
         return m
 
     def _sweep(
@@ -98,17 +113,14 @@ class Core(wiring.Component):
         result = _delay(m, marks, timing.WALK + timing.RESULT, "result")
         restart = _delay(m, result[3], timing.SWEEP - 1 - timing.RESULT, "restart")
         write = _delay(m, valid, timing.WALK + timing.SWEEP, "write")
-        write_address = Signal(core.address_bits)
-        with m.If(write):
-            m.d.sync += write_address.eq(write_address + 1)
-            with m.If(write_address == core.words - 1):
-                m.d.sync += write_address.eq(0)
+        m.submodules.written = written = Order(core)
+        m.d.comb += written.step.eq(write)
         for lane in lanes:
             m.d.comb += [
                 lane.sweep.eq(address),
                 lane.restart.eq(restart),
                 lane.write.eq(write),
-                lane.write_address.eq(write_address),
+                lane.write_address.eq(written.address),
             ]
         fired = Cat(*(lane.fired for lane in lanes))
         membranes = Cat(*(lane.membrane for lane in lanes))
@@ -126,17 +138,18 @@ class Core(wiring.Component):
             self.trace["membranes"].eq(membranes),
         ]
 
-    def _count(self, m: Module, sweep: SweepController, lanes: list[Lane]) -> None:
-        """Say what each cycle is spent on."""
-        m.submodules.counters = counters = Counters(self.core.lanes)
-        taken = self.source.valid & self.source.ready
+    def _count(
+        self, m: Module, decoder: Decoder, sweep: SweepController, lanes: list[Lane]
+    ) -> None:
+        """Say what each cycle is spent on.
+
+        An inference is open from the cycle after its first beat was accepted until the release
+        behind its last sweep; several may be, as later ones wait in the queues.
+        """
+        opened = Signal(range(timing.IN_FLIGHT + 1))
+        m.d.sync += opened.eq(opened + decoder.opened - sweep.done)
+        inside = opened != 0
         sent = self.sink.valid & self.sink.ready
-        # An inference is open from its first beat; a later one may wait in the queues at its end.
-        inside = Signal()
-        with m.If(sweep.done):
-            m.d.sync += inside.eq(taken | lanes[0].pending)
-        with m.Elif(taken):
-            m.d.sync += inside.eq(1)
         busy = Cat(*(lane.busy for lane in lanes)).any()
         synapses = Signal(self.core.lanes)
         m.d.sync += synapses.eq(Cat(*(lane.synapse for lane in lanes)))
@@ -147,7 +160,7 @@ class Core(wiring.Component):
             "stalled": sweep.stalled,
             "sweep": sweep.sweeping,
             "idle": sweep.accumulating & ~busy & ~inside,
-            "events_in": taken & ~self.source.payload["last"],
+            "events_in": decoder.taken,
             "events_out": sent & (1 if logits else ~self.sink.payload["last"]),
             "synops": sum(synapses[lane] for lane in range(self.core.lanes)),
         }

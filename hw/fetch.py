@@ -21,7 +21,7 @@ class Fetch(wiring.Component):
     request, valid : In
         A request is taken in every cycle with `valid`.
     room : Out(1)
-        At most 13 requests wait; `golden.timing.QUEUE_SLACK` more may still come.
+        At most `golden.timing.most` requests waited; `golden.timing.slack` more may still come.
     rows : Out(stream of `descriptor_layout`)
         Rows of at least one entry, and tokens.
     """
@@ -49,7 +49,7 @@ class Fetch(wiring.Component):
         ready = descriptor_layout(core)
         m.submodules.ahead = ahead = SyncFIFOBuffered(width=ready.width, depth=timing.DESCRIPTORS)
         # `room` is a register: two requests may have come between its cause and its fall.
-        most = timing.QUEUE_DEPTH - timing.QUEUE_SLACK - 2
+        most = timing.most(len(core.edges))
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
         m.d.sync += self.room.eq(queue.w_level <= most)
 

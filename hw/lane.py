@@ -8,6 +8,7 @@ from golden.image import CoreImage
 from hw.fetch import Fetch
 from hw.lif import Neuron
 from hw.membrane import Membrane, sweep_layout
+from hw.monitor import Monitor
 from hw.shapes import request_layout, struct
 from hw.walker import Walker
 
@@ -24,6 +25,8 @@ class Lane(wiring.Component):
     request, valid : In
         What the decoder broadcasts.
     room, waiting, busy : Out(1)
+    broken : Out(1)
+        For verification: the rows inside break a rule of streams (`hw.monitor`).
     synapse : Out(1)
         An addition enters the membrane pipeline in this cycle (for counting).
     go : In(1)
@@ -40,7 +43,7 @@ class Lane(wiring.Component):
     room: Signal
     waiting: Signal
     busy: Signal
-    pending: Signal
+    broken: Signal
     synapse: Signal
     go: Signal
     sweep: data.View
@@ -58,7 +61,7 @@ class Lane(wiring.Component):
             "room": Out(1),
             "waiting": Out(1),
             "busy": Out(1),
-            "pending": Out(1),
+            "broken": Out(1),
             "synapse": Out(1),
             "go": In(1),
             "sweep": In(sweep_layout(core)),
@@ -77,12 +80,16 @@ class Lane(wiring.Component):
         operand = walker.operand.shape()
         m.submodules.membranes = membrane = Membrane(self.core, self.lane, operand)
         m.submodules.neuron = neuron = Neuron(self.core)
+        m.submodules.monitor = monitor = Monitor(fetch.rows.payload.shape())
         wiring.connect(m, fetch.rows, walker.rows)
         m.d.comb += [
             fetch.request.eq(self.request),
             fetch.valid.eq(self.valid),
             self.room.eq(fetch.room),
-            self.pending.eq(fetch.rows.valid),
+            monitor.valid.eq(fetch.rows.valid),
+            monitor.ready.eq(fetch.rows.ready),
+            monitor.payload.eq(fetch.rows.payload),
+            self.broken.eq(monitor.broken),
             walker.go.eq(self.go),
             self.waiting.eq(walker.waiting),
             self.busy.eq(walker.busy),
@@ -90,6 +97,7 @@ class Lane(wiring.Component):
             membrane.valid.eq(walker.valid),
             membrane.address.eq(walker.address),
             membrane.operand.eq(walker.operand),
+            membrane.direct.eq(walker.direct),
             membrane.sweep.eq(self.sweep),
             membrane.write.eq(self.write),
             membrane.write_address.eq(self.write_address),

@@ -114,7 +114,8 @@ class Neuron(wiring.Component):
     def _leak(self, m: Module) -> None:
         """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
         core = self.core
-        membrane, leaked = Signal.like(self.membrane), Signal(signed(core.state_bits))
+        drive_bits = core.drive_bits if core.direct else 0
+        membrane, leaked = Signal.like(self.membrane), Signal(signed(core.word_bits - drive_bits))
         product = Signal(signed(core.state_bits + core.leak_shift + 2))
         m.d.sync += [
             product.eq(times_constant(self.membrane, core.leak_mul)),

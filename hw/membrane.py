@@ -25,13 +25,15 @@ class Membrane(wiring.Component):
     A word takes `golden.timing.SUM` cycles from address to sum and may follow any other in the next
     cycle: the three sums under way are forwarded. The memory has one reader and one writer; its
     output goes straight into a register without reset. In a sweep the operand is the bias, and the
-    new word comes back through `write`. A direct core's word is {drive, state}: events add to the
-    drive, which stays; sweeps rewrite the state. Bit-exact with `golden.interpreter` (accumulate).
+    new word comes back through `write`. The word of a core with direct edges is {drive, state}:
+    direct events add to the drive, which stays, others to the state, which sweeps rewrite.
+    Bit-exact with `golden.interpreter` (accumulate).
 
     Members
     -------
-    valid, address, operand : In
-        An addition, presented to the pipeline.
+    valid, address, operand, direct : In
+        An addition, presented to the pipeline; `direct` if it goes to the drive. Where all edges
+        are direct, all do, whatever `direct` says.
     sweep : In(`sweep_layout`)
         Presented in the same stage; never together with an addition.
     summed : Out(signed)
@@ -48,6 +50,7 @@ class Membrane(wiring.Component):
     valid: Signal
     address: Signal
     operand: Signal
+    direct: Signal
     sweep: data.View
     summed: Signal
     drive: Signal
@@ -63,6 +66,7 @@ class Membrane(wiring.Component):
             "valid": In(1),
             "address": In(core.address_bits),
             "operand": In(operand),
+            "direct": In(1),
             "sweep": In(sweep_layout(core)),
             "summed": Out(signed(core.acc_bits)),
             "drive": Out(signed(max(core.drive_bits, 1))),
@@ -78,14 +82,14 @@ class Membrane(wiring.Component):
         core = self.core
         m.submodules.words = words = Ram(shape=core.word_bits, depth=max(core.words, 2), init=[])
         reader, writer = words.read_port(), words.write_port()
-        a_add, a_sweep, a_address, a_operand = self._enter(m)
+        a_add, a_sweep, a_address, a_operand, a_driven = self._enter(m)
         m.d.comb += reader.addr.eq(a_address)
 
         b_add, c_add, d_add = Signal(), Signal(), Signal()
-        b_sweep, c_sweep = Signal(), Signal()
+        b_sweep, b_driven, c_driven = Signal(), Signal(), Signal()
         b_address, c_address, d_address = (Signal(core.address_bits) for _ in range(3))
         m.d.sync += [b_add.eq(a_add), c_add.eq(b_add), d_add.eq(c_add)]
-        m.d.sync += [b_sweep.eq(a_sweep["valid"]), c_sweep.eq(b_sweep)]
+        m.d.sync += [b_sweep.eq(a_sweep["valid"]), b_driven.eq(a_driven), c_driven.eq(b_driven)]
         m.d.sync += [b_address.eq(a_address), c_address.eq(b_address), d_address.eq(c_address)]
         bias, threshold = self._constants(m, a_sweep["channel"])
         b_operand = Signal(self.operand.shape())
@@ -99,7 +103,7 @@ class Membrane(wiring.Component):
         current = self._forward(
             m, c_word, d_word, (b_address, c_address, d_address), (c_add, d_add)
         )
-        m.d.sync += d_word.eq(self._sum(m, current, c_operand, c_sweep))
+        m.d.sync += d_word.eq(self._sum(m, current, c_operand, c_driven))
         with m.If(self.write):
             m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
         with m.Else():
@@ -107,13 +111,15 @@ class Membrane(wiring.Component):
         m.d.comb += writer.en.eq(self.write | d_add)
         return m
 
-    def _enter(self, m: Module) -> tuple[Signal, data.View, Signal, Signal]:
-        """Stage a: an addition or an address of the sweep."""
-        add, address = Signal(), Signal(self.core.address_bits)
+    def _enter(self, m: Module) -> tuple[Signal, data.View, Signal, Signal, Signal]:
+        """Stage a: an addition or an address of the sweep, and whether it aims at the drive."""
+        add, address, driven = Signal(), Signal(self.core.address_bits), Signal()
         operand, sweep = Signal(self.operand.shape()), record(sweep_layout(self.core))
+        direct = 1 if self.core.framed else self.direct
         m.d.sync += [add.eq(self.valid), operand.eq(self.operand), sweep.eq(self.sweep)]
         m.d.sync += address.eq(Mux(self.sweep["valid"], self.sweep["address"], self.address))
-        return add, sweep, address, operand
+        m.d.sync += driven.eq(~self.sweep["valid"] & direct)
+        return add, sweep, address, operand, driven
 
     def _constants(self, m: Module, channel: Value) -> tuple[Value, Value]:
         """Bias and threshold of the swept channel, a cycle after stage a."""
@@ -145,17 +151,19 @@ class Membrane(wiring.Component):
         ]
         return Mux(near, newest, Mux(middle, e_word, Mux(far, f_word, word)))
 
-    def _sum(self, m: Module, current: Value, operand: Signal, sweeping: Signal) -> Value:
-        """The one adder: word + operand; in a direct core drive + operand, or state + bias."""
+    def _sum(self, m: Module, current: Value, operand: Signal, driven: Signal) -> Value:
+        """The one adder: word + operand; where words hold both, drive or state + operand."""
         core = self.core
         if not core.direct:
             total = Signal(signed(core.acc_bits))
             m.d.comb += total.eq(current.as_signed() + operand)
             m.d.sync += self.summed.eq(total)
             return total
-        state, drive = current[: core.state_bits], current[core.state_bits :]
+        width = core.word_bits - core.drive_bits
+        state, drive = current[:width], current[width:]
         total = Signal(signed(max(core.acc_bits, core.drive_bits)))
-        left = Mux(sweeping, state.as_signed(), drive.as_signed())
-        m.d.comb += total.eq(left + operand)
+        m.d.comb += total.eq(Mux(driven, drive.as_signed(), state.as_signed()) + operand)
         m.d.sync += [self.summed.eq(total), self.drive.eq(drive.as_signed())]
-        return Cat(state, Mux(sweeping, drive, total[: core.drive_bits]))
+        added = Cat(state, total[: core.drive_bits])
+        # Of a sweep's sums nothing is written here, so with direct edges alone none is a state.
+        return added if core.framed else Mux(driven, added, Cat(total[:width], drive))

@@ -8,23 +8,31 @@ from amaranth.lib.wiring import In, Out
 from golden import timing
 from golden.image import CoreImage
 from golden.rows import Layout, bits_for
+from hw.order import Order
 from hw.shapes import event_layout, record, struct
 
 
 def output_event(core: CoreImage) -> Layout:
     """The fields of an event that a core sends: a spike's place, or a logit's index and value."""
-    _, height, width = core.size
     if core.kind == "readout":
         return Layout.of(index=max(bits_for(core.size[0]), 1), value=core.state_bits)
-    return Layout.of(x=bits_for(width), y=bits_for(height), c=core.code_bits)
+    return core.event
 
 
 class Serialiser(wiring.Component):
-    """Sends one event per cycle from the vectors of a sweep, in address order.
+    """Sends one event per cycle from the vectors of a sweep, in the order of the sweep.
 
-    A spiking core sends its spikes and, after the last word of a sweep, the token. A readout
+    A spiking core sends its spikes and, after the last word of a sweep, the token. Where the sweep
+    visits the positions of a max pool's window in succession, the vectors of a window are ORed and
+    leave as one, with its last position; a window that the border cuts sends nothing. A readout
     sends nothing but the logits of an inference's last step; `last` marks the final one. Silent
     vectors cost no cycle here. Bit-exact with the order of `golden.interpreter` (spikes).
+
+    A credit is taken in a cycle with `issued`. It comes back in the cycle of `valid` if the vector
+    is not kept, else in the cycle in which it leaves the queue; `room` follows in the next one. A
+    vector that is kept in cycle c can leave the queue in c + `timing.FIFO`, its first event is
+    offered in c + `timing.FIFO` + 2; the next vector leaves the queue in the cycle in which the
+    last event (or the token) goes into the output register.
 
     Members
     -------
@@ -66,16 +74,17 @@ class Serialiser(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Place counters, the queue of vectors with its credits, and the event picker."""
+        """The place, the merger, the queue of vectors with its credits, and the event picker."""
         m = Module()
         core = self.core
-        place = self._place(m)
-        mask = Signal(core.lanes)
-        keep = Signal()
+        m.submodules.order = order = Order(core)
+        m.d.comb += [order.step.eq(self.valid), self.address.eq(order.address)]
+        place = self._place(m, order)
+        mask, keep = Signal(core.lanes), Signal()
         if self.logits:
             m.d.comb += [mask.eq(self._present(place["local"])), keep.eq(self.final)]
         else:
-            m.d.comb += [mask.eq(self.fired), keep.eq(self.fired.any() | self.end)]
+            m.d.comb += [mask.eq(self._merged(m, order)), keep.eq(mask.any() | self.end)]
 
         vector = data.StructLayout({
             "end": 1, "place": place.shape(), "mask": core.lanes,
@@ -96,24 +105,24 @@ class Serialiser(wiring.Component):
         self._pick(m, queue, data.View(vector, queue.r_data))
         return m
 
-    def _place(self, m: Module) -> data.View:
-        """Where the awaited word lies: vectors come in address order, so it is counted."""
-        core = self.core
-        _, height, width = core.size
-        layout = data.StructLayout({
-            "x": max(bits_for(width), 1), "y": max(bits_for(height), 1),
-            "local": max(bits_for(core.local_channels), 1),
-        })  # fmt: skip
-        place = record(layout)
-        with m.If(self.valid):
-            m.d.sync += [self.address.eq(self.address + 1), place["local"].eq(place["local"] + 1)]
-            with m.If(place["local"] == core.local_channels - 1):
-                m.d.sync += [place["local"].eq(0), place["x"].eq(place["x"] + 1)]
-                with m.If(place["x"] == width - 1):
-                    m.d.sync += [place["x"].eq(0), place["y"].eq(place["y"] + 1)]
-            with m.If(self.end):
-                m.d.sync += [self.address.eq(0), place.eq(0)]
+    def _place(self, m: Module, order: Order) -> data.View:
+        """Where the awaited word lies: its channel, and its position or that of its window."""
+        place = record(data.StructLayout({
+            "x": len(order.x), "y": len(order.y), "local": len(order.channel),
+        }))  # fmt: skip
+        m.d.comb += [place["x"].eq(order.x), place["y"].eq(order.y)]
+        m.d.comb += place["local"].eq(order.channel)
         return place
+
+    def _merged(self, m: Module, order: Order) -> Value:
+        """The spikes that leave with this word: those of its window, at the last position."""
+        if self.core.window == (1, 1):
+            return self.fired
+        before, merged = Signal(self.core.lanes), Signal(self.core.lanes)
+        m.d.comb += merged.eq(self.fired | Mux(order.opens, 0, before))
+        with m.If(self.valid):
+            m.d.sync += before.eq(merged)
+        return Mux(order.closes, merged, 0)
 
     def _present(self, local: Value) -> Value:
         """Which lanes hold a class at this local channel: only the last may be incomplete."""

@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import Layout, Memory
+from golden.rows import Layout, Memory, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -46,20 +46,30 @@ def event_layout(layout: Layout) -> Layout:
 
 
 def context_layout(core: CoreImage) -> Layout:
-    """What a row's entries need from their event: base address, valid taps, value."""
+    """What a row's entries need from their event: base address, valid taps, value, target.
+
+    `direct` says that the operand goes to the drive; only words that hold state and drive, and take
+    events for both, need to be told.
+    """
     placed = taps(core) > 1 or core.words > core.local_channels
     masked = taps(core) > 1
+    tables = [
+        [core.memories[f"table_{axis}_{index}"].layout for index in range(len(core.edges))]
+        for axis in "yx"
+    ]
+    mask_y, mask_x = (max(layout.bits("mask") for layout in axis) for axis in tables)
     return Layout.of(
         base=core.address_bits if placed else 0,
-        mask_y=core.memories["table_y"].layout.bits("mask") if masked else 0,
-        mask_x=core.memories["table_x"].layout.bits("mask") if masked else 0,
-        value=core.event.bits("value"),
+        mask_y=mask_y if masked else 0,
+        mask_x=mask_x if masked else 0,
+        value=core.value_bits,
+        direct=int(core.direct and not core.framed),
     )
 
 
 def request_layout(core: CoreImage) -> Layout:
     """What the decoder broadcasts to the lanes: a row number with its context, or the token."""
-    row = max(core.event.bits("c") + core.row_bits, 1)
+    row = max(bits_for(len(core.memories["pointers_0"].words)), 1)
     return Layout((("last", 1), ("row", row), *context_layout(core).fields))
 
 

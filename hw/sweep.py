@@ -7,14 +7,27 @@ from amaranth.lib.wiring import In, Out
 from golden import timing
 from golden.image import CoreImage
 from hw.membrane import sweep_layout
+from hw.order import Order
 
 
 class SweepController(wiring.Component):
     """Decides when lanes accumulate and when they are swept, and counts the steps.
 
-    A step's sweep takes one cycle per membrane word and a fixed pause until the last word is
-    written; it is held while the serialiser has no `room`. A direct core sweeps all steps of an
-    inference behind one token. After reset a first sweep writes the start values.
+    A step's sweep takes one cycle per membrane word (in the order of `hw.order`) and a fixed pause
+    until the last word is written; it is held while the serialiser has no `room`. A core with
+    direct edges alone sweeps all steps of an inference behind one token, and pauses between them
+    only until the first word may be visited again. After reset a first sweep writes the start
+    values.
+
+    States, by cycle
+        clear: `words` cycles from reset on, one word each; then settle.
+        accumulate: until a cycle with `waiting`; the next one is in sweep.
+        sweep: a word in every cycle with `room`. Behind the last word, issued in cycle c: settle;
+        between the steps of a framed core c + 1 is in sweep again, or in turn if a word would be
+        visited less than `timing.TURN` cycles after it was: then sweep follows in
+        c + `timing.TURN` - `words` + 1.
+        settle: cycles c + 1 .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go`
+        (and `done`) in cycle c + `timing.RELEASE`.
 
     Members
     -------
@@ -63,15 +76,19 @@ class SweepController(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """States clear, accumulate, sweep, settle; counters of word, channel and step."""
+        """States clear, accumulate, sweep, turn, settle; counters of word, step and pause."""
         m = Module()
+        m.submodules.order = order = Order(self.core)
+        m.d.comb += [
+            order.step.eq(self.address["valid"]),
+            self.address["address"].eq(order.address),
+            self.address["channel"].eq(order.channel),
+            self.end.eq(order.end),
+        ]
         step = Signal(range(max(self.timesteps, 2)))
         pause = Signal(range(timing.SWEEP + timing.SETTLE))
-        first = Signal(init=1)  # no inference has been swept since reset
-        again = Signal()
+        complete = Signal()  # the last sweep was that of an inference's last step
         m.d.comb += self.final.eq(step == self.timesteps - 1)
-        m.d.comb += again.eq(~self.final & ~first if self.core.direct else 0)
-        self._address(m)
 
         with m.FSM(init="clear"):
             with m.State("clear"):
@@ -83,36 +100,43 @@ class SweepController(wiring.Component):
                 with m.If(self.waiting):
                     m.next = "sweep"
             with m.State("sweep"):
-                m.d.sync += first.eq(0)
                 m.d.comb += [self.sweeping.eq(self.room), self.stalled.eq(~self.room)]
                 m.d.comb += self.address["valid"].eq(self.room)
                 with m.If(self.room & self.end):
-                    m.next = "settle"
+                    m.d.sync += [step.eq(step + 1), complete.eq(self.final)]
+                    with m.If(self.final):
+                        m.d.sync += step.eq(0)
+                    self._after(m)
+            if self._short:
+                with m.State("turn"):
+                    m.d.comb += self.sweeping.eq(1)
+                    m.d.sync += pause.eq(pause + 1)
+                    with m.If(pause == self._short - 1):
+                        m.d.sync += pause.eq(0)
+                        m.next = "sweep"
             with m.State("settle"):
                 m.d.comb += self.sweeping.eq(1)
                 m.d.sync += pause.eq(pause + 1)
                 # Released here, a lane's first addition reads its word right after the last write.
-                m.d.comb += self.go.eq((pause == timing.SWEEP - 2) & ~again)
-                m.d.comb += self.done.eq(self.go & self.final & ~first)
-                with m.If(pause == timing.SWEEP - 3 + timing.SETTLE):
+                m.d.comb += self.go.eq(pause == timing.RELEASE - 1)
+                m.d.comb += self.done.eq(self.go & complete)
+                with m.If(pause == timing.RELEASE + timing.SETTLE - 2):
                     m.d.sync += pause.eq(0)
                     m.next = "accumulate"
-                    with m.If(again):
-                        m.next = "sweep"
-                    with m.If(~first):
-                        m.d.sync += step.eq(step + 1)
-                        with m.If(self.final):
-                            m.d.sync += step.eq(0)
         return m
 
-    def _address(self, m: Module) -> None:
-        """Words in order; the channel counts within a position."""
-        core, word, channel = self.core, self.address["address"], self.address["channel"]
-        at, local = Signal(core.address_bits), Signal(channel.shape())
-        m.d.comb += [word.eq(at), channel.eq(local), self.end.eq(at == core.words - 1)]
-        with m.If(self.address["valid"]):
-            m.d.sync += [at.eq(at + 1), local.eq(local + 1)]
-            with m.If(local == core.local_channels - 1):
-                m.d.sync += local.eq(0)
-            with m.If(self.end):
-                m.d.sync += at.eq(0)
+    @property
+    def _short(self) -> int:
+        """By how many cycles a sweep is too short to be followed by the next at once."""
+        return max(timing.TURN - self.core.words, 0) if self.core.framed else 0
+
+    def _after(self, m: Module) -> None:
+        """What follows a sweep's last word."""
+        if not self.core.framed:
+            m.next = "settle"
+            return
+        with m.If(self.final):
+            m.next = "settle"
+        if self._short:
+            with m.Else():
+                m.next = "turn"

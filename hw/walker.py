@@ -25,8 +25,9 @@ class Walker(wiring.Component):
         A register: the token has been met and all earlier entries are under way.
     busy : Out(1)
         An entry is read in this cycle.
-    valid, address, operand : Out
-        One addition: `operand` is the weight, times the event's value where events have one.
+    valid, address, operand, direct : Out
+        One addition: `operand` is the weight, times the event's value where events have one;
+        `direct` if it belongs to the drive (see `hw.shapes.context_layout`).
     """
 
     rows: stream.Interface
@@ -36,6 +37,7 @@ class Walker(wiring.Component):
     valid: Signal
     address: Signal
     operand: Signal
+    direct: Signal
 
     def __init__(self, core: CoreImage, lane: int) -> None:
         self.core, self.lane = core, lane
@@ -52,6 +54,7 @@ class Walker(wiring.Component):
             "valid": Out(1),
             "address": Out(core.address_bits),
             "operand": Out(Shape(self.operand_bits, signed=True)),
+            "direct": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -122,6 +125,7 @@ class Walker(wiring.Component):
             base.eq(field(around, layout, "base") + offset),
             channel.eq(field(entry, self.entry, "channel")),
             product.eq(weight),
+            self.direct.eq(field(around, layout, "direct")),
         ]
         m.d.comb += [
             self.valid.eq(valid),
