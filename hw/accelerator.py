@@ -103,7 +103,7 @@ class Accelerator(wiring.Component):
 
     def _connect(self, m: Module, cores: list[Core]) -> list[stream.Interface]:
         """Join the cores as the graph is drawn; all streams between them, as `stream_names`."""
-        given = stream.Interface(struct(event_layout(self.image.input.event)))
+        given = stream.Signature(struct(event_layout(self.image.input.event))).create()
         logits = cores[-1].sink
         m.submodules.Gate_out = out = Throttle(logits.payload.shape())
         wiring.connect(m, logits, out.source)

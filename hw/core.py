@@ -146,6 +146,7 @@ class Core(wiring.Component):
         An inference is open from the cycle after its first beat was accepted until the release
         behind its last sweep; several may be, as later ones wait in the queues.
         """
+        m.submodules.counters = counters = Counters(self.core.lanes)
         opened = Signal(range(timing.IN_FLIGHT + 1))
         m.d.sync += opened.eq(opened + decoder.opened - sweep.done)
         inside = opened != 0

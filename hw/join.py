@@ -1,6 +1,6 @@
 """The join: which of a core's incoming edges is heard in this cycle, and when a step is complete."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -76,7 +76,7 @@ class Join(wiring.Component):
         ]
         for index in range(len(event)):
             lower = event[:index].any() if index else 0
-            others = Cat(token[i] for i in range(len(token)) if i != index).all()
+            others = (token | (1 << index)).all()
             m.d.comb += self.ready[index].eq(
                 open_ & required[index] & ~lower & (~self.last[index] | others)
             )
