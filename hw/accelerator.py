@@ -21,7 +21,7 @@ class Accelerator(wiring.Component):
     Members
     -------
     in_valid, in_ready, in_last, in_data
-        One event a beat, fields as `image.input_layout`. A beat with `in_last` carries no event:
+        One event a beat, fields as `image.input.event`. A beat with `in_last` carries no event:
         it ends the frame (direct) or the time step (events).
     out_valid, out_ready, out_last, out_data
         One logit a beat, fields as `image.output_layout`; `out_last` with an inference's final.
@@ -52,7 +52,7 @@ class Accelerator(wiring.Component):
             "in_valid": In(1),
             "in_ready": Out(1),
             "in_last": In(1),
-            "in_data": In(max(image.input_layout.width, 1)),
+            "in_data": In(max(image.input.event.width, 1)),
             "out_valid": Out(1),
             "out_ready": In(1),
             "out_last": Out(1),
@@ -88,7 +88,7 @@ class Accelerator(wiring.Component):
         m.d.comb += Cat(*(gate.hold for gate in gates)).eq(self.hold)
 
         first, last = gates[0].source, gates[-1].sink
-        width = event_layout(image.input_layout).width - 1
+        width = event_layout(image.input.event).width - 1
         m.d.comb += [
             first.valid.eq(self.in_valid),
             self.in_ready.eq(first.ready),

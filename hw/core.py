@@ -52,7 +52,7 @@ class Core(wiring.Component):
     def __init__(self, core: CoreImage, timesteps: int) -> None:
         self.core, self.timesteps = core, timesteps
         super().__init__({
-            "source": In(stream.Signature(struct(event_layout(core.event)))),
+            "source": In(stream.Signature(struct(event_layout(core.edges[0].event)))),
             "sink": Out(stream.Signature(struct(event_layout(output_event(core))))),
             "trace": Out(trace_layout(core)),
             "count_clear": In(1),

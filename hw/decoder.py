@@ -19,7 +19,7 @@ class Decoder(wiring.Component):
     Parameters
     ----------
     core
-        The image of the core; its `table_y` and `table_x` become memories here.
+        The image of the core; its `table_y_0` and `table_x_0` become memories here.
 
     Members
     -------
@@ -38,7 +38,7 @@ class Decoder(wiring.Component):
 
     def __init__(self, core: CoreImage) -> None:
         self.core = core
-        self.event = event_layout(core.event)
+        self.event = event_layout(core.edges[0].event)
         self.layout = request_layout(core)
         super().__init__({
             "events": In(stream.Signature(struct(self.event))),
@@ -56,17 +56,17 @@ class Decoder(wiring.Component):
         m.d.sync += self.events.ready.eq(self.room)
         m.d.sync += [looked.eq(self.events.valid & self.events.ready), held.eq(beat)]
 
-        found_y = self._table(m, "table_y", field(beat, self.event, "y"))
-        found_x = self._table(m, "table_x", field(beat, self.event, "x"))
+        found_y = self._table(m, "table_y_0", field(beat, self.event, "y"))
+        found_x = self._table(m, "table_x_0", field(beat, self.event, "x"))
         inside = found_y["mask"].any() & found_x["mask"].any()
 
         request, layout = self.request, self.layout
         m.d.sync += self.valid.eq(looked & (held["last"] | inside))
         m.d.sync += request["last"].eq(held["last"])
-        position = Signal(max(core.row_bits, 1))
+        position = Signal(max(core.edges[0].row_bits, 1))
         m.d.comb += position.eq(found_y["row"] + found_x["row"])
         code = field(held, self.event, "c")
-        m.d.sync += request["row"].eq(Cat(position[: core.row_bits], code))
+        m.d.sync += request["row"].eq(Cat(position[: core.edges[0].row_bits], code))
         if layout.bits("base"):
             m.d.sync += request["base"].eq(found_y["base"] + found_x["base"])
         if layout.bits("mask_y"):

@@ -13,10 +13,9 @@ from hw.shapes import event_layout, record, struct
 
 def output_event(core: CoreImage) -> Layout:
     """The fields of an event that a core sends: a spike's place, or a logit's index and value."""
-    _, height, width = core.size
     if core.kind == "readout":
         return Layout.of(index=max(bits_for(core.size[0]), 1), value=core.state_bits)
-    return Layout.of(x=bits_for(width), y=bits_for(height), c=core.code_bits)
+    return core.event
 
 
 class Serialiser(wiring.Component):

@@ -51,15 +51,15 @@ def context_layout(core: CoreImage) -> Layout:
     masked = taps(core) > 1
     return Layout.of(
         base=core.address_bits if placed else 0,
-        mask_y=core.memories["table_y"].layout.bits("mask") if masked else 0,
-        mask_x=core.memories["table_x"].layout.bits("mask") if masked else 0,
-        value=core.event.bits("value"),
+        mask_y=core.memories["table_y_0"].layout.bits("mask") if masked else 0,
+        mask_x=core.memories["table_x_0"].layout.bits("mask") if masked else 0,
+        value=core.value_bits,
     )
 
 
 def request_layout(core: CoreImage) -> Layout:
     """What the decoder broadcasts to the lanes: a row number with its context, or the token."""
-    row = max(core.event.bits("c") + core.row_bits, 1)
+    row = max(core.edges[0].event.bits("c") + core.edges[0].row_bits, 1)
     return Layout((("last", 1), ("row", row), *context_layout(core).fields))
 
 

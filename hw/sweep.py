@@ -13,8 +13,8 @@ class SweepController(wiring.Component):
     """Decides when lanes accumulate and when they are swept, and counts the steps.
 
     A step's sweep takes one cycle per membrane word and a fixed pause until the last word is
-    written; it is held while the serialiser has no `room`. A direct core sweeps all steps of an
-    inference behind one token. After reset a first sweep writes the start values.
+    written; it is held while the serialiser has no `room`. A core with direct edges only sweeps
+    all steps of an inference behind one token. After reset a first sweep writes the start values.
 
     Members
     -------
@@ -70,7 +70,7 @@ class SweepController(wiring.Component):
         first = Signal(init=1)  # no inference has been swept since reset
         again = Signal()
         m.d.comb += self.final.eq(step == self.timesteps - 1)
-        m.d.comb += again.eq(~self.final & ~first if self.core.direct else 0)
+        m.d.comb += again.eq(~self.final & ~first if self.core.framed else 0)
         self._address(m)
 
         with m.FSM(init="clear"):

@@ -40,7 +40,7 @@ class Walker(wiring.Component):
     def __init__(self, core: CoreImage, lane: int) -> None:
         self.core, self.lane = core, lane
         self.entry = core.memories[f"entries_{lane}"].layout
-        value = core.event.bits("value")
+        value = core.value_bits
         self.operand_bits = (
             self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
         )

@@ -33,7 +33,7 @@ def measure(image, inputs, start=0):
     """
     accelerator = Accelerator(image)
     beats = input_beats(image, inputs).tolist()
-    width = max(image.input_layout.width, 1)
+    width = max(image.input.event.width, 1)
     wanted = len(inputs) * image.cores[-1].shape[0]
     logits, counters = [], []
 
