@@ -82,9 +82,9 @@ def predict(
     BadInput
         If there are no inputs, or inputs or trace do not belong to the image.
     """
-    steps, direct = image.timesteps, image.cores[0].direct
+    steps, direct = image.timesteps, image.input.direct
     batch = len(inputs)
-    shape = (batch, *image.input_shape) if direct else (batch, steps, *image.input_shape)
+    shape = (batch, *image.input.shape) if direct else (batch, steps, *image.input.shape)
     require(batch > 0, "cycle model", "number of inputs", batch, "at least 1")
     require(inputs.shape == shape, "cycle model", "shape of the inputs", inputs.shape, str(shape))
     t = latencies or Latencies()
@@ -117,7 +117,7 @@ def _spikes(image: Image, trace: Trace, batch: int) -> NDArray[np.uint8]:
 
 def chain_of(image: Image, t: Latencies) -> Chain:
     """The tables of `golden.schedule` from the memories of an image, and its cores after reset."""
-    shapes = [image.input_shape, *(core.shape for core in image.cores[:-1])]
+    shapes = [image.input.shape, *(core.shape for core in image.cores[:-1])]
     codes = [None, *(core.codes for core in image.cores[:-1])]
     row, reach, lengths = zip(*map(_synapses, image.cores, shapes, codes), strict=True)
     neuron = [core.neurons.T.reshape(-1).astype(np.int64) for core in image.cores]
@@ -130,7 +130,7 @@ def chain_of(image: Image, t: Latencies) -> Chain:
         cores[name] = np.cumsum(sizes) - sizes
     lanes, spans, gaps = reset(cores, np.array([len(table) for table in row], np.int64), t)
     return Chain(
-        image.timesteps, image.cores[0].direct, np.concatenate(row), np.concatenate(reach),
+        image.timesteps, image.input.direct, np.concatenate(row), np.concatenate(reach),
         np.concatenate(lengths), np.concatenate(neuron), cores, lanes, spans, gaps,
     )  # fmt: skip
 
@@ -142,11 +142,12 @@ def _synapses(
     size = (*shape, 1, 1)[:3]
     channel, y, x = np.indices(size).reshape(3, -1)
     code = channel if codes is None else np.array(codes, np.int64)[channel]
-    table_y, table_x, taps = (core.memories[name] for name in ("table_y", "table_x", "taps"))
+    table_y, table_x, taps = (core.memories[name] for name in ("table_y_0", "table_x_0", "taps"))
     mask_y, mask_x = table_y.field("mask")[y], table_x.field("mask")[x]
-    position = (table_y.field("row")[y] + table_x.field("row")[x]) & ((1 << core.row_bits) - 1)
+    row_bits = core.edges[0].row_bits
+    position = (table_y.field("row")[y] + table_x.field("row")[x]) & ((1 << row_bits) - 1)
     kept = (mask_y != 0) & (mask_x != 0)
-    row = np.where(kept, (code << core.row_bits) | position, -1)
+    row = np.where(kept, (code << row_bits) | position, -1)
 
     lengths, entries = [], 0
     for lane in range(core.lanes):

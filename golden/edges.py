@@ -1,8 +1,9 @@
-"""The edges of an integer network: `Linear`, `Conv2d`, `SumPool2d`, or a pool before weights.
+"""The edges of an integer network: a pool, weights, or a pool before weights.
 
-An `Edge` carries the spikes of one node to another through one or two operations. Sum pooling adds
-the events of a window (an average whose area has moved into the next threshold). A window that
-does not fit whole, of a pool or of a convolution, is dropped, as in PyTorch.
+An `Edge` carries the events of one node to another through one or two operations, in the same step
+or one step later. Sum pooling adds the events of a window (an average whose area has moved into
+the next threshold), max pooling sends one spike if any of the window's neurons has fired. A window
+that does not fit whole, of a pool or of a convolution, is dropped, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -26,27 +27,31 @@ Weights = NDArray[np.integer[Any]]
 """Integers of any width; an operation keeps a frozen int8 copy."""
 
 
-def _check_weight(where: str, weight: object, bits: int, ndim: int) -> Weights:
+def _check_weight(
+    where: str, weight: object, bits: int, ndim: int, field: str = "weight"
+) -> Weights:
     require(MIN_WEIGHT_BITS <= bits <= MAX_WEIGHT_BITS, where, "weight_bits", bits,
             f"{MIN_WEIGHT_BITS}..{MAX_WEIGHT_BITS}")  # fmt: skip
-    array = frozen(weight, np.int8, where, "weight")
-    require(array.ndim == ndim and array.size > 0, where, "weight shape", array.shape,
+    array = frozen(weight, np.int8, where, field)
+    require(array.ndim == ndim and array.size > 0, where, f"{field} shape", array.shape,
             f"{ndim} axes, none empty")  # fmt: skip
     top = 2 ** (bits - 1)
     for bad in array[(array < -top) | (array > top - 1)][:1]:
-        require(False, where, "weight", int(bad), f"{-top}..{top - 1} ({bits} bits)")
+        require(False, where, field, int(bad), f"{-top}..{top - 1} ({bits} bits)")
     return array
 
 
-def _integers(field: str, values: object, lengths: tuple[int, ...], want: str) -> tuple[int, ...]:
-    """A field of a convolution as a tuple of integers, as many as `lengths` allows."""
+def _integers(
+    kind: str, field: str, values: object, lengths: tuple[int, ...], want: str
+) -> tuple[int, ...]:
+    """A field of an operation as a tuple of integers, as many as `lengths` allows."""
     try:
         numbers = tuple(
             operator.index(cast(Any, value)) for value in cast(Iterable[object], values)
         )
     except TypeError:  # one number without a list, or a fraction
         numbers = ()
-    require(len(numbers) in lengths, "Conv2d", field, values, want)
+    require(len(numbers) in lengths, kind, field, values, want)
     return numbers
 
 
@@ -108,7 +113,7 @@ class Conv2d:
         require(max(kernel) <= 16, "Conv2d", "kernel", kernel, "at most 16 x 16")
         self._check_padding(kernel)
         wanted = f"two numbers 1..{MAX_STRIDE}"
-        stride = _integers("stride", self.stride, (2,), wanted)
+        stride = _integers("Conv2d", "stride", self.stride, (2,), wanted)
         good = all(1 <= s <= MAX_STRIDE for s in stride)
         require(good, "Conv2d", "stride", stride, wanted)
         object.__setattr__(self, "stride", stride)
@@ -123,7 +128,7 @@ class Conv2d:
 
     def _check_padding(self, kernel: tuple[int, ...]) -> None:
         wanted = "two numbers >= 0 (rows, columns), or four (top, bottom, left, right)"
-        padding = _integers("padding", self.padding, (2, 4), wanted)
+        padding = _integers("Conv2d", "padding", self.padding, (2, 4), wanted)
         require(min(padding) >= 0, "Conv2d", "padding", padding, wanted)
         sides = padding if len(padding) == 4 else (padding[0],) * 2 + (padding[1],) * 2
         fits = max(sides[:2]) < kernel[0] and max(sides[2:]) < kernel[1]
@@ -161,60 +166,110 @@ class Conv2d:
 
 
 @dataclass(frozen=True, eq=False)
+class Identity:
+    """Every source neuron to the target neuron at its own place. `gain` is int8, one per channel.
+
+    A depthwise convolution of 1 x 1: what a residual connection does.
+    """
+
+    gain: Weights
+    weight_bits: int
+
+    def __post_init__(self) -> None:
+        gain = _check_weight("Identity", self.gain, self.weight_bits, 1, "gain")
+        object.__setattr__(self, "gain", gain)
+
+    @property
+    def weight(self) -> Weights:
+        """The gains, (channels,)."""
+        return self.gain
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape behind this operation for a source of `shape`."""
+        need = (shape[0],)
+        require(self.gain.shape == need, "Identity", "gain shape", self.gain.shape, need)
+        return shape
+
+
+def _check_window(kind: str, kernel_size: object) -> tuple[int, int]:
+    wanted = "two numbers 1..16 (rows, columns)"
+    size = _integers(kind, "kernel_size", kernel_size, (2,), wanted)
+    require(all(1 <= k <= 16 for k in size), kind, "kernel_size", size, wanted)
+    return (size[0], size[1])
+
+
+def _pooled_shape(kind: str, size: tuple[int, int], shape: Shape) -> Shape:
+    require(len(shape) == 3, kind, "source shape", shape, "(C, H, W)")
+    pooled = (shape[0], shape[1] // size[0], shape[2] // size[1])
+    require(min(pooled) >= 1, kind, "kernel_size", size, f"no larger than {shape[1:]}")
+    return pooled
+
+
+@dataclass(frozen=True, eq=False)
 class SumPool2d:
     """The sum over windows of `kernel_size` = (rows, columns) that do not overlap."""
 
     kernel_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        size = tuple(int(k) for k in self.kernel_size)
-        object.__setattr__(self, "kernel_size", size)
-        require(
-            len(size) == 2 and all(1 <= k <= 16 for k in size),
-            "SumPool2d",
-            "kernel_size",
-            size,
-            "1..16 each",
-        )
+        object.__setattr__(self, "kernel_size", _check_window("SumPool2d", self.kernel_size))
+
+    @property
+    def multiplicity(self) -> int:
+        """How many source events may meet in one pooled value."""
+        return self.kernel_size[0] * self.kernel_size[1]
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape behind this operation for a source of `shape`."""
-        require(len(shape) == 3, "SumPool2d", "source shape", shape, "(C, H, W)")
-        pooled = (shape[0], shape[1] // self.kernel_size[0], shape[2] // self.kernel_size[1])
-        require(
-            min(pooled) >= 1,
-            "SumPool2d",
-            "kernel_size",
-            self.kernel_size,
-            f"no larger than {shape[1:]}",
-        )
-        return pooled
+        return _pooled_shape("SumPool2d", self.kernel_size, shape)
 
 
-Operation = Linear | Conv2d | SumPool2d
+@dataclass(frozen=True, eq=False)
+class MaxPool2d:
+    """The OR of the spikes in windows of `kernel_size` = (rows, columns) that do not overlap."""
+
+    kernel_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kernel_size", _check_window("MaxPool2d", self.kernel_size))
+
+    @property
+    def multiplicity(self) -> int:
+        """How often a pooled spike counts: once."""
+        return 1
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape behind this operation for a source of `shape`."""
+        return _pooled_shape("MaxPool2d", self.kernel_size, shape)
+
+
+Pool = SumPool2d | MaxPool2d
+Synapse = Linear | Conv2d | Identity
+Operation = Pool | Synapse
 
 
 @dataclass(frozen=True, eq=False)
 class Edge:
     """From node `source` to node `target` through `operations`.
 
-    Allowed: (Linear,), (Conv2d,), (SumPool2d,), (SumPool2d, Linear), (SumPool2d, Conv2d).
+    Allowed: a pool, a synapse (`Linear`, `Conv2d`, `Identity`), or a pool and then a synapse.
+    `delay` is 0, or 1: then the edge carries the spikes of the step before, and nothing in the
+    first step of an inference.
     """
 
     source: str
     target: str
     operations: tuple[Operation, ...]
+    delay: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
         kinds = tuple(type(operation).__name__ for operation in self.operations)
-        weighted = kinds[-1:] in (("Linear",), ("Conv2d",))
-        allowed = kinds == ("SumPool2d",) or (weighted and kinds[:-1] in ((), ("SumPool2d",)))
-        if not allowed:
-            raise BadInput(
-                f"{self.where}: operations are {kinds}, must be Linear, Conv2d or SumPool2d, "
-                "or a SumPool2d followed by Linear or Conv2d"
-            )
+        pools = tuple(isinstance(operation, Pool) for operation in self.operations)
+        require(pools in ((True,), (False,), (True, False)), self.where, "operations", kinds,
+                "a pool, a synapse, or a pool and then a synapse")  # fmt: skip
+        right = type(self.delay) is int and self.delay in (0, 1)
+        require(right, self.where, "delay", self.delay, "0 or 1")
 
     @property
     def where(self) -> str:
@@ -222,16 +277,16 @@ class Edge:
         return f"edge {self.source!r} -> {self.target!r}"
 
     @property
-    def pool(self) -> SumPool2d | None:
+    def pool(self) -> Pool | None:
         """The leading pool, if there is one."""
         first = self.operations[0]
-        return first if isinstance(first, SumPool2d) else None
+        return first if isinstance(first, Pool) else None
 
     @property
-    def synapse(self) -> Linear | Conv2d | None:
+    def synapse(self) -> Synapse | None:
         """The operation that holds weights; None for a bare pool, whose weights are all 1."""
         last = self.operations[-1]
-        return None if isinstance(last, SumPool2d) else last
+        return None if isinstance(last, Pool) else last
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape at the target for a source of `shape`."""

@@ -49,23 +49,23 @@ def random_network(seed: int, limits: Limits = _SMALL) -> Network:
     """
     rng = np.random.default_rng((seed, 0x5EED))
     timesteps = int(rng.integers(1, limits.timesteps + 1))
-    source = _input(rng, limits)
+    source = draw_input(rng, limits)
     nodes: list[Node] = [source]
     edges: list[Edge] = []
-    frames = _frames(rng, source, timesteps, _PROBES).astype(np.int64)
+    frames = draw_frames(rng, source, timesteps, _PROBES).astype(np.int64)
     steps = [frames if source.coding == "direct" else frames[:, t] for t in range(timesteps)]
     layers = int(rng.integers(1, limits.layers + 1))
     for name in [f"lif{index + 1}" for index in range(layers)]:
         edges.append(Edge(nodes[-1].name, name, _operations(rng, nodes[-1].shape, limits)))
         drive = [reference.summed(edges[-1], events) for events in steps]
-        lif = _lif(rng, name, np.stack(drive, axis=1))
+        lif = draw_lif(rng, name, np.stack(drive, axis=1))
         nodes.append(lif)
         v = np.zeros_like(drive[0])
         for step, current in enumerate(drive):
             v, steps[step] = reference.lif_step(lif, v, current)
     last = _last_operations(rng, nodes[-1].shape)
     edges.append(Edge(nodes[-1].name, "readout", last))
-    nodes.append(_readout(rng, edges[-1].output_shape(nodes[-1].shape)))
+    nodes.append(draw_readout(rng, edges[-1].output_shape(nodes[-1].shape)))
     return Network(timesteps, tuple(nodes), tuple(edges), {"name": f"fuzz {seed}"})
 
 
@@ -75,10 +75,10 @@ def random_inputs(network: Network, batch: int, seed: int) -> NDArray[np.int16]:
     The first is silent, the second (if there is one) at the top; others have rates of their own.
     int16, shape as `Network.check_inputs` wants it.
     """
-    return _frames(np.random.default_rng((seed, 0x1095)), network.input, network.timesteps, batch)
+    return draw_frames(np.random.default_rng((seed, 0x1095)), network.input, network.timesteps, batch)
 
 
-def _frames(rng: Generator, node: Input, timesteps: int, batch: int) -> NDArray[np.int16]:
+def draw_frames(rng: Generator, node: Input, timesteps: int, batch: int) -> NDArray[np.int16]:
     frame = node.shape if node.coding == "direct" else (timesteps, *node.shape)
     inputs = rng.integers(node.lowest, node.highest, (batch, *frame), np.int16, endpoint=True)
     ends = np.array([node.lowest, node.highest], np.int16)
@@ -93,7 +93,7 @@ def _frames(rng: Generator, node: Input, timesteps: int, batch: int) -> NDArray[
     return inputs
 
 
-def _input(rng: Generator, limits: Limits) -> Input:
+def draw_input(rng: Generator, limits: Limits) -> Input:
     flat = rng.random() < 0.2
     high = int(rng.integers(1, limits.units + 1))
     shape = (high,) if flat else (_few(rng, limits.channels), *_sides(rng, limits))
@@ -115,40 +115,40 @@ def _sides(rng: Generator, limits: Limits) -> tuple[int, int]:
 def _operations(rng: Generator, shape: Shape, limits: Limits) -> tuple[Operation, ...]:
     units = int(rng.integers(1, limits.units + 1))
     if len(shape) == 1:
-        return (_linear(rng, shape, units),)
+        return (draw_linear(rng, shape, units),)
     kinds = ("linear", "conv", "pool", "pool linear", "pool conv")
     kind = str(rng.choice(kinds, p=(0.1, 0.4, 0.1, 0.1, 0.3)))
     operations: list[Operation] = []
     if "pool" in kind:
-        operations.append(_pool(rng, shape))
+        operations.append(draw_sum_pool(rng, shape))
         shape = operations[0].output_shape(shape)
     if "conv" in kind:
-        operations.append(_conv(rng, shape, limits))
+        operations.append(draw_conv(rng, shape, limits))
     if "linear" in kind:
-        operations.append(_linear(rng, shape, units))
+        operations.append(draw_linear(rng, shape, units))
     return tuple(operations)
 
 
 def _last_operations(rng: Generator, shape: Shape) -> tuple[Operation, ...]:
     """Two to twelve classes, behind a pool in half of those cases where one is possible."""
-    pools = [_pool(rng, shape)] if len(shape) == 3 and rng.random() < 0.5 else []
+    pools = [draw_sum_pool(rng, shape)] if len(shape) == 3 and rng.random() < 0.5 else []
     for pool in pools:
         shape = pool.output_shape(shape)
-    return (*pools, _linear(rng, shape, int(rng.integers(2, 13))))
+    return (*pools, draw_linear(rng, shape, int(rng.integers(2, 13))))
 
 
-def _pool(rng: Generator, shape: Shape) -> SumPool2d:
+def draw_sum_pool(rng: Generator, shape: Shape) -> SumPool2d:
     return SumPool2d(
         (int(rng.integers(1, min(3, shape[1]) + 1)), int(rng.integers(1, min(3, shape[2]) + 1)))
     )
 
 
-def _linear(rng: Generator, shape: Shape, units: int) -> Linear:
+def draw_linear(rng: Generator, shape: Shape, units: int) -> Linear:
     bits = int(rng.integers(2, 9))
-    return Linear(_weights(rng, (units, int(np.prod(shape))), bits), bits)
+    return Linear(draw_weights(rng, (units, int(np.prod(shape))), bits), bits)
 
 
-def _conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
+def draw_conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
     kernel = [int(rng.integers(1, limits.kernel + 1)) for _ in range(2)]
     sy, sx = (int(rng.choice((1, 2, 3), p=(0.6, 0.25, 0.15))) for _ in range(2))
     rows = _padding(rng, shape[1], kernel[0], sy, limits)
@@ -156,7 +156,7 @@ def _conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
     groups = _groups(rng, shape[0])
     out = groups * _few(rng, limits.channels // groups)
     bits, size = int(rng.integers(2, 9)), (out, shape[0] // groups, *kernel)
-    return Conv2d(_weights(rng, size, bits), bits, rows + columns, (sy, sx), groups)
+    return Conv2d(draw_weights(rng, size, bits), bits, rows + columns, (sy, sx), groups)
 
 
 def _padding(rng: Generator, side: int, kernel: int, step: int, limits: Limits) -> tuple[int, int]:
@@ -177,7 +177,7 @@ def _groups(rng: Generator, channels: int) -> int:
     return int(rng.choice(divisors)) if divisors and draw < 0.85 else channels
 
 
-def _weights(rng: Generator, shape: tuple[int, ...], bits: int) -> NDArray[np.int8]:
+def draw_weights(rng: Generator, shape: tuple[int, ...], bits: int) -> NDArray[np.int8]:
     """The full range of `bits`, any density, some target channels and some rows wholly empty."""
     top = 2 ** (bits - 1)
     weight = rng.integers(-top, top, shape).astype(np.int8)
@@ -190,7 +190,7 @@ def _weights(rng: Generator, shape: tuple[int, ...], bits: int) -> NDArray[np.in
     return weight
 
 
-def _lif(rng: Generator, name: str, drive: Ints) -> LIF:
+def draw_lif(rng: Generator, name: str, drive: Ints) -> LIF:
     """Thresholds amid the drive, often equal to a value of it; a clamp that is often too tight.
 
     `drive` is (inferences, timesteps, *shape), without the bias.
@@ -214,7 +214,7 @@ def _lif(rng: Generator, name: str, drive: Ints) -> LIF:
     return LIF(name, shape, threshold, bias, leak, shift, reset, min(max(bits, 2), 24))
 
 
-def _readout(rng: Generator, shape: Shape) -> Readout:
+def draw_readout(rng: Generator, shape: Shape) -> Readout:
     shift, leak = _leak(rng)
     return Readout("readout", shape, rng.integers(-50, 51, shape[0]), leak, shift)
 
@@ -255,25 +255,35 @@ def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dic
     found["silent inference"] = sum(not frame.any() for frame in frames)
     found["input at its highest"] = int((frames == network.input.highest).sum())
     found["input below 0"] = int((frames < 0).sum())
-    for edge, node in zip(network.edges, network.nodes[1:], strict=True):
-        assert isinstance(node, LIF | Readout)
+    for node in network.neurons:
         before = np.zeros((len(frames), *node.shape), np.int64)
         for step in range(network.timesteps):
-            if edge.source in trace.spikes:
-                events = trace.spikes[edge.source][:, step].astype(np.int64)
-            else:
-                events = frames if network.input.coding == "direct" else frames[:, step]
             leaked = reference.leaked(before, node.leak_mul, node.leak_shift)
             if isinstance(node, LIF):
                 _visit_leak(found, node, before, leaked)
                 bias = reference.per_channel(node.bias, before)
-                _visit_step(found, node, leaked + reference.summed(edge, events) + bias)
+                drive = _drive(network, node, trace, frames, step)
+                _visit_step(found, node, leaked + drive + bias)
             else:
                 found["readout leaks"] += int((leaked != before).sum())
             before = trace.membranes[node.name][:, step]
         if isinstance(node, LIF):
             found["spike in the last step"] += int(trace.spikes[node.name][:, -1].sum())
     return found
+
+
+def _drive(network: Network, node: LIF, trace: Trace, frames: Ints, step: int) -> Ints:
+    """What the edges brought to a node in one step of a recorded run."""
+    drive = np.zeros((len(frames), *node.shape), np.int64)
+    for edge in network.into(node.name):
+        if edge.source not in trace.spikes:
+            events = frames if network.input.coding == "direct" else frames[:, step]
+        elif step < edge.delay:
+            continue
+        else:
+            events = trace.spikes[edge.source][:, step - edge.delay].astype(np.int64)
+        drive = drive + reference.summed(edge, events)
+    return drive
 
 
 def _visit_leak(found: dict[str, int], node: LIF, before: Ints, leaked: Ints) -> None:

@@ -20,7 +20,59 @@ from numpy.typing import NDArray
 from golden.errors import BadInput
 from golden.rows import Layout, Memory, bits_for
 
-SCHEMA = 1
+SCHEMA = 2
+
+
+@dataclass(frozen=True, eq=False)
+class InputImage:
+    """What enters: the input's name and shape, and the fields of its events.
+
+    Attributes
+    ----------
+    direct
+        One frame and one token per inference, not per step.
+    event
+        Fields `x`, `y`, `c` (the channel number) and `value`; without `value` it is 1.
+    signed
+        `value` is two's complement.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    direct: bool
+    event: Layout
+    signed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeImage:
+    """One incoming edge of a core.
+
+    An event of the sender owns row `row_start + (code << row_bits | position)` of the pointer
+    memories, where `position` is the sum of the `row` fields of the edge's two tables.
+
+    Attributes
+    ----------
+    source
+        The node that sends.
+    delay, depth
+        1 if the events of the step before come over it; then the places of its queue, else 0.
+    direct
+        Its frame comes in the first step of an inference and goes into the drive.
+    event
+        The fields of an event as the sender sends them; without `value` an event is worth 1.
+    value_signed
+        `value` is two's complement.
+    """
+
+    source: str
+    delay: int
+    depth: int
+    direct: bool
+    event: Layout
+    value_signed: bool
+    row_bits: int
+    row_start: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +82,17 @@ class CoreImage:
     A neuron (channel, y, x) sits in lane `code & (2^lane_bits - 1)` at address
     `(y * width + x) * local_channels + (code >> lane_bits)`, where `code = codes[channel]`.
 
-    Memories (L lanes, `_l` per lane)
-        table_y, table_x: for every source row, column: `mask` of valid taps, `row` (under a
-        stride the residue) and `base` (the quotient) to add. taps: for every kernel position
-        (under a stride its quotient) the `offset` and the place `ky`, `kx` in the masks.
-        pointers_l, entries_l: the weight rows. constants_l: `threshold` and `bias` of every
-        local channel.
+    The sweep visits windows of `window` = (rows, columns) in raster order, partial ones at the
+    border included; in a window every local channel, and for each channel the window's positions
+    in raster order. Behind the last position of a whole window leave the spikes of all lanes, each
+    the OR over the window, lowest lane first, with the window's y and x.
+
+    Memories (`_e` per incoming edge, `_l` per lane)
+        table_y_e, table_x_e: for every source row, column: `mask` of valid taps, `row` (under a
+        stride the residue) and `base` (the quotient) to add. taps: of all edges, one edge behind
+        the other, for every kernel position (under a stride its quotient) the `offset` and the
+        place `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
+        edges. constants_l: `threshold` and `bias` of every local channel.
     """
 
     node: str
@@ -44,10 +101,8 @@ class CoreImage:
     lanes: int
     local_channels: int
     codes: tuple[int, ...]
-    event: Layout
-    value_signed: bool
-    direct: bool
-    row_bits: int
+    window: tuple[int, int]
+    edges: tuple[EdgeImage, ...]
     leak_mul: int
     leak_shift: int
     reset: Literal["subtract", "zero", "none"]
@@ -85,9 +140,41 @@ class CoreImage:
         return self.lane_bits + bits_for(self.local_channels)
 
     @property
+    def direct(self) -> bool:
+        """Some edge is direct: a membrane word holds state and drive side by side."""
+        return any(edge.direct for edge in self.edges)
+
+    @property
+    def framed(self) -> bool:
+        """All edges are direct: one token per inference, behind which all steps are swept."""
+        return all(edge.direct for edge in self.edges)
+
+    @property
+    def value_bits(self) -> int:
+        """Bits of the value that the lanes multiply with; 0 if every event is worth 1."""
+        return max(edge.event.bits("value") for edge in self.edges)
+
+    @property
+    def value_signed(self) -> bool:
+        """That value is two's complement."""
+        return any(edge.value_signed for edge in self.edges)
+
+    @property
+    def event(self) -> Layout:
+        """The fields of an event as this core sends it; a readout's beats are logits."""
+        _, height, width = self.size
+        down, along = height // self.window[0], width // self.window[1]
+        return Layout.of(x=bits_for(along), y=bits_for(down), c=self.code_bits)
+
+    @property
     def word_bits(self) -> int:
-        """Bits of a membrane word: the accumulator, or state and drive side by side."""
-        return self.state_bits + self.drive_bits if self.direct else self.acc_bits
+        """Bits of a membrane word: the accumulator, or state and drive side by side.
+
+        The state of a core with direct and event edges accumulates, so it is as wide as sums are.
+        """
+        if not self.direct:
+            return self.acc_bits
+        return (self.state_bits if self.framed else self.acc_bits) + self.drive_bits
 
     @property
     def neurons(self) -> NDArray[np.int32]:
@@ -99,6 +186,14 @@ class CoreImage:
             lane, local = code & ((1 << self.lane_bits) - 1), code >> self.lane_bits
             table[lane, :, local] = channel * height * width + positions
         return table.reshape(self.lanes, self.words)
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """(words,): the membrane addresses in the order in which a sweep visits them."""
+        _, height, width = self.size
+        (ky, kx), local = self.window, self.local_channels
+        y, x, channel = np.indices((height, width, local)).reshape(3, -1)
+        return np.lexsort((x % kx, y % ky, channel, x // kx, y // ky))
 
     @property
     def memory_bits(self) -> dict[str, int]:
@@ -114,17 +209,17 @@ class CoreImage:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """All cores of an accelerator. `fingerprint` is that of the network it was compiled from."""
+    """All cores of an accelerator, in the order of the network's nodes; the last sends logits.
+
+    `fingerprint` is that of the network it was compiled from. `counting`: the last core counts
+    the spikes of the one before it, the network's output; the network has no such node.
+    """
 
     timesteps: int
-    input_shape: tuple[int, ...]
+    input: InputImage
     cores: tuple[CoreImage, ...]
     fingerprint: str
-
-    @property
-    def input_layout(self) -> Layout:
-        """The fields of one input event, as `in_data` carries them."""
-        return self.cores[0].event
+    counting: bool = False
 
     @property
     def output_layout(self) -> Layout:
@@ -149,12 +244,8 @@ def describe(image: Image) -> dict[str, Any]:
     files = memory_files(image)
     cores = []
     for core in image.cores:
-        row = {
-            f.name: getattr(core, f.name)
-            for f in fields(core)
-            if f.name not in ("event", "memories")
-        }
-        row["event"] = list(core.event.fields)
+        row = _plain(core)
+        row["edges"] = [_plain(edge) for edge in core.edges]
         row["memories"] = {
             name: {
                 "fields": list(memory.layout.fields),
@@ -167,9 +258,21 @@ def describe(image: Image) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "timesteps": image.timesteps,
-        "input_shape": list(image.input_shape),
+        "input": _plain(image.input),
         "fingerprint": image.fingerprint,
+        "counting": image.counting,
         "cores": cores,
+    }
+
+
+def _plain(part: CoreImage | EdgeImage | InputImage) -> dict[str, Any]:
+    """The fields of a part as JSON values; memories and edges are left out."""
+    values = {
+        f.name: getattr(part, f.name) for f in fields(part) if f.name not in ("edges", "memories")
+    }
+    return {
+        name: list(value.fields) if isinstance(value, Layout) else value
+        for name, value in values.items()
     }
 
 
@@ -195,7 +298,8 @@ def load_image(folder: str | Path) -> Image:
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
     try:
         cores = tuple(_load_core(folder / "rtl", dict(row)) for row in image["cores"])
-        return Image(image["timesteps"], tuple(image["input_shape"]), cores, image["fingerprint"])
+        source = InputImage(**_typed(image["input"]))
+        return Image(image["timesteps"], source, cores, image["fingerprint"], image["counting"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(
             f"{path}: its image is damaged ({type(error).__name__}: {error}); build again"
@@ -212,8 +316,17 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
             raise BadInput(f"{path}: cannot be read ({error.strerror}); build again") from None
         if hashlib.sha256(text).hexdigest() != about["sha256"]:
             raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
-        layout = Layout(tuple((field, width) for field, width in about["fields"]))
+        layout = _layout(about["fields"])
         memories[name] = Memory(layout, np.array([int(line, 2) for line in text.split()], np.int64))
-    event = Layout(tuple((field, width) for field, width in row.pop("event")))
-    shape, codes = tuple(row.pop("shape")), tuple(row.pop("codes"))
-    return CoreImage(shape=shape, codes=codes, event=event, memories=memories, **row)
+    edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
+    return CoreImage(edges=edges, memories=memories, **_typed(row))
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON values as the fields of a part: lists become tuples, `event` a layout."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    return values | ({"event": _layout(row["event"])} if "event" in row else {})
+
+
+def _layout(pairs: list[list[Any]]) -> Layout:
+    return Layout(tuple((field, width) for field, width in pairs))

@@ -7,12 +7,13 @@ compiler or of the packing shows here, before any hardware is simulated.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.image import CoreImage, Image
+from golden.image import CoreImage, EdgeImage, Image
 from golden.rows import row_spans
 from golden.trace import Trace
 
@@ -29,8 +30,11 @@ class Events:
     value: Ints
 
 
+_NONE = Events(*(np.zeros(0, np.int64),) * 4)
+
+
 def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
-    """Run a batch through the image.
+    """Run a batch through the image, one inference behind the other.
 
     Parameters
     ----------
@@ -38,28 +42,51 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
         Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
     """
     cores = [_Core(core) for core in image.cores]
+    # A delayed edge starts with one token: a step without events.
+    queues = {
+        edge: deque([_NONE]) for core in image.cores for edge in core.edges if edge.delay == 1
+    }
+    traced = image.cores[:-1] if image.counting else image.cores
     batch, steps = len(inputs), image.timesteps
     spikes = {
-        core.node: np.zeros((batch, steps, *core.shape), np.uint8) for core in image.cores[:-1]
+        core.node: np.zeros((batch, steps, *core.shape), np.uint8)
+        for core in traced
+        if core.kind == "lif"
     }
-    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.cores}
-    for b in range(batch):
-        for core in cores:
-            core.restart()
-        for t in range(steps):
-            direct = image.cores[0].direct
-            frame = inputs[b] if direct else inputs[b, t]
-            # A direct frame is accumulated once and kept; the later steps bring no event.
-            events = _frame_events(frame if t == 0 or not direct else np.zeros_like(frame))
+    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in traced}
+    logits = np.zeros((batch, image.cores[-1].size[0]), np.int64)
+    for b, t in np.ndindex(batch, steps):
+        if t == 0:
             for core in cores:
-                core.accumulate(events)
-                events = core.sweep()
-                node = core.image.node
+                core.restart()
+        _step(image, cores, queues, inputs[b] if image.input.direct else inputs[b, t], t)
+        for core in cores:
+            node = core.image.node
+            if node in membranes:
                 membranes[node][b, t].reshape(-1)[core.neurons] = core.membrane[core.present]
-                if node in spikes:
-                    spikes[node][b, t].reshape(-1)[core.neurons] = core.fired[core.present]
-    logits = membranes[image.cores[-1].node][:, -1].reshape(batch, -1).copy()
+            if node in spikes:
+                spikes[node][b, t].reshape(-1)[core.neurons] = core.fired[core.present]
+        last = cores[-1]
+        logits[b][last.neurons] = last.membrane[last.present]
     return Trace(spikes, membranes, logits)
+
+
+def _step(
+    image: Image, cores: list[_Core], queues: dict[EdgeImage, deque[Events]],
+    frame: NDArray[np.generic], step: int,
+) -> None:  # fmt: skip
+    """One time step of all cores, in order."""
+    # A direct frame is accumulated once and kept; the later steps bring no event.
+    silent = image.input.direct and step > 0
+    sent = {image.input.name: _NONE if silent else _frame_events(frame)}
+    for core in cores:
+        for index, edge in enumerate(core.image.edges):
+            events = queues[edge].popleft() if edge.delay else sent[edge.source]
+            core.accumulate(index, events)
+        sent[core.image.node] = core.sweep()
+    for edge, queue in queues.items():
+        # Spikes of the last step are dropped; its token is the next inference's first.
+        queue.append(_NONE if step == image.timesteps - 1 else sent[edge.source])
 
 
 def _frame_events(frame: NDArray[np.generic]) -> Events:
@@ -100,17 +127,17 @@ class _Core:
         self.fired = np.zeros(shape, bool)
         self.membrane = np.zeros(shape, np.int64)
 
-    def accumulate(self, events: Events) -> None:
-        """Add the weights of every event into the membrane words, or into the direct drive."""
-        image, memories = self.image, self.image.memories
-        table_y, table_x = memories["table_y"], memories["table_x"]
+    def accumulate(self, index: int, events: Events) -> None:
+        """Add the weights of an edge's events into the words, or into the direct drive."""
+        image, memories, edge = self.image, self.image.memories, self.image.edges[index]
+        table_y, table_x = memories[f"table_y_{index}"], memories[f"table_x_{index}"]
         mask_y, mask_x = table_y.field("mask")[events.y], table_x.field("mask")[events.x]
         modulus = (1 << image.address_bits) - 1
         base = (table_y.field("base")[events.y] + table_x.field("base")[events.x]) & modulus
         position = table_y.field("row")[events.y] + table_x.field("row")[events.x]
-        row = (events.code << image.row_bits) | position
+        row = edge.row_start + (events.code << edge.row_bits | position)
         taps = memories["taps"]
-        target = self.drive if image.direct else self.word
+        target = self.drive if edge.direct else self.word
         # A masked event is dropped by the decoder: the code may then lie outside the pointer table.
         kept = np.flatnonzero((mask_y != 0) & (mask_x != 0))
         for lane, (starts, lengths, tap, channel, weight) in enumerate(self.rows):
@@ -140,10 +167,13 @@ class _Core:
         return self._spikes()
 
     def _spikes(self) -> Events:
-        """The spikes of this step in the order in which the serialiser sends them."""
+        """What leaves in this step, in the order in which the serialiser sends it."""
         image = self.image
-        address, lane = np.nonzero((self.fired & self.present).T)
-        position, local = np.divmod(address, image.local_channels)
-        y, x = np.divmod(position, image.size[2])
-        code = (local << image.lane_bits) | lane
-        return Events(code, y, x, np.ones_like(code))
+        _, height, width = image.size
+        (ky, kx), local = image.window, image.local_channels
+        rows, columns = height // ky, width // kx
+        maps = (self.fired & self.present).reshape(image.lanes, height, width, local)
+        whole = maps[:, : rows * ky, : columns * kx]
+        merged = np.any(whole.reshape(image.lanes, rows, ky, columns, kx, local), axis=(2, 4))
+        y, x, place, lane = np.nonzero(merged.transpose(1, 2, 3, 0))
+        return Events(place << image.lane_bits | lane, y, x, np.ones_like(lane))

@@ -4,10 +4,10 @@ This program is written to be read beside `golden.nodes`; the engine (`golden.en
 one, written from the same text for speed. Neither calls the other, so that each can catch the
 other's mistakes.
 
-Matrix products run in float64, and are exact there: a source neuron meets a target neuron through
-at most one weight, so no sum of products exceeds (neurons <= 2^22) x (|event| <= 2^8) x
-(|weight| <= 2^7) = 2^37, far below 2^53, where float64 stops holding every integer. Sum pooling
-only regroups the same products. All other arithmetic is int64.
+Matrix products run in float64, and are exact there: along one edge a source neuron meets a target
+neuron through at most one weight, so no sum of products exceeds (neurons <= 2^22) x
+(|event| <= 2^8) x (|weight| <= 2^7) = 2^37, far below 2^53, where float64 stops holding every
+integer. Sum pooling only regroups the same products. All other arithmetic is int64.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Readout
 from golden.trace import Trace
@@ -44,28 +44,34 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
         If the inputs do not fit the network's input node.
     """
     frames = network.check_inputs(inputs)
-    targets = [node for node in network.nodes if isinstance(node, LIF | Readout)]
-    v: dict[str, Ints] = {
-        node.name: np.zeros((len(frames), *node.shape), np.int64) for node in targets
+    start = {
+        node.name: np.zeros((len(frames), *node.shape), np.int64) for node in network.neurons
     }
+    v = dict(start)
+    fired = {node.name: start[node.name] for node in network.hidden}  # of the step before
     spikes: dict[str, list[Ints]] = {node.name: [] for node in network.hidden}
-    membranes: dict[str, list[Ints]] = {node.name: [] for node in targets}
+    membranes: dict[str, list[Ints]] = {node.name: [] for node in network.neurons}
 
     for step in range(network.timesteps):
-        events = frames if network.input.coding == "direct" else frames[:, step]
-        for edge, node in zip(network.edges, targets, strict=True):
-            drive = summed(edge, events)
+        before, fired = fired, {}
+        fired[network.input.name] = frames if network.input.coding == "direct" else frames[:, step]
+        for node in network.neurons:
+            drive = start[node.name]
+            for edge in network.into(node.name):
+                drive = drive + summed(edge, (before if edge.delay else fired)[edge.source])
             if isinstance(node, LIF):
-                v[node.name], events = lif_step(node, v[node.name], drive)
-                spikes[node.name].append(events)
+                v[node.name], fired[node.name] = lif_step(node, v[node.name], drive)
+                spikes[node.name].append(fired[node.name])
             else:
                 v[node.name] = readout_step(node, v[node.name], drive)
             membranes[node.name].append(v[node.name])
 
+    output = network.output
+    spiking = isinstance(output, LIF)
     return Trace(
         spikes={name: np.stack(steps, axis=1).astype(np.uint8) for name, steps in spikes.items()},
         membranes={name: np.stack(steps, axis=1) for name, steps in membranes.items()},
-        logits=v[network.readout.name],
+        logits=np.stack(spikes[output.name]).sum(axis=0) if spiking else v[output.name],
     )
 
 
@@ -123,8 +129,10 @@ def per_channel(values: Ints, like: Ints) -> Ints:
 def summed(edge: Edge, events: Ints) -> Ints:
     """The drive of the target: the sum of weights times events, (batch, *target shape)."""
     for operation in edge.operations:
-        if isinstance(operation, SumPool2d):
+        if isinstance(operation, SumPool2d | MaxPool2d):
             events = pooled(operation, events)
+        elif isinstance(operation, Identity):
+            events = events * per_channel(operation.gain.astype(np.int64), events)
         elif isinstance(operation, Linear):
             flat = events.reshape(len(events), operation.weight.shape[1])
             events = exact_product(flat, operation.weight.T)
@@ -133,17 +141,23 @@ def summed(edge: Edge, events: Ints) -> Ints:
     return events
 
 
-def pooled(operation: SumPool2d, events: Ints) -> Ints:
-    """Sums over windows that do not overlap; a window that does not fit whole is dropped.
+def pooled(operation: SumPool2d | MaxPool2d, events: Ints) -> Ints:
+    """Sum, or maximum, over windows that do not overlap; one that does not fit whole is dropped.
 
     >>> pooled(SumPool2d((2, 2)), np.arange(15).reshape(1, 1, 3, 5)).tolist()
     [[[[12, 20]]]]
+    >>> pooled(MaxPool2d((1, 2)), np.array([[[[0, 1, 1, 1, 1]]]])).tolist()
+    [[[[1, 1]]]]
     """
     ky, kx = operation.kernel_size
     batch, channels, height, width = events.shape
     rows, columns = height // ky, width // kx
-    whole = events[:, :, : rows * ky, : columns * kx]
-    return whole.reshape(batch, channels, rows, ky, columns, kx).sum(axis=(3, 5))
+    windows = events[:, :, : rows * ky, : columns * kx].reshape(
+        batch, channels, rows, ky, columns, kx
+    )
+    if isinstance(operation, MaxPool2d):
+        return windows.max(axis=(3, 5))
+    return windows.sum(axis=(3, 5))
 
 
 def correlated(operation: Conv2d, events: Ints) -> Ints:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.edges import Conv2d, Edge, Linear
+from golden.edges import Edge, Identity, Linear, Synapse
 from golden.network import Network
-from golden.nodes import LIF, Input, Node, Shape
+from golden.nodes import LIF, Input, Node, Readout, Shape
 
 Ints = NDArray[np.int64]
 
@@ -35,7 +35,7 @@ class Widths:
     acc_bits
         Every partial sum of a step, started from the membrane: events in any order, and the bias.
     drive_bits
-        Every partial sum of a step's events alone, started from 0, without the bias.
+        Every partial sum of a direct frame alone, started from 0, without the bias.
     lowest, highest
         The membrane's range at the end of a step.
     """
@@ -70,27 +70,31 @@ def signed_bits(lowest: int, highest: int) -> int:
 
 
 def node_widths(network: Network) -> dict[str, Widths]:
-    """The proven widths of every LIF and of the readout, by name, in chain order."""
-    widths: dict[str, Widths] = {}
-    for edge, source, target in zip(
-        network.edges, network.nodes[:-1], network.nodes[1:], strict=True
-    ):
-        assert not isinstance(target, Input)
-        positive, negative = drive_bounds(edge, source)
-        bias = target.bias.reshape(-1, *[1] * (len(target.shape) - 1))
-        pos = positive + np.maximum(bias, 0)
-        neg = negative + np.maximum(-bias, 0)
-        lowest, highest = -network.timesteps * neg, network.timesteps * pos
-        if isinstance(target, LIF):
-            lowest, highest = np.maximum(lowest, target.lowest), np.minimum(highest, target.highest)
-        widths[target.name] = Widths(
-            state_bits=_bits(lowest, highest),
-            acc_bits=_bits(lowest - neg, highest + pos),
-            drive_bits=_bits(-negative, positive),
-            lowest=int(lowest.min()),
-            highest=int(highest.max()),
-        )
-    return widths
+    """The proven widths of every LIF and of the readout, by name, in the order of the nodes."""
+    return {node.name: _widths(network, node) for node in network.neurons}
+
+
+def _widths(network: Network, node: LIF | Readout) -> Widths:
+    total = np.zeros((2, *node.shape), np.int64)  # Pos and Neg, without the bias
+    drive = total
+    for edge in network.into(node.name):
+        source = network.node(edge.source)
+        bounds = np.stack(drive_bounds(edge, source))
+        total = total + bounds
+        if isinstance(source, Input) and source.coding == "direct":
+            drive = drive + bounds
+    bias = node.bias.reshape(-1, *[1] * (len(node.shape) - 1))
+    pos, neg = total[0] + np.maximum(bias, 0), total[1] + np.maximum(-bias, 0)
+    lowest, highest = -network.timesteps * neg, network.timesteps * pos
+    if isinstance(node, LIF):
+        lowest, highest = np.maximum(lowest, node.lowest), np.minimum(highest, node.highest)
+    return Widths(
+        state_bits=_bits(lowest, highest),
+        acc_bits=_bits(lowest - neg, highest + pos),
+        drive_bits=_bits(-drive[1], drive[0]),
+        lowest=int(lowest.min()),
+        highest=int(highest.max()),
+    )
 
 
 def drive_bounds(edge: Edge, source: Node) -> tuple[Ints, Ints]:
@@ -102,8 +106,8 @@ def drive_bounds(edge: Edge, source: Node) -> tuple[Ints, Ints]:
     up, down = (source.highest, -source.lowest) if isinstance(source, Input) else (1, 0)
     shape = source.shape
     if edge.pool is not None:
-        area = int(np.prod(edge.pool.kernel_size))
-        up, down, shape = up * area, down * area, edge.pool.output_shape(shape)
+        most = edge.pool.multiplicity
+        up, down, shape = up * most, down * most, edge.pool.output_shape(shape)
     synapse = edge.synapse
     if synapse is None:
         return np.full(shape, up, np.int64), np.full(shape, down, np.int64)
@@ -113,10 +117,12 @@ def drive_bounds(edge: Edge, source: Node) -> tuple[Ints, Ints]:
     return risen * up + fallen * down, fallen * up + risen * down
 
 
-def _reach(synapse: Linear | Conv2d, weight: Ints, shape: Shape) -> Ints:
+def _reach(synapse: Synapse, weight: Ints, shape: Shape) -> Ints:
     """Per target neuron, the sum of the weights of the source neurons that exist."""
     if isinstance(synapse, Linear):
         return weight.sum(axis=1)
+    if isinstance(synapse, Identity):
+        return np.broadcast_to(weight.reshape(-1, *[1] * (len(shape) - 1)), shape)
     out, rows, columns = synapse.output_shape(shape)
     (top, _, left, _), (step_y, step_x) = synapse.padding, synapse.stride
     per_tap = weight.sum(axis=1)  # over the channels of a target's own group

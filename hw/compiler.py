@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from golden.edges import Conv2d, Edge, Linear
 from golden.errors import require
 from golden.file import fingerprint
-from golden.image import CoreImage, Image
+from golden.image import CoreImage, EdgeImage, Image, InputImage
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout, Shape
 from golden.rows import Entry, Layout, Memory, bits_for, pack_rows, signed_bits
@@ -33,9 +33,12 @@ MAX_WORDS = 1 << 16
 class Source:
     """The sender of a core's events: its map, its channel codes, and the fields of an event."""
 
+    name: str
     shape: Shape
     codes: tuple[int, ...]
     event: Layout
+    direct: bool = False
+    signed: bool = False
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -83,29 +86,26 @@ def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
     count = len(network.nodes) - 1
     require(count <= MAX_CORES, "network", "number of cores", count, f"at most {MAX_CORES}")
     widths = node_widths(network)
-    source = _input_source(network.input)
+    given = _input_image(network.input)
+    source = Source(
+        given.name, given.shape, tuple(range(given.shape[0])), given.event, given.direct,
+        given.signed,
+    )  # fmt: skip
     cores = []
     for edge, node in zip(network.edges, network.nodes[1:], strict=True):
         assert isinstance(node, LIF | Readout)
-        direct = not cores and network.input.coding == "direct"
-        signed = not cores and network.input.signed
-        core = _compile_core(edge, node, source, widths[node.name], lanes, direct, signed)
+        core = _compile_core(edge, node, source, widths[node.name], lanes)
         cores.append(core)
-        source = Source(node.shape, core.codes, _event_layout(core))
-    return Image(network.timesteps, network.input.shape, tuple(cores), fingerprint(network))
+        source = Source(node.name, node.shape, core.codes, core.event)
+    return Image(network.timesteps, given, tuple(cores), fingerprint(network))
 
 
-def _input_source(node: Input) -> Source:
+def _input_image(node: Input) -> InputImage:
     channels, height, width = (*node.shape, 1, 1)[:3]
     # A plain spike has no value field, and then its core has no multiplier.
     value = node.bits if node.bits > 1 or node.signed else 0
     event = Layout.of(x=bits_for(width), y=bits_for(height), c=bits_for(channels), value=value)
-    return Source(node.shape, tuple(range(channels)), event)
-
-
-def _event_layout(core: CoreImage) -> Layout:
-    _, height, width = core.size
-    return Layout.of(x=bits_for(width), y=bits_for(height), c=core.code_bits)
+    return InputImage(node.name, node.shape, node.coding == "direct", event, node.signed)
 
 
 def _lower(edge: Edge, source: Shape) -> Synapses:
@@ -151,8 +151,7 @@ def _by_residue(weight: NDArray[np.int64], stride: tuple[int, int]) -> NDArray[n
 
 
 def _compile_core(
-    edge: Edge, node: LIF | Readout, source: Source, widths: Widths,
-    lanes: int | dict[str, int], direct: bool, signed: bool,
+    edge: Edge, node: LIF | Readout, source: Source, widths: Widths, lanes: int | dict[str, int]
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     synapses = _lower(edge, source.shape)
@@ -180,8 +179,11 @@ def _compile_core(
     memories |= _lane_constants(node, codes, count, local)
     return CoreImage(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
-        lanes=count, local_channels=local, codes=codes, event=source.event, value_signed=signed,
-        direct=direct, row_bits=row_bits, leak_mul=node.leak_mul, leak_shift=node.leak_shift,
+        lanes=count, local_channels=local, codes=codes, window=(1, 1),
+        edges=(EdgeImage(
+            source.name, 0, 0, source.direct, source.event, source.signed, row_bits, 0
+        ),),
+        leak_mul=node.leak_mul, leak_shift=node.leak_shift,
         reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,
         state_bits=widths.state_bits, acc_bits=widths.acc_bits, drive_bits=widths.drive_bits,
         memories=memories,
@@ -195,7 +197,7 @@ def _tables(
     height, width = size
     address_bits = max(bits_for(height * width * local), 1)
     row_bits = bits_for(synapses.positions[0] * synapses.positions[1])
-    names = ("table_y", "table_x")
+    names = ("table_y_0", "table_x_0")
     base_steps, row_steps = (width * local, local), (synapses.positions[1], 1)
     memories = {}
     for axis, name in enumerate(names):

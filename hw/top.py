@@ -67,7 +67,7 @@ def bytes_up(bits: int) -> int:
 
 def top_verilog(image: Image) -> str:
     """The text of `top.v`."""
-    inputs, outputs = image.input_layout, image.output_layout
+    inputs, outputs = image.input.event, image.output_layout
     in_width, out_width = max(inputs.width, 1), outputs.width
     pad = bytes_up(out_width) - out_width
     traces = [
@@ -81,7 +81,7 @@ def top_verilog(image: Image) -> str:
         fingerprint=image.fingerprint,
         inputs=", ".join(f"{name} ({width})" for name, width in inputs.fields) or "none",
         outputs=", ".join(f"{name} ({width})" for name, width in outputs.fields),
-        unit="frame" if image.cores[0].direct else "time step",
+        unit="frame" if image.input.direct else "time step",
         stride=STRIDE,
         counters=", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS)),
         in_top=bytes_up(in_width) - 1,

@@ -108,5 +108,5 @@ def _image_file(module: str, memory: str) -> str | None:
         return None
     _, node, *rest = module.split(".")
     lane = next((part.removeprefix("lane_") for part in rest if part.startswith("lane_")), "")
-    shared = memory in ("taps", "table_y", "table_x")
+    shared = memory == "taps" or memory.startswith("table_")
     return f"{node}_{memory}.mem" if shared else f"{node}_{memory}_{lane}.mem"

@@ -185,7 +185,7 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
 
 def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     first, last = _columns(path, (32, 32))
-    frames = 1 if image.cores[0].direct else image.timesteps
+    frames = 1 if image.input.direct else image.timesteps
     if len(first) != batch * frames:
         raise CheckFailed(
             f"{len(first)} input frames were taken, {batch * frames} sent (see {path})"

@@ -71,7 +71,7 @@ def simulate(
     wanted = len(inputs) * image.cores[-1].shape[0]
 
     async def drive(ctx: SimulatorContext) -> None:
-        width = max(image.input_layout.width, 1)
+        width = max(image.input.event.width, 1)
         for beat in input_beats(image, inputs).tolist():
             while rng.random() < stall:
                 await ctx.tick()

@@ -17,10 +17,10 @@ def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
         Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
         Every value but 0 is an event; one beat with `last` and no event ends a frame or a step.
     """
-    channels, height, width = (*image.input_shape, 1, 1)[:3]
+    channels, height, width = (*image.input.shape, 1, 1)[:3]
     frames = np.asarray(inputs, np.int64).reshape(-1, channels, height, width)
     frame, c, y, x = np.nonzero(frames)
-    layout = image.input_layout
+    layout = image.input.event
     words = layout.pack(x=x, y=y, c=c, value=frames[frame, c, y, x])
     ends = np.cumsum(np.bincount(frame, minlength=len(frames)))
     return np.insert(words, ends, 1 << max(layout.width, 1))

@@ -68,7 +68,7 @@ def _bench(index: int, image: Image, module: str) -> str:
         CORES=len(cores),
         # Holds of every core's input and of the output, gaps of the input, pauses of the taker.
         STREAMS=len(cores) + 3,
-        IN=max(image.input_layout.width, 1),
+        IN=max(image.input.event.width, 1),
         OUT=image.output_layout.width,
         DRAIN=DRAIN_CYCLES,
         TRACE_DECLARE="".join(_trace_declare(i, image) for i in cores),

@@ -36,7 +36,7 @@ async def decoder(dut: HierarchyObject) -> None:
     await start(dut, ["decoder__events__valid", "decoder__events__payload", "decoder__room"])
     layout, pause = request_layout(case.core), case.pause()
     events = events_of(case)
-    beats = [int(event_layout(case.core.event).pack(**event)) for event in events]
+    beats = [int(event_layout(case.core.edges[0].event).pack(**event)) for event in events]
     sender = cocotb.start_soon(send(dut, "decoder__events", beats, case.pause()))
     requests: list[int] = []
 
@@ -70,7 +70,7 @@ async def sweep(dut: HierarchyObject) -> None:
     pause = case.pause()
     visits: list[tuple[int, int, int, int, int]] = []
     releases: list[int] = []
-    due = 3 * (1 if core.direct else steps)  # tokens of three inferences
+    due = 3 * (1 if core.framed else steps)  # tokens of three inferences
     for _ in range(CYCLES):
         await FallingEdge(dut.clk)
         dut.rst.value = 0  # the sweep after reset begins at once
@@ -103,7 +103,7 @@ async def sweep(dut: HierarchyObject) -> None:
     assert swept == [
         (0, int(t == steps - 1), *w) for _ in range(3) for t in range(steps) for w in words
     ]
-    per = 1 if core.direct else steps
+    per = 1 if core.framed else steps
     assert releases == [0] + [int(token % per == per - 1) for token in range(due)]
 
 
@@ -256,7 +256,7 @@ async def core(dut: HierarchyObject) -> None:
     batch = 4
     generator = np.random.default_rng(case.settings["seed"])
     node = case.network.input
-    shape = (batch, *node.shape) if about.direct else (batch, image.timesteps, *node.shape)
+    shape = (batch, *node.shape) if about.framed else (batch, image.timesteps, *node.shape)
     inputs = generator.integers(node.lowest, node.highest, shape, endpoint=True)
     inputs *= generator.random(shape) < 0.4
     trace = interpreter.run(image, inputs)

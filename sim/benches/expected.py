@@ -47,8 +47,8 @@ def events_of(case: Case) -> list[dict[str, int]]:
 
 def frame_of(case: Case) -> list[dict[str, int]]:
     """Most sources of the first core once, with random values, shuffled."""
-    core, (channels, height, width) = case.core, (*case.image.input_shape, 1, 1)[:3]
-    values = 1 << core.event.bits("value")
+    core, (channels, height, width) = case.core, (*case.image.input.shape, 1, 1)[:3]
+    values = 1 << core.value_bits
     found = [
         {"last": 0, "y": y, "x": x, "c": c, "value": case.random.randrange(values)}
         for c in range(channels) for y in range(height) for x in range(width)
@@ -60,7 +60,7 @@ def frame_of(case: Case) -> list[dict[str, int]]:
 
 def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
     """What the tables make of an event; None if no tap of it stays inside."""
-    y, x = core.memories["table_y"], core.memories["table_x"]
+    y, x = core.memories["table_y_0"], core.memories["table_x_0"]
     if event["last"]:
         return {"last": 1}
     mask_y, mask_x = int(y.field("mask")[event["y"]]), int(x.field("mask")[event["x"]])
@@ -69,7 +69,7 @@ def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
     position = int(y.field("row")[event["y"]] + x.field("row")[event["x"]])
     base = int(y.field("base")[event["y"]] + x.field("base")[event["x"]])
     base &= (1 << core.address_bits) - 1
-    row = event["c"] << core.row_bits | position
+    row = event["c"] << core.edges[0].row_bits | position
     return {
         "last": 0,
         "row": row,
@@ -116,9 +116,9 @@ class LaneModel:
     def add(self, request: dict[str, int]) -> None:
         """Walk the row of a request."""
         core, taps = self.core, self.core.memories["taps"]
-        value = request["value"] if core.event.bits("value") else 1
+        value = request["value"] if core.value_bits else 1
         if core.value_signed:
-            value -= (value >> (core.event.bits("value") - 1)) << core.event.bits("value")
+            value -= (value >> (core.value_bits - 1)) << core.value_bits
         start, length = int(self.starts[request["row"]]), int(self.lengths[request["row"]])
         for at in range(start, start + length):
             tap = int(self.entries.field("tap")[at])

@@ -86,7 +86,7 @@ def test_no_images() -> None:
     inputs = fuzz.random_inputs(network, 0, 0)
     for run in (reference.run, engine.run):
         trace = run(network, inputs)
-        assert trace.logits.shape == (0, *network.readout.shape)
+        assert trace.logits.shape == (0, *network.output.shape)
         assert compare(trace, engine.run(network, inputs)).mismatches == 0
 
 

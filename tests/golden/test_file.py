@@ -171,7 +171,7 @@ def test_options_are_written_where_they_are_not_the_usual(
         (
             replace(base.input, shape=(inputs, 6, 7)),
             replace(base.hidden[0], shape=out),
-            base.readout,
+            base.output,
         ),
         (
             edge,

@@ -45,7 +45,7 @@ def test_every_option_is_drawn(networks: list[Network]) -> None:
             seen["negative bias"] += bool((lif.bias < 0).any())
             seen["positive bias"] += bool((lif.bias > 0).any())
             seen["thresholds differ"] += len(set(lif.threshold.tolist())) > 1
-        seen["readout leak"] += bool(network.readout.leak_mul)
+        seen["readout leak"] += bool(network.output.leak_mul)
         shape = node.shape
         for edge, target in zip(network.edges, network.nodes[1:], strict=True):
             seen[tuple(type(operation).__name__ for operation in edge.operations)] += 1

@@ -59,6 +59,16 @@ def dense_core():
 
 
 @pytest.fixture
+def framed():
+    """Makes the edge of a core direct."""
+
+    def make(core: CoreImage) -> CoreImage:
+        return replace(core, edges=(replace(core.edges[0], direct=True),))
+
+    return make
+
+
+@pytest.fixture
 def neuron_core(conv_core):
     """A core whose neuron has the given constants and 14-bit sums."""
 

@@ -20,7 +20,7 @@ def lanes_for(network, seed):
     """Any number of lanes per core; a power of two for the readout."""
     rng = np.random.default_rng(seed)
     lanes = {n.name: int(rng.integers(1, min(6, n.shape[0]) + 1)) for n in network.nodes[1:]}
-    lanes[network.readout.name] = 1 << (lanes[network.readout.name].bit_length() - 1)
+    lanes[network.output.name] = 1 << (lanes[network.output.name].bit_length() - 1)
     return lanes
 
 

@@ -81,7 +81,7 @@ def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
             assert (place / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("victim", ["manifest.json", "rtl/lif1_table_x.mem"])
+@pytest.mark.parametrize("victim", ["manifest.json", "rtl/lif1_table_x_0.mem"])
 def test_a_missing_file_is_named(built, tmp_path, victim):
     network, _, _ = built
     build(network, tmp_path, 2)
@@ -95,7 +95,7 @@ def test_a_missing_file_is_named(built, tmp_path, victim):
     [
         ("", "not the manifest"),
         ("[]", "not the manifest"),
-        ('{"image": {"schema": 9}}', "schema is 9, must be 1"),
+        ('{"image": {"schema": 9}}', "schema is 9, must be 2"),
     ],
 )
 def test_a_damaged_manifest_is_refused(tmp_path, text, message):

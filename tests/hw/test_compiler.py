@@ -130,22 +130,22 @@ def test_a_stride_is_a_residue_in_the_row_and_a_quotient_in_the_base():
     kernel = np.array([[[[1, 2, 3]]]])
     core = conv_image(Conv2d(kernel, 4, (0, 0, 1, 1), (1, 2)), (1, 1, 5))
     # Columns 0..4 stand at 1..5 of the padded line; windows begin at 0, 2 and 4.
-    mask, row, base = fields(core.memories["table_x"], "mask", "row", "base")
+    mask, row, base = fields(core.memories["table_x_0"], "mask", "row", "base")
     assert row == [1, 0, 1, 0, 1]
     assert base == [0, 1, 1, 2, 2]
     assert mask == [0b01, 0b11, 0b01, 0b11, 0b01]  # at an odd place the kernel has one column
     assert rows_of(core) == [[(0, 0, 1), (1, 0, 3)], [(0, 0, 2)]]
     assert core.memories["taps"].field("offset").tolist() == [0, (1 << core.address_bits) - 1]
-    assert core.row_bits == 1
+    assert core.edges[0].row_bits == 1
 
 
 def test_residues_of_both_axes_share_the_row_number():
     kernel = np.arange(1, 13).reshape(1, 1, 3, 4)
     core = conv_image(Conv2d(kernel, 5, (0, 0), (2, 3)), (1, 5, 7))
     # Two rows of two targets: the last row of the source has base 4, which is 0 of four words.
-    assert fields(core.memories["table_y"], "row", "base") == [[0, 3, 0, 3, 0], [0, 0, 2, 2, 0]]
-    assert fields(core.memories["table_x"], "row") == [[0, 1, 2, 0, 1, 2, 0]]
-    assert fields(core.memories["table_x"], "base") == [[0, 0, 0, 1, 1, 1, 2]]
+    assert fields(core.memories["table_y_0"], "row", "base") == [[0, 3, 0, 3, 0], [0, 0, 2, 2, 0]]
+    assert fields(core.memories["table_x_0"], "row") == [[0, 1, 2, 0, 1, 2, 0]]
+    assert fields(core.memories["table_x_0"], "base") == [[0, 0, 0, 1, 1, 1, 2]]
     rows = rows_of(core)
     assert [[weight for _, _, weight in row] for row in rows[:6]] == [
         [1, 4, 9, 12], [2, 10], [3, 11], [5, 8], [6], [7]
@@ -155,15 +155,15 @@ def test_residues_of_both_axes_share_the_row_number():
 
 def test_empty_residues_are_dropped_by_the_decoder():
     core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(3, 4)), (1, 7, 11))
-    assert fields(core.memories["table_y"], "mask") == [[1, 0, 0, 1, 0, 0, 1]]
-    assert fields(core.memories["table_x"], "mask") == [[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0]]
+    assert fields(core.memories["table_y_0"], "mask") == [[1, 0, 0, 1, 0, 0, 1]]
+    assert fields(core.memories["table_x_0"], "mask") == [[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0]]
     assert len(core.memories["taps"].words) == 1
     assert sum(map(len, rows_of(core))) == 2
 
 
 def test_a_pool_divides_before_the_stride():
     core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(1, 2)), (1, 1, 11), pool=(1, 2))
-    mask, row, base = fields(core.memories["table_x"], "mask", "row", "base")
+    mask, row, base = fields(core.memories["table_x_0"], "mask", "row", "base")
     # Five windows, of which the fifth is in no pair; the eleventh column is in no window.
     assert mask == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
     assert row[:8] == [0, 0, 1, 1, 0, 0, 1, 1]

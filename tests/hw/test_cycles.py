@@ -33,7 +33,7 @@ def measure(image, inputs, start=0):
     """
     accelerator = Accelerator(image)
     beats = input_beats(image, inputs).tolist()
-    width = max(image.input_layout.width, 1)
+    width = max(image.input.event.width, 1)
     wanted = len(inputs) * image.cores[-1].shape[0]
     logits, counters = [], []
 
@@ -95,7 +95,7 @@ def lanes_for(network, seed):
     """1..6 lanes per core; a power of two for the readout."""
     rng = np.random.default_rng(seed)
     lanes = {n.name: int(rng.integers(1, min(6, n.shape[0]) + 1)) for n in network.nodes[1:]}
-    lanes[network.readout.name] = 1 << (lanes[network.readout.name].bit_length() - 1)
+    lanes[network.output.name] = 1 << (lanes[network.output.name].bit_length() - 1)
     return lanes
 
 

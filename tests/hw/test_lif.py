@@ -87,8 +87,8 @@ def test_readout_never_fires_and_keeps_its_sum(neuron_core):
     assert [(fired, membrane) for fired, membrane, _ in found] == [(0, total) for total in totals]
 
 
-def test_direct_drive_is_added_and_kept(neuron_core):
-    core = neuron_core(direct=True, drive_bits=10, leak_mul=1, leak_shift=1)
+def test_direct_drive_is_added_and_kept(neuron_core, framed):
+    core = framed(neuron_core(drive_bits=10, leak_mul=1, leak_shift=1))
     totals, drives = [7, -9, 300, 4], [3, -20, 511, -512]
     restarts = [False, False, False, True]
     found = run(core, totals, [5, 5, 5, 5], drives, restarts)

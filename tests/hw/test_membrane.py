@@ -73,8 +73,8 @@ def test_random_adds_with_gaps(conv_core):
     assert len({address for address, _ in filter(None, stream)}) == 16
 
 
-def test_direct_words_keep_state_and_drive_apart(conv_core):
-    core = replace(conv_core(lanes=1), direct=True, state_bits=7, drive_bits=12, acc_bits=13)
+def test_direct_words_keep_state_and_drive_apart(conv_core, framed):
+    core = replace(framed(conv_core(lanes=1)), state_bits=7, drive_bits=12, acc_bits=13)
     stream = [(2, -100), (2, 30), (2, -1), (5, 127), (2, 1)]
     found = run_adds(core, stream)
     assert found[2] == (0, -70)

@@ -1,7 +1,6 @@
 """The common sweep: order, pauses, steps, and what it waits for."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from amaranth.sim import Simulator
@@ -79,8 +78,8 @@ def test_released_lanes_read_behind_the_last_write(conv_core):
         assert go + 2 + WALK == end + WALK + SWEEP + 1
 
 
-def test_a_direct_core_sweeps_all_steps_behind_one_token(conv_core):
-    core = replace(conv_core(), direct=True)
+def test_a_direct_core_sweeps_all_steps_behind_one_token(conv_core, framed):
+    core = framed(conv_core())
     visits, released = watch(core, 3, 5 * (core.words + 15))
     steps = sweeps(visits, core.words)[:4]
     ends = [cycle for cycle, visit in visits.items() if visit[3]]

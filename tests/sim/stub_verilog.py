@@ -44,7 +44,7 @@ def stub(network: Network, image: Image) -> str:
         if isinstance(node, LIF):
             functions.append(_function(f"threshold{i}", list(enumerate(node.threshold.tolist()))))
         body.append(_sweep(i, core, node, image))
-    layout = image.input_layout
+    layout = image.input.event
     c_bits, v_bits = layout.bits("c"), layout.bits("value")
     channel = f"in_data[{c_bits - 1}:0]" if c_bits else "0"
     value = f"in_data[{c_bits + v_bits - 1}:{c_bits}]" if v_bits else "1"
@@ -118,7 +118,7 @@ def _function(name: str, pairs: list[tuple[int, int]]) -> str:
 
 def _sweep(i: int, core: CoreImage, node: LIF | Readout, image: Image) -> str:
     last = i == len(image.cores) - 1
-    direct = image.cores[0].direct
+    direct = image.input.direct
     decay = f"v{i}[k] - ((v{i}[k] * {node.leak_mul}) >>> {node.leak_shift})"
     lines = [f"x = {decay} + bias{i}(k) + d{i}[k];"]
     lines += [] if direct and i == 0 else [f"d{i}[k] = 0;"]

@@ -234,7 +234,7 @@ def test_input_beats_hold_every_event_and_end_every_frame(case):
     _, image, _ = case
     inputs = np.zeros((2, 2, 4, 3), np.int64)
     inputs[0, 1, 3, 2], inputs[0, 0, 0, 1], inputs[1, 1, 0, 0] = 7, 5, 1
-    layout = image.input_layout
+    layout = image.input.event
     last = 1 << layout.width
     beats = input_beats(image, inputs)
     assert beats.tolist() == [

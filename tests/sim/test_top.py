@@ -54,9 +54,9 @@ def plan(image, network, inputs):
     """What to send and what must come, as the bench reads it."""
     trace = reference.run(network, inputs)
     operations = count(network, inputs, trace)
-    width = max(image.input_layout.width, 1)
+    width = max(image.input.event.width, 1)
     beats = input_beats(image, inputs).tolist()
-    classes = network.readout.shape[0]
+    classes = network.output.shape[0]
     outputs = [
         [int(index == classes - 1), int(image.output_layout.pack(index=index, value=value))]
         for row in trace.logits.tolist()
