@@ -6,25 +6,25 @@ import pytest
 from amaranth.sim import Simulator
 
 from golden.image import CoreImage
-from golden.timing import QUEUE_SLACK
+from golden.timing import slack
 from hw.decoder import Decoder
 
 
 def decode(core: CoreImage, beats, room=lambda cycle: True):
     """All requests for beats `(last, x, y, c, value)`, and whether each cycle accepted one."""
-    dut = Decoder(core)
+    dut = Decoder(core, 3)
     requests, accepted = [], []
 
     async def bench(ctx):
         waiting = list(beats)
         for cycle in range(4 * len(beats) + 20):
             ctx.set(dut.room, room(cycle))
-            ctx.set(dut.events.valid, bool(waiting))
+            ctx.set(dut.source_0.valid, bool(waiting))
             if waiting:
                 last, x, y, c, value = waiting[0]
                 fields = {"last": last, "x": x, "y": y, "c": c, "value": value}
-                ctx.set(dut.events.payload, fields)
-            ready = ctx.get(dut.events.ready)
+                ctx.set(dut.source_0.payload, fields)
+            ready = ctx.get(dut.source_0.ready)
             await ctx.tick()
             accepted.append(bool(waiting) and bool(ready))
             if accepted[-1]:
@@ -85,4 +85,4 @@ def test_what_is_under_way_without_room_is_bounded(conv_core, seed):
     assert len(requests) == 60
     for start in (cycle for cycle in range(1, 300) if plan[cycle - 1] and not plan[cycle]):
         end = next(cycle for cycle in range(start, 400) if plan[cycle])
-        assert sum(start <= cycle < end for cycle, _ in requests) <= QUEUE_SLACK - 1
+        assert sum(start <= cycle < end for cycle, _ in requests) <= slack(1) - 1
