@@ -112,7 +112,7 @@ class Network:
             where = f"activity of {name!r}"
             array = frozen(values, np.int64, where, "count")
             shape = senders[name].shape
-            require(array.shape == shape, where, "shape", array.shape, shape)
+            require(array.shape == shape, where, "shape", array.shape, str(shape))
             for bad in array[(array < 0) | (array > MAX_ACTIVITY)][:1]:
                 require(False, where, "count", int(bad), f"0..{MAX_ACTIVITY}")
             counts[name] = array
