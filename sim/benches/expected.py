@@ -13,7 +13,6 @@ import numpy as np
 from golden.file import load
 from golden.image import CoreImage, Image
 from golden.network import Network
-from golden.rows import row_spans
 from hw.compiler import compile_network
 from sim.benches import SETTINGS
 from sim.benches.stream import pauses
@@ -107,8 +106,7 @@ class LaneModel:
 
     def __init__(self, core: CoreImage, number: int) -> None:
         self.core = core
-        self.entries = core.memories[f"entries_{number}"]
-        self.starts, self.lengths = row_spans(core.memories[f"pointers_{number}"], self.entries)
+        self.rows = core.rows(number)
         self.constants = core.memories[f"constants_{number}"]
         self.state = [0] * core.words
         self.drive = [0] * core.words
@@ -119,20 +117,17 @@ class LaneModel:
         value = request["value"] if core.value_bits else 1
         if core.value_signed:
             value -= (value >> (core.value_bits - 1)) << core.value_bits
-        start, length = int(self.starts[request["row"]]), int(self.lengths[request["row"]])
+        rows = self.rows
+        start, length = int(rows.start[request["row"]]), int(rows.length[request["row"]])
         for at in range(start, start + length):
-            tap = int(self.entries.field("tap")[at])
+            tap = int(rows.tap[at])
             inside = request["mask_y"] >> int(taps.field("ky")[tap]) & request["mask_x"] >> int(
                 taps.field("kx")[tap]
             )
-            address = (
-                request["base"]
-                + int(taps.field("offset")[tap])
-                + int(self.entries.field("channel")[at])
-            )
+            address = request["base"] + int(taps.field("offset")[tap]) + int(rows.channel[at])
             if inside & 1:
                 target = self.drive if core.direct else self.state
-                weight = int(self.entries.field("weight", signed=True)[at])
+                weight = int(rows.weight[at])
                 target[address & ((1 << core.address_bits) - 1)] += weight * value
 
     def sweep(self, restart: bool) -> list[tuple[int, int]]:
