@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from golden.counters import COUNTERS, Counters
 from golden.errors import require
 from golden.image import CoreImage, Image
-from golden.rows import row_spans
 from golden.schedule import CORE, Chain, reset, run
 from golden.timing import Latencies
 from golden.trace import Trace
@@ -151,10 +150,9 @@ def _synapses(
 
     lengths, entries = [], 0
     for lane in range(core.lanes):
-        memory = core.memories[f"entries_{lane}"]
-        starts, length = row_spans(core.memories[f"pointers_{lane}"], memory)
-        lengths.append(length)
-        entries = entries + _taps(starts, length, memory.field("tap"), len(taps.words))
+        rows = core.rows(lane)
+        lengths.append(rows.length)
+        entries = entries + _taps(rows.start, rows.length, rows.tap, len(taps.words))
     inside = mask_y[:, None] >> taps.field("ky") & mask_x[:, None] >> taps.field("kx") & 1
     reach = np.where(kept, (np.asarray(entries)[row] * inside).sum(1), 0)
     return row.astype(np.int32), reach, np.stack(lengths, axis=1).astype(np.int32).reshape(-1)

@@ -178,9 +178,7 @@ def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
     starts = np.cumsum(lengths) - lengths
     layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=2)
     long = lengths >= LONG
-    pointers = layout.pack(
-        start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG)
-    )
+    pointers = layout.pack(start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG))
     return Memory(layout, pointers), (starts + lengths - LONG)[long]
 
 
