@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import Layout, Memory, bits_for
+from golden.rows import COUNT_BITS, Layout, Memory, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -78,4 +78,4 @@ def descriptor_layout(core: CoreImage) -> Layout:
     start = max(
         core.memories[f"pointers_{lane}"].layout.bits("start") for lane in range(core.lanes)
     )
-    return Layout((("last", 1), ("start", start), ("count", 2), *context_layout(core).fields))
+    return Layout((("last", 1), ("start", start), ("count", COUNT_BITS), *context_layout(core).fields))

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
-from golden.rows import LONG
+from golden.rows import COUNT_BITS, LONG
 from hw.shapes import context_layout, descriptor_layout, field, ram, record, struct, taps
 
 
@@ -78,24 +78,25 @@ class Walker(wiring.Component):
     def _walk(self, m: Module, at: Signal, around: data.View, flagged: Value) -> None:
         """Present the address of one entry per cycle; follow row by row, stop at the token."""
         head = self.rows.payload
-        count = Signal(2)
-        final, load = Signal(), Signal()
-        # A long row's flag stands on its third last entry, which is at the output register when
-        # the address of the final entry is presented.
-        m.d.comb += final.eq(Mux(count == LONG, flagged, count == 1))
+        count = Signal(COUNT_BITS)
+        final, load = Signal(), Signal()  # `final`: this is the row's last address
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += self.rows.ready.eq(load)
         with m.If(self.busy):
             m.d.sync += at.eq(at + 1)
-            with m.If(count == 2):
-                m.d.sync += count.eq(1)
+            with m.If(count != LONG):
+                m.d.sync += count.eq(count - 1)
+            # A long row's flag stands on its fourth last entry, which is at the output register
+            # when the address of the last but one is presented.
+            m.d.sync += final.eq(Mux(count == LONG, flagged, count == 2))
             with m.If(final):
-                m.d.sync += self.busy.eq(0)
+                m.d.sync += [self.busy.eq(0), final.eq(0)]
         with m.If(load & self.rows.valid):
             with m.If(head["last"]):
                 m.d.sync += self.waiting.eq(1)
             with m.Else():
                 m.d.sync += [self.busy.eq(1), at.eq(head["start"]), count.eq(head["count"])]
+                m.d.sync += final.eq(head["count"] == 1)
                 m.d.sync += [
                     around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
                 ]
