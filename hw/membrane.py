@@ -101,7 +101,7 @@ class Membrane(wiring.Component):
         m.d.sync += c_word.eq(reader.data)
         total = self._sum(m, s_word, s_operand, _stages(m, driven, "driven")[2])
         m.d.sync += d_word.eq(total)
-        m.d.sync += s_word.eq(self._forward(m, c_word, total, d_word, addresses, adds))
+        m.d.sync += s_word.eq(self._forward(m, c_word, total, d_word, address, addresses, adds))
         with m.If(self.write):
             m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
         with m.Else():
@@ -128,34 +128,29 @@ class Membrane(wiring.Component):
 
     def _forward(
         self, m: Module, word: Signal, total: Value, newest: Signal,
-        addresses: list[Signal], adds: list[Signal],
+        address: Signal, addresses: list[Signal], adds: list[Signal],
     ) -> Value:  # fmt: skip
         """The word of stage c, or the younger sum that is not yet in the memory.
 
         Sums of the `SUM` additions before this one are still under way: in s, where it is just
-        made (`total`), in d, and one and two cycles behind it. The matches are found a stage
-        earlier, and of the three older sums the one that counts is held in a register, so that
+        made (`total`), in d, and one and two cycles behind it. The matches are found in stage a and
+        registered, and of the three older sums the one that counts is held in a register, so that
         stage c chooses among three words.
         """
         assert SUM == 4
-        here = addresses[0]
-        behind_add, behind_address = Signal(), Signal.like(here)
-        behind = Signal.like(newest)
+        nearest, second, third, fourth = (Signal(name=f"match_{k}") for k in range(1, 5))
         m.d.sync += [
-            behind_add.eq(adds[3]), behind_address.eq(addresses[3]), behind.eq(newest),
-        ]  # fmt: skip
-        second, third, fourth = Signal(), Signal(), Signal()
-        m.d.comb += [
-            second.eq(adds[2] & (here == addresses[2])),
-            third.eq(adds[3] & (here == addresses[3])),
-            fourth.eq(behind_add & (here == behind_address)),
+            match.eq(add & (address == before))
+            for match, add, before in zip(
+                (nearest, second, third, fourth), adds, addresses, strict=True
+            )
         ]
-        first, older, held = Signal(), Signal(), Signal.like(newest)
+        behind, held = Signal.like(newest), Signal.like(newest)
+        first, older = Signal(), Signal()
         m.d.sync += [
-            first.eq(adds[1] & (here == addresses[1])),
-            older.eq(second | third | fourth),
+            behind.eq(newest), first.eq(nearest), older.eq(second | third | fourth),
             held.eq(Mux(second, total, Mux(third, newest, behind))),
-        ]
+        ]  # fmt: skip
         return Mux(first, total, Mux(older, held, word))
 
     def _sum(self, m: Module, current: Value, operand: Signal, driven: Signal) -> Value:
