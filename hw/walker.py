@@ -77,30 +77,31 @@ class Walker(wiring.Component):
 
     def _walk(self, m: Module, at: Signal, around: data.View, flagged: Value) -> None:
         """Present the address of one entry per cycle; follow row by row, stop at the token."""
-        head, new = self.rows.payload, self.rows.valid & ~self.rows.payload["last"]
-        # Registers, so that `ready` is one gate: no row is read, or the address of its final entry
-        # is; the row is a long one; it has two entries, and this is the first.
-        free, long, two = Signal(), Signal(), Signal()
-        load = Signal()
-        # A long row's flag stands on its third last entry, which is at the output register when
-        # the address of the final entry is presented.
-        m.d.comb += load.eq(free | (long & flagged))
+        head = self.rows.payload
+        count = Signal(COUNT_BITS)
+        final, load = Signal(), Signal()  # `final`: this is the row's last address
+        m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += self.rows.ready.eq(load)
-        m.d.sync += [at.eq(at + 1), two.eq(0)]
-        with m.If(load):
-            m.d.sync += [
-                self.busy.eq(new),
-                self.waiting.eq(self.rows.valid & head["last"]),
-                free.eq(~self.rows.valid | (new & (head["count"] == 1))),
-                two.eq(new & (head["count"] == 2)),
-                long.eq(new & (head["count"] == LONG)),
-                at.eq(head["start"]),
-            ]
-            m.d.sync += [
-                around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
-            ]
-        with m.Elif(two | self.go):
-            m.d.sync += [free.eq(1), self.waiting.eq(0)]
+        with m.If(self.busy):
+            m.d.sync += at.eq(at + 1)
+            with m.If(count != LONG):
+                m.d.sync += count.eq(count - 1)
+            # A long row's flag stands on its fourth last entry, which is at the output register
+            # when the address of the last but one is presented.
+            m.d.sync += final.eq(Mux(count == LONG, flagged, count == 2))
+            with m.If(final):
+                m.d.sync += [self.busy.eq(0), final.eq(0)]
+        with m.If(load & self.rows.valid):
+            with m.If(head["last"]):
+                m.d.sync += self.waiting.eq(1)
+            with m.Else():
+                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), count.eq(head["count"])]
+                m.d.sync += final.eq(head["count"] == 1)
+                m.d.sync += [
+                    around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
+                ]
+        with m.If(self.go):
+            m.d.sync += self.waiting.eq(0)
 
     def _aim(self, m: Module, fetched: Signal, entry: data.View, around: data.View) -> None:
         """Two registers: base + offset of the tap and the product; then + channel."""
