@@ -92,7 +92,10 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Training:
-    """The optimisation. `shift` is the largest random shift of an image in pixels."""
+    """The optimisation. `shift` is the largest random shift of an image in pixels.
+
+    On `calibration` training images the events of every neuron are counted, for the compiler.
+    """
 
     epochs: int = field(integer(1, 10000))
     batch_size: int = field(integer(2, 65536), 64)
@@ -102,6 +105,7 @@ class Training:
     shift: int = field(integer(0, 4), 0)
     spike_penalty: float = field(number(0, 100), 0.0)
     validation: float = field(number(0.01, 0.5), 0.1)
+    calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
 
