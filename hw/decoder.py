@@ -98,7 +98,7 @@ class Decoder(wiring.Component):
         return m
 
     def _look_up(self, m: Module, index: int) -> tuple[Value, dict[str, Value]]:
-        """Does the event that edge `index` showed a cycle ago hit anything, and where?"""
+        """What the event hits that edge `index` showed a cycle ago, and where."""
         core, edge = self.core, self.core.edges[index]
         layout = event_layout(edge.event)
         beat = self.sources[index].payload
