@@ -81,7 +81,9 @@ def simulate(
             ctx.set(accelerator.in_valid, 1)
             ctx.set(accelerator.in_last, beat >> width)
             ctx.set(accelerator.in_data, beat & ((1 << width) - 1))
-            await ctx.tick().until(accelerator.in_ready)
+            taken = False
+            while not taken:
+                _, _, taken = await ctx.tick().sample(accelerator.in_ready)
             ctx.set(accelerator.in_valid, 0)
 
     async def watch(ctx: SimulatorContext) -> None:
