@@ -88,15 +88,15 @@ def pack_lanes(
     require(depth <= MAX_WORDS, where, "rows", depth,
             f"at most {MAX_WORDS}; pool or narrow the source")  # fmt: skip
     channel_bits = bits_for(local)
-    parts = _by_lane(edges, codes, lanes, channel_bits)
+    used = np.zeros(depth, bool)
+    for edge in edges:
+        used[edge.used] = True
+    parts = _by_lane(edges, codes, lanes, channel_bits, used)
     most = max(len(part.row) for part in parts)
     fit = min(len(codes), -(-sum(len(part.row) for part in parts) // MAX_WORDS))
     require(most <= MAX_WORDS, where, f"weight entries in a lane, of {lanes},", most,
             f"at most {MAX_WORDS}; take at least {fit} lanes, or prune more")  # fmt: skip
     weight = max(edge.synapses.bits for edge in edges)
-    used = np.zeros(depth, bool)
-    for edge in edges:
-        used[edge.used] = True
     tap_bits = bits_for(edges[-1].tap_start + edges[-1].synapses.taps)
     skip = max(int(part.skips.max(initial=0)) for part in parts).bit_length()
     relative = skip < tap_bits + channel_bits
@@ -126,9 +126,10 @@ def pack_lanes(
 
 
 def _by_lane(
-    edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, channel_bits: int
-) -> list[Entries]:
-    """The entries of every lane, sorted by row, then place."""
+    edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, channel_bits: int,
+    used: NDArray[np.bool_],
+) -> list[Entries]:  # fmt: skip
+    """The entries of every lane, sorted by row, then place; none in rows that no event has."""
     target = np.array(codes, np.int64)
     rows, places, lane, values = [], [], [], []
     for edge in edges:
@@ -140,6 +141,7 @@ def _by_lane(
         values.append(weights.value)
     row, place, of, value = (np.concatenate(part) for part in (rows, places, lane, values))
     order = np.lexsort((place, row, of))
+    order = order[used[row[order]]]
     ends = np.searchsorted(of[order], np.arange(1, lanes))
     return [Entries(row[i], place[i], value[i]) for i in np.split(order, ends)]
 
