@@ -123,8 +123,8 @@ def test_component_alone(results: runner.RunResult, component: str):
 FAULTS = {
     "decoder": (
         "decoder.py",
-        'position.eq(found_y["row"] + found_x["row"])',
-        'position.eq(found_y["row"])',
+        'position.eq(y["row"] + x["row"])',
+        'position.eq(y["row"])',
     ),
     "lane": ("membrane.py", "Mux(far, f_word, word)", "word"),
     "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
