@@ -98,7 +98,8 @@ def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Bu
     network = make()
     file.save(network, place / "network.safetensors")
     (place / "components.v").write_text(components_verilog(compile_network(network, lanes), core))
-    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "core": core, "seed": 7}
+    path = str(place / "network.safetensors")
+    settings = {"network": path, "lanes": lanes, "core": core, "seed": 7}
     return settings, runner.build([place / "components.v"], "tb", simulations)
 
 
