@@ -128,7 +128,7 @@ FAULTS = [
           "test_membrane.py::test_events_add_to_the_state_and_direct_events_to_the_drive"),
     Fault("state of a mixed word without its sign", "lif.py",
           "Signal(signed(core.word_bits - drive_bits))", "Signal(core.state_bits)",
-          f"{GRAPH}[10]"),
+          "test_lif.py::test_a_state_that_accumulates_is_written_with_its_sign"),
     Fault("short sweeps of a frame follow at once", "sweep.py",
           "max(timing.TURN - self.core.words, 0)", "0",
           "test_sweep.py::test_a_direct_core_sweeps_all_steps_behind_one_token[1]"),
