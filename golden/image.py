@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import BadInput
-from golden.rows import Layout, Memory, bits_for
+from golden.rows import Layout, Memory, Rows, bits_for, read_rows
 
 SCHEMA = 2
 
@@ -63,6 +63,9 @@ class EdgeImage:
         The fields of an event as the sender sends them; without `value` an event is worth 1.
     value_signed
         `value` is two's complement.
+    unrolled
+        A convolution into a small map whose rows are of every source position, and list the
+        targets that it really reaches; its taps are positions of the target.
     """
 
     source: str
@@ -71,6 +74,7 @@ class EdgeImage:
     direct: bool
     event: Layout
     value_signed: bool
+    unrolled: bool
     row_bits: int
     row_start: int
 
@@ -92,7 +96,14 @@ class CoreImage:
         stride the residue) and `base` (the quotient) to add. taps: of all edges, one edge behind
         the other, for every kernel position (under a stride its quotient) the `offset` and the
         place `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
-        edges. constants_l: `threshold` and `bias` of every local channel.
+        edges, as `golden.rows` says. constants_l: `threshold` and `bias` of every local channel.
+
+    Attributes
+    ----------
+    relative
+        Entries hold the distance to the one before instead of tap and channel.
+    row_lengths
+        By lane: the length that all its rows have, and then there is no `pointers_l`; or None.
     """
 
     node: str
@@ -103,6 +114,8 @@ class CoreImage:
     codes: tuple[int, ...]
     window: tuple[int, int]
     edges: tuple[EdgeImage, ...]
+    relative: bool
+    row_lengths: tuple[int | None, ...]
     leak_mul: int
     leak_shift: int
     reset: Literal["subtract", "zero", "none"]
@@ -186,6 +199,13 @@ class CoreImage:
             lane, local = code & ((1 << self.lane_bits) - 1), code >> self.lane_bits
             table[lane, :, local] = channel * height * width + positions
         return table.reshape(self.lanes, self.words)
+
+    def rows(self, lane: int) -> Rows:
+        """The weight rows of one lane, read from its memories."""
+        return read_rows(
+            self.memories.get(f"pointers_{lane}"), self.memories[f"entries_{lane}"],
+            self.row_lengths[lane] or 0, bits_for(self.local_channels), self.relative,
+        )  # fmt: skip
 
     @property
     def order(self) -> NDArray[np.int64]:
