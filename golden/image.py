@@ -242,6 +242,11 @@ class Image:
     counting: bool = False
 
     @property
+    def traced(self) -> tuple[CoreImage, ...]:
+        """The cores that are nodes of the network."""
+        return self.cores[:-1] if self.counting else self.cores
+
+    @property
     def output_layout(self) -> Layout:
         """The fields of one logit, as `out_data` carries them."""
         last = self.cores[-1]

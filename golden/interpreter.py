@@ -45,14 +45,13 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
     queues = {
         edge: deque([_NONE]) for core in image.cores for edge in core.edges if edge.delay == 1
     }
-    traced = image.cores[:-1] if image.counting else image.cores
     batch, steps = len(inputs), image.timesteps
     spikes = {
         core.node: np.zeros((batch, steps, *core.shape), np.uint8)
-        for core in traced
+        for core in image.traced
         if core.kind == "lif"
     }
-    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in traced}
+    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.traced}
     logits = np.zeros((batch, image.cores[-1].size[0]), np.int64)
     for b, t in np.ndindex(batch, steps):
         if t == 0:

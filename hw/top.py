@@ -2,6 +2,7 @@
 
 from golden.counters import COUNTERS, STRIDE
 from golden.image import Image
+from hw.accelerator import SELECT_BITS
 
 _TEMPLATE = """\
 // Spikewright accelerator, {cores} cores, {steps} time steps.
@@ -27,7 +28,7 @@ module top (
     output wire        m_axis_logits_tvalid,
     input  wire        m_axis_logits_tready,
     output wire        m_axis_logits_tlast,
-    input  wire [7:0]  perf_select,
+    input  wire [{select_top}:0]  perf_select,
     output wire [31:0] perf_value,
     input  wire        perf_clear
 );
@@ -49,6 +50,7 @@ module top (
         .count_value(perf_value),
         .count_clear(perf_clear),
 {trace}
+        .broken(),
         .hold({holds}'d0)
     );
 endmodule
@@ -90,5 +92,6 @@ def top_verilog(image: Image) -> str:
         out_width=out_width - 1,
         padded=f"{{{pad}'d0, logit}}" if pad else "logit",
         trace="\n".join(traces),
-        holds=len(image.cores) + 1,
+        holds=sum(len(core.edges) for core in image.cores) + 1,
+        select_top=SELECT_BITS - 1,
     )

@@ -15,13 +15,14 @@ from golden.atomic import write_bytes
 from golden.counters import Counters
 from golden.errors import BadInput
 from golden.image import Image, load_image
+from hw.accelerator import stream_names
 from sim import runner
 from sim.benches import SETTINGS
 from sim.capture import Capture, read_capture
 from sim.counters import check_cycles, from_values
 from sim.rename import prefix_verilog
 from sim.stimulus import beats_text, input_beats
-from sim.testbench import bench_verilog
+from sim.testbench import bench_verilog, streams
 
 MODULE = "sim.benches.accelerator"
 
@@ -138,7 +139,10 @@ def simulate(
         "rate": min(round(stall * 256 / 100), 253), "seed": seed, "inferences": batch,
         # A core moves at least once in the time that all entries of its queued rows take.
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
-        "cores": [[core.node for core in image.cores] for image in bench.images],
+        "accelerators": [
+            {"cores": [core.node for core in image.cores], "streams": stream_names(image),
+             "held": streams(image)} for image in bench.images
+        ],
     }  # fmt: skip
     result = runner.run(
         bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,

@@ -19,11 +19,12 @@ from golden.counters import COUNTERS, STRIDE, Counters
 from golden.errors import CheckFailed
 from golden.image import CoreImage, Image
 from golden.trace import Trace
-from hw.accelerator import Accelerator
+from hw.accelerator import Accelerator, stream_names
 from sim.counters import from_values
 from sim.stimulus import input_beats
 
 PERIOD = 1e-8  # seconds; any number does
+BEAT = ("valid", "last", "data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +38,9 @@ class Run:
 
 @dataclass
 class _Record:
-    """Raw beats as they come."""
+    """Raw beats as they come; `names` of the streams that are watched."""
 
+    names: tuple[str, ...]
     sweeps: list[list[tuple[int, int, int]]]
     logits: list[tuple[int, int]] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
@@ -63,10 +65,11 @@ def simulate(
     Raises
     ------
     CheckFailed
-        If the logits do not come in time, or beats are missing or left over.
+        If the logits do not come in time, beats are missing or left over, or a stream breaks a
+        rule.
     """
     accelerator = Accelerator(image)
-    record = _Record([[] for _ in image.cores])
+    record = _Record(stream_names(image), [[] for _ in image.cores])
     rng = random.Random(seed)
     wanted = len(inputs) * image.cores[-1].shape[0]
 
@@ -110,15 +113,19 @@ async def _cycle(
     cores = len(record.sweeps)
     ready = rng.random() >= stall
     ctx.set(accelerator.out_ready, ready)
-    ctx.set(accelerator.hold, sum((rng.random() < stall) << gate for gate in range(cores + 1)))
+    gates = range(len(accelerator.hold))
+    ctx.set(accelerator.hold, sum((rng.random() < stall) << gate for gate in gates))
     names = [
         f"trace_{i}_{name}"
         for i in range(cores)
         for name in ("valid", "address", "fired", "membranes")
     ]
     traced = [getattr(accelerator, name) for name in names]
-    outputs = (accelerator.out_valid, accelerator.out_last, accelerator.out_data)
-    _, _, valid, last, data, *shown = await ctx.tick().sample(*outputs, *traced)
+    outputs = (accelerator.broken, *(getattr(accelerator, f"out_{name}") for name in BEAT))
+    _, _, broken, valid, last, data, *shown = await ctx.tick().sample(*outputs, *traced)
+    if broken:
+        name = record.names[(broken & -broken).bit_length() - 1]
+        raise CheckFailed(f"cycle {record.cycles}: stream {name!r} breaks the protocol")
     record.cycles += 1
     if valid and ready:
         record.logits.append((last, data))
@@ -141,6 +148,8 @@ def _trace(image: Image, record: _Record, batch: int) -> Trace:
     spikes, membranes = {}, {}
     for core, beats in zip(image.cores, record.sweeps, strict=True):
         fired, membrane = _core_trace(core, beats, batch * image.timesteps)
+        if core not in image.traced:
+            continue
         shape = (batch, image.timesteps, *core.shape)
         membranes[core.node] = membrane.reshape(shape)
         if core.kind == "lif":
@@ -162,10 +171,11 @@ def _core_trace(
     core: CoreImage, beats: list[tuple[int, int, int]], steps: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Spikes and membranes (steps, neurons) from the beats of a core's sweeps."""
-    if [beat[0] for beat in beats] != list(range(core.words)) * steps:
+    if [beat[0] for beat in beats] != core.order.tolist() * steps:
         raise CheckFailed(f"core {core.node!r}: {len(beats)} words swept, or not in order")
-    present = core.neurons.T >= 0
-    order = core.neurons.T[present]
+    visited = core.neurons.T[core.order]  # (words, lanes), in the order of the sweep
+    present = visited >= 0
+    order = visited[present]
     bits, lanes = core.state_bits, range(core.lanes)
     fired = np.array([[beat[1] >> lane & 1 for lane in lanes] for beat in beats], np.uint8)
     value = np.array(

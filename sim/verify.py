@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from golden import engine, reference
 from golden.counters import Counters
 from golden.errors import BadInput, CheckFailed, require
 from golden.file import fingerprint, load
-from golden.image import Image
+from golden.image import CoreImage, Image
 from golden.network import Network
 from golden.operations import OperationCounts, count
 from golden.trace import Comparison, Mismatch, Trace, compare
@@ -211,7 +212,7 @@ def conclude(
     mismatches = sum(result.mismatches for result in results)
     if not mismatches:  # wrong spikes make wrong counts: name the cause, not the effect
         for run in runs.values():
-            check_operations(expected.operations, run.counters)
+            check_operations(image, expected.operations, expected.reference, run.counters)
     best = runs[min(runs)]
     return Verification(
         simulator=simulator, images=len(best.capture.last_output), stalls=tuple(runs),
@@ -230,15 +231,25 @@ def _strict(first: Trace, second: Trace, actual: Trace) -> Comparison:
     return Comparison(one.spikes, one.membranes, one.logits, wrong, one.first or two.first)
 
 
-def check_operations(operations: OperationCounts, counters: Sequence[Counters]) -> None:
+def check_operations(
+    image: Image, operations: OperationCounts, trace: Trace, counters: Sequence[Counters]
+) -> None:
     """Hardware must count exactly golden's events and synaptic operations, core by core."""
-    edges = {edge.target: edge for edge in operations.edges}
-    spikes = {node.name: node.spikes for node in operations.nodes[:-1]}
-    logits = operations.nodes[-1]
-    spikes[logits.name] = logits.neurons * operations.images
-    check_work(
-        counters,
-        synops={name: edge.synops for name, edge in edges.items()},
-        events_in={name: edge.events for name, edge in edges.items()},
-        events_out=spikes,
-    )
+    synops, events = Counter[str](), Counter[str]()
+    for edge in operations.edges:
+        synops[edge.target] += edge.synops
+        events[edge.target] += edge.events
+    sent = {core.node: sent_events(core, trace.spikes[core.node]) for core in image.cores[:-1]}
+    last = image.cores[-1]
+    sent[last.node] = last.size[0] * operations.images
+    if image.counting:  # one synapse for every spike of the output
+        synops[last.node] = events[last.node] = sent[image.cores[-2].node]
+    check_work(counters, synops=synops, events_in=events, events_out=sent)
+
+
+def sent_events(core: CoreImage, spikes: NDArray[np.uint8]) -> int:
+    """How many events a core sends: a max pool merges the spikes of a window."""
+    _, height, width = core.size
+    (ky, kx), maps = core.window, spikes.reshape(-1, height, width)
+    whole = maps[:, : height // ky * ky, : width // kx * kx]
+    return int(whole.reshape(len(maps), height // ky, ky, width // kx, kx).any(axis=(2, 4)).sum())

@@ -2,7 +2,7 @@ module bench_@INDEX@ (
     input wire clk, input wire rst, input wire go, input wire wake,
     input wire [8:0] rate, input wire [31:0] seed,
     input wire [31:0] inferences, input wire [31:0] patience,
-    input wire [7:0] count_select, input wire count_clear,
+    input wire [@SELECT@-1:0] count_select, input wire count_clear,
     output reg finished, output wire ready
 );
     wire clock = clk & ~(finished & ~wake & ~rst);
@@ -62,6 +62,8 @@ module bench_@INDEX@ (
     wire out_ready = ~stall[@STREAMS@-1];
     wire taken = in_valid & in_ready;
     wire given = out_valid & out_ready;
+    wire [@WATCHED@-1:0] broken;
+    reg [@WATCHED@-1:0] broken_first /* verilator public_flat_rw */;  // streams inside, at the first violation
     reg awake;  // in_ready has been high since the reset
     assign ready = awake;
 @TRACE_DECLARE@
@@ -79,7 +81,8 @@ module bench_@INDEX@ (
 @TRACE_CONNECT@        .count_select(count_select),
         .count_value(count_value),
         .count_clear(count_clear),
-        .hold(stall[@CORES@:0])
+        .hold(stall[@HOLDS@-1:0]),
+        .broken(broken)
     );
 
     // Files are opened anew whenever go rises, so a run can be repeated behind a reset.
@@ -119,7 +122,7 @@ module bench_@INDEX@ (
             end
             if (taken | ~in_valid) begin
                 in_valid <= 1'b0;
-                if (~exhausted & ~stall[@CORES@+1]) begin
+                if (~exhausted & ~stall[@HOLDS@]) begin
                     scanned = $fscanf(stimulus_file, "%h", beat);
                     if (scanned == 1) begin
                         in_valid <= 1'b1;
@@ -159,9 +162,11 @@ module bench_@INDEX@ (
             quiet <= active ? 0 : quiet + 1;
             if (violation == 3'd0) begin
                 violation_cycle <= cycle;
+                broken_first <= broken;
                 if (waiting & ~out_valid) violation <= 3'd1;
                 else if (waiting & ({out_last, out_data} != {waiting_last, waiting_data})) violation <= 3'd2;
                 if (^{in_ready, out_valid@TRACE_UNKNOWN@} === 1'bx) violation <= 3'd3;
+                if (|broken) violation <= 3'd5;
             end
             if (given) begin
                 $fwrite(logits_file, "%h %h %h\n", out_last, out_data, cycle);

@@ -76,3 +76,23 @@ def neuron_core(conv_core):
         return replace(conv_core(), acc_bits=14, clamp_bits=9, state_bits=9, **changes)
 
     return make
+
+
+@pytest.fixture
+def mixed():
+    """Gives a core a second, direct edge of the same rows, which stand behind those of the first."""
+
+    def make(core: CoreImage) -> CoreImage:
+        first = core.edges[0]
+        rows = len(core.memories["pointers_0"].words)
+        second = replace(first, source="other", direct=True, row_start=rows)
+        tables = {f"table_{axis}_1": core.memories[f"table_{axis}_0"] for axis in "yx"}
+        pointers = {
+            name: replace(memory, words=np.tile(memory.words, 2))
+            for name, memory in core.memories.items()
+            if name.startswith("pointers")
+        }
+        memories = {**core.memories, **tables, **pointers}
+        return replace(core, edges=(first, second), memories=memories)
+
+    return make

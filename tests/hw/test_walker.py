@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from golden.rows import row_spans
-from golden.timing import DESCRIPTORS, QUEUE_DEPTH, QUEUE_SLACK
+from golden.timing import DESCRIPTORS, QUEUE_DEPTH, slack
 from hw.fetch import Fetch
 from hw.walker import Walker
 
@@ -144,7 +144,7 @@ def test_room_falls_before_the_queue_overflows(dense_core):
             taken.append(cycle)
             if not ctx.get(fetch.room):
                 break
-        for cycle in range(QUEUE_SLACK):
+        for cycle in range(slack(1)):
             ctx.set(fetch.request, {"last": 0, "row": 1 + (len(taken) + cycle) % 3})
             await ctx.tick()
         ctx.set(fetch.valid, 0)
@@ -154,7 +154,7 @@ def test_room_falls_before_the_queue_overflows(dense_core):
             _, _, valid, payload = await ctx.tick().sample(fetch.rows.valid, fetch.rows.payload)
             if valid:
                 starts.append(payload["count"])
-        counts = [min(LENGTHS[1 + i % 3], 3) for i in range(len(taken) + QUEUE_SLACK)]
+        counts = [min(LENGTHS[1 + i % 3], 3) for i in range(len(taken) + slack(1))]
         assert starts == counts
 
     simulator = Simulator(fetch)
