@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from golden.image import CoreImage, EdgeImage, Image
 from golden.machine import CORE, EDGE, TOKEN, Machine, power_up
-from golden.rows import row_spans
 from golden.timing import Latencies
 
 Array = NDArray[Any]
@@ -81,13 +80,12 @@ def _edges(image: Image) -> Array:
     return edges
 
 
-def order_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
+def visits_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
     """Every visit of a sweep as local channel, y, x, and whether a window ends with it whole."""
     _, height, width = core.size
-    (ky, kx), local = core.window, core.local_channels
-    y, x, channel = np.indices((height, width, local)).reshape(3, -1)
-    order = np.lexsort((x % kx, y % ky, channel, x // kx, y // ky))
-    y, x, channel = y[order], x[order], channel[order]
+    ky, kx = core.window
+    position, channel = np.divmod(core.order, core.local_channels)
+    y, x = np.divmod(position, width)
     whole = (y // ky < height // ky) & (x // kx < width // kx)
     return channel, y, x, whole & (y % ky == ky - 1) & (x % kx == kx - 1)
 
@@ -96,7 +94,7 @@ def sent_by(
     core: CoreImage, steps: int, batch: int, spikes: Array | None
 ) -> tuple[Array, Ints]:
     """The addresses that a core sends, sweep by sweep; where those of each sweep end."""
-    local, y, x, closes = order_of(core)
+    local, y, x, closes = visits_of(core)
     channel = np.full((core.local_channels, core.lanes), -1)
     for number, code in enumerate(core.codes):
         channel[code >> core.lane_bits, code & ((1 << core.lane_bits) - 1)] = number
@@ -128,7 +126,7 @@ def _input_places(image: Image) -> tuple[Ints, Ints, Ints]:
 
 def _core_places(core: CoreImage) -> tuple[Ints, Ints, Ints]:
     """The same of a core."""
-    local, y, x, _ = order_of(core)
+    local, y, x, _ = visits_of(core)
     code = (local[:, None] << core.lane_bits | np.arange(core.lanes)).reshape(-1)
     return code, np.repeat(y // core.window[0], core.lanes), np.repeat(x // core.window[1], core.lanes)
 
@@ -145,16 +143,17 @@ class Synapses:
     """The rows of a core: `lengths` (rows, lanes), and how many entries each has at each tap."""
 
     def __init__(self, core: CoreImage) -> None:
-        self.core, lengths = core, []
-        self.taps = core.memories["taps"]
-        entries: Any = 0
-        for lane in range(core.lanes):
-            memory = core.memories[f"entries_{lane}"]
-            starts, length = row_spans(core.memories[f"pointers_{lane}"], memory)
-            lengths.append(length)
-            entries = entries + _taps(starts, length, memory.field("tap"), len(self.taps.words))
-        self.entries: Ints = entries
-        self.lengths = np.stack(lengths, axis=1).astype(np.int32)
+        self.core, self.taps = core, core.memories["taps"]
+        lanes = [core.rows(lane) for lane in range(core.lanes)]
+        depth = max(len(rows.start) for rows in lanes)
+        self.lengths = np.zeros((depth, core.lanes), np.int32)
+        self.entries = np.zeros(depth * len(self.taps.words), np.int64)
+        for lane, rows in enumerate(lanes):
+            self.lengths[: len(rows.length), lane] = rows.length
+            row, entry = rows.walk(np.arange(len(rows.start)))
+            cells = row * len(self.taps.words) + rows.tap[entry]
+            self.entries += np.bincount(cells, minlength=len(self.entries))
+        self.entries = self.entries.reshape(depth, -1)
 
     def look_up(self, index: int, code: Ints, y: Ints, x: Ints) -> tuple[Array, Array]:
         """Of every address of an edge's sender its row (or -1), and the weights that it adds."""
@@ -169,11 +168,3 @@ class Synapses:
         taps = mask_y[:, None] >> self.taps.field("ky") & mask_x[:, None] >> self.taps.field("kx") & 1
         reach = (self.entries[np.where(kept, row, 0)] * taps).sum(1) * kept
         return np.where(kept, row, -1).astype(np.int32), reach.astype(np.int32)
-
-
-def _taps(starts: Ints, lengths: Ints, tap: Ints, taps: int) -> Ints:
-    """How many entries each row has at each tap, (rows, taps)."""
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    cells = np.bincount(row * taps + tap[starts[row] + within], minlength=len(lengths) * taps)
-    return cells.reshape(len(lengths), taps)
