@@ -158,7 +158,7 @@ class _Core:
         image = self.image
         _, height, width = image.size
         (ky, kx), local = image.window, image.local_channels
-        rows, columns = height // ky, width // kx
+        rows, columns = image.sent
         maps = (self.fired & self.present).reshape(image.lanes, height, width, local)
         whole = maps[:, : rows * ky, : columns * kx]
         merged = np.any(whole.reshape(image.lanes, rows, ky, columns, kx, local), axis=(2, 4))
