@@ -37,7 +37,7 @@ _CORE = (
     "logits",
     "rooms", "waits", "written", "stirred", "fresh", "opening", "step", "opened",
     "state", "visit", "sweeps", "pause", "complete",
-    "credits", "counted", "sent", "queued", "taken", "shown",
+    "credits", "returned", "counted", "sent", "queued", "taken", "shown",
     "active", "left", "end",
 )  # fmt: skip
 
@@ -55,19 +55,19 @@ them, and no tokens.
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
 requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
 `state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` begun since reset. `credits`
-for vectors; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
+for vectors, `returned` but not yet counted; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
 `taken` read, `shown` if one is at the queue's output. `active`, `left`, `end`: the vector at hand.
 """
 
 LANE = np.dtype([
     (name, np.int64)
-    for name in ("read", "shown", "credits", "asked", "queued", "taken", "found", "until",
-                 "waiting", "wake")
+    for name in ("read", "shown", "credits", "returned", "asked", "queued", "taken", "found",
+                 "until", "waiting", "wake")
 ])  # fmt: skip
 """A lane, as a record.
 
-`read` requests, `shown` if one is at the queue's output; `credits` for descriptors, `asked` under
-way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
+`read` requests, `shown` if one is at the queue's output; `credits` for descriptors,
+`returned` but not yet counted, `asked` under way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
 the walker reads entries before cycle `until`; `waiting` at the token. Before cycle `wake` nothing
 changes, unless the lane is stirred.
 """

@@ -8,8 +8,9 @@ memory. How an entry says its place: absolute, by the fields `tap` and `channel`
 How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
 more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
 one entry per cycle through a memory of two cycles latency, and keeps the flag in a register, has it
-exactly when it issues the row's final address, so rows follow each other without a bubble. Where all rows of a lane have the
-same length there are neither pointers nor flags: row r starts at r times that length.
+exactly when it issues the row's final address, so rows follow each other without a bubble. Where
+all rows of a lane have the same length there are neither pointers nor flags: row r starts at r
+times that length.
 """
 
 from __future__ import annotations
@@ -181,9 +182,7 @@ def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
     starts = np.cumsum(lengths) - lengths
     layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=COUNT_BITS)
     long = lengths >= LONG
-    pointers = layout.pack(
-        start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG)
-    )
+    pointers = layout.pack(start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG))
     return Memory(layout, pointers), (starts + lengths - LONG)[long]
 
 

@@ -123,12 +123,13 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
     more = lane.queued - lane.taken > lane.found
     lane.taken += loads
     lane.found = more or (lane.found and not loads)
-    lane.credits += loads - asks
+    lane.credits += lane.returned - asks
+    lane.returned = loads
     if got != NONE:
         m.pipes[at, cycle & _PLACE] = NONE
         lane.asked -= 1
         if got == 0:
-            lane.credits += 1
+            lane.returned += 1
         else:
             m.rows[at, lane.queued & _PLACE] = got
             lane.queued += 1
@@ -146,7 +147,7 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
 @inlined
 def _wake(lane: Any, written: int, cycle: int) -> int:
     """The next cycle in which a lane changes of itself."""
-    if lane.asked or (written > lane.read and (lane.credits > 0 or not lane.shown)):
+    if lane.asked or lane.returned or (written > lane.read and (lane.credits > 0 or not lane.shown)):
         return cycle + 1
     if lane.queued == lane.taken:
         return FAR
@@ -204,6 +205,8 @@ def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
 def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
     """The vector that comes out of the sweep, the queue of vectors, the picker of events."""
     core: Any = m.cores[k]
+    core.credits += core.returned
+    core.returned = 0
     owes = core.end and not core.logits
     advances = taken or m.offers[k + 1] == NONE
     finished = not core.active or (advances and core.left + owes <= 1)
@@ -221,7 +224,7 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
     if reads:
         vector = m.vectors[k, core.taken & _PLACE]
         core.left, core.end = vector >> 1, vector & 1
-        core.credits += 1
+        core.returned += 1
     more = core.queued - core.taken > core.shown
     core.taken += reads
     core.shown = more or (core.shown and not reads)
@@ -232,4 +235,4 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
             m.vectors[k, core.queued & _PLACE] = vector
             core.queued += 1
         else:
-            core.credits += 1
+            core.returned += 1

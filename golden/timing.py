@@ -21,7 +21,7 @@ ROOM = 3
 """A lane's queue has a level -> the core's `ready` follows: registers in lane, core, decoder."""
 
 WALK = 4
-"""Entry address presented -> membrane address presented."""
+"""Entry address presented -> membrane address presented, where entries are absolute."""
 
 SUM = 4
 """Membrane address presented -> the sum stands in a register and is written (accumulation)."""
@@ -55,6 +55,15 @@ IN_FLIGHT = 63
 
 VECTORS = 33
 """Spike vectors between the sweep and the serialiser: more than are under way in a sweep."""
+
+
+def walk(relative: bool) -> int:
+    """Entry address presented -> membrane address presented; relative entries take one more.
+
+    >>> walk(False), walk(True)
+    (4, 5)
+    """
+    return WALK + relative
 
 
 def decode(edges: int) -> int:
