@@ -7,7 +7,7 @@ is clocked cycle by cycle (`golden.clock`), but no value is computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,18 @@ class Prediction:
     logits
         int64 (batch, classes): the cycle in which each logit leaves, in the order in which they do.
     counted
-        How many cycles were counted: until everything has come to rest. Behind them every core is
-        idle.
+        How many cycles were counted: until everything has come to rest.
     """
 
     cores: tuple[Counters, ...]
     first_beat: int
     logits: Ints
     counted: int
+
+    def counters(self, counted: int) -> tuple[Counters, ...]:
+        """Those of every core when `counted` cycles have been counted, all at rest by then."""
+        later = counted - self.counted
+        return tuple(replace(core, idle=core.idle + later) for core in self.cores)
 
     @property
     def cycles(self) -> int:

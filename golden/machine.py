@@ -7,12 +7,12 @@ flat index of the neuron, for a core visit * lanes + lane.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import holds
 from golden.counters import COUNTERS
 from golden.jit import source_field
 from golden.timing import Latencies
@@ -41,9 +41,12 @@ _CORE = (
     "active", "left", "end",
 )  # fmt: skip
 
+COMPILED = ("clock", "stages", "holds", "machine", "jit")
+"""The modules whose code is compiled into the entry, `golden.clock.run`."""
+
 CORE = np.dtype(
     [(name, np.int64) for name in (*_CORE, *COUNTERS)]
-    + [source_field(*(str(file) for file in (__file__, holds.__file__)))]
+    + [source_field(*(str(Path(__file__).with_name(f"{name}.py")) for name in COMPILED))]
 )
 """A core, as a record: its plan, then its registers.
 

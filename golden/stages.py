@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from golden.jit import inlined, inner
+from golden.jit import part
 from golden.machine import (
     ACCUMULATE, CLEAR, FAR, NONE, RING, SETTLE, SWEEP, TOKEN, TURN, Machine,
 )  # fmt: skip
@@ -18,7 +18,7 @@ _PLACE = RING - 1
 _HISTORY = (1 << 16) - 1  # of `rooms` and `waits`, longer than any latency
 
 
-@inner
+@part
 def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
     """Decide which heads a core takes, and feed its decoder; true if it takes any."""
     core: Any = m.cores[k]
@@ -53,7 +53,7 @@ def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
     return True
 
 
-@inner
+@part
 def step(m: Machine, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
     """The rest of a core; `taken`: its output beat is. True if it does any work."""
     core: Any = m.cores[k]
@@ -77,7 +77,7 @@ def step(m: Machine, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
     return busy or not (accumulating or held)
 
 
-@inner
+@part
 def _lanes(m: Machine, t: Latencies, k: int, cycle: int, go: bool) -> bool:
     """All lanes, and the request that comes out of the decoder; true if any lane reads an entry."""
     core: Any = m.cores[k]
@@ -104,7 +104,7 @@ def _lanes(m: Machine, t: Latencies, k: int, cycle: int, go: bool) -> bool:
     return busy
 
 
-@inner
+@part
 def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) -> None:
     """Queue of requests, pointer memory, queue of descriptors, walker."""
     core: Any = m.cores[k]
@@ -143,7 +143,7 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
     lane.wake = _wake(lane, core.written, cycle)
 
 
-@inlined
+@part
 def _wake(lane: Any, written: int, cycle: int) -> int:
     """The next cycle in which a lane changes of itself."""
     if lane.asked or (written > lane.read and (lane.credits > 0 or not lane.shown)):
@@ -155,7 +155,7 @@ def _wake(lane: Any, written: int, cycle: int) -> int:
     return FAR if lane.waiting else max(cycle + 1, lane.until - 1)
 
 
-@inner
+@part
 def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
     """The sweep controller; a visit brings its vector `t.result` cycles later."""
     core: Any = m.cores[k]
@@ -177,7 +177,7 @@ def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
             core.pause, core.state = 0, ACCUMULATE
 
 
-@inner
+@part
 def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
     """Visit a word; behind the last one the sweep is over."""
     core: Any = m.cores[k]
@@ -200,7 +200,7 @@ def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
             core.state = TURN
 
 
-@inner
+@part
 def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
     """The vector that comes out of the sweep, the queue of vectors, the picker of events."""
     core: Any = m.cores[k]
