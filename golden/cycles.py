@@ -7,6 +7,7 @@ is clocked cycle by cycle (`golden.clock`), but no value is computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,10 +50,12 @@ class Prediction:
     logits: Ints
     counted: int
 
-    def counters(self, counted: int) -> tuple[Counters, ...]:
-        """Those of every core when `counted` cycles have been counted, all at rest by then."""
-        later = counted - self.counted
-        return tuple(replace(core, idle=core.idle + later) for core in self.cores)
+    def counters(self, counted: Sequence[int]) -> tuple[Counters, ...]:
+        """Those of core i when it has counted `counted[i]` cycles, all at rest by then."""
+        return tuple(
+            replace(core, idle=core.idle + cycles - self.counted)
+            for core, cycles in zip(self.cores, counted, strict=True)
+        )
 
     @property
     def cycles(self) -> int:
