@@ -48,8 +48,8 @@ class InputImage:
 class EdgeImage:
     """One incoming edge of a core.
 
-    An event of the sender owns row `row_start + (code << row_bits | position)` of the pointer
-    memories, where `position` is the sum of the `row` fields of the edge's two tables.
+    An event of the sender owns row `row_start + (code << row_bits | position)`, where `position`
+    is the sum of the `row` fields of the edge's two tables; `rows` of them belong to the edge.
 
     Attributes
     ----------
@@ -77,6 +77,7 @@ class EdgeImage:
     unrolled: bool
     row_bits: int
     row_start: int
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +205,11 @@ class CoreImage:
             lane, local = code & ((1 << self.lane_bits) - 1), code >> self.lane_bits
             table[lane, :, local] = channel * height * width + positions
         return table.reshape(self.lanes, self.words)
+
+    @property
+    def row_count(self) -> int:
+        """Row numbers of all edges."""
+        return self.edges[-1].row_start + self.edges[-1].rows
 
     def rows(self, lane: int) -> Rows:
         """The weight rows of one lane, read from its memories."""

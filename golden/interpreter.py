@@ -51,7 +51,9 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
         for core in image.traced
         if core.kind == "lif"
     }
-    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.traced}
+    membranes = {
+        core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.traced
+    }
     logits = np.zeros((batch, image.cores[-1].size[0]), np.int64)
     for b, t in np.ndindex(batch, steps):
         if t == 0:

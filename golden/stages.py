@@ -123,13 +123,12 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
     more = lane.queued - lane.taken > lane.found
     lane.taken += loads
     lane.found = more or (lane.found and not loads)
-    lane.credits += loads - asks
+    lane.credits += lane.back - asks
+    lane.back = loads + (got == 0)
     if got != NONE:
         m.pipes[at, cycle & _PLACE] = NONE
         lane.asked -= 1
-        if got == 0:
-            lane.credits += 1
-        else:
+        if got != 0:
             m.rows[at, lane.queued & _PLACE] = got
             lane.queued += 1
     more = core.written - lane.read > lane.shown
@@ -146,7 +145,7 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
 @part
 def _wake(lane: Any, written: int, cycle: int) -> int:
     """The next cycle in which a lane changes of itself."""
-    if lane.asked or (written > lane.read and (lane.credits > 0 or not lane.shown)):
+    if lane.asked or lane.back or (written > lane.read and (lane.credits > 0 or not lane.shown)):
         return cycle + 1
     if lane.queued == lane.taken:
         return FAR
@@ -157,14 +156,14 @@ def _wake(lane: Any, written: int, cycle: int) -> int:
 
 @part
 def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
-    """The sweep controller; a visit brings its vector `t.result` cycles later."""
+    """The sweep controller; a visit brings its vector `result` cycles later."""
     core: Any = m.cores[k]
     if core.state == ACCUMULATE:
-        if core.waits >> (t.met - 2) & 1:
+        if core.waits >> (t.met - 2) & 1 and core.sweeps < core.due:
             core.state = SWEEP
     elif core.state == SWEEP:
         if core.credits > 0:
-            _visit(m, t, k, cycle)
+            _visit(m, k, cycle)
     elif core.state == CLEAR:
         core.visit += 1
         if core.visit == core.visits:
@@ -178,7 +177,7 @@ def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
 
 
 @part
-def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
+def _visit(m: Machine, k: int, cycle: int) -> None:
     """Visit a word; behind the last one the sweep is over."""
     core: Any = m.cores[k]
     core.credits -= 1
@@ -189,7 +188,7 @@ def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
         spikes += 1
     core.visit += 1
     end = core.visit == core.visits
-    m.flight[k, (cycle + t.result) & _PLACE] = 2 * spikes + end
+    m.flight[k, (cycle + core.result) & _PLACE] = 2 * spikes + end
     if end:
         core.visit = 0
         core.sweeps += 1
@@ -215,13 +214,14 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
             m.offers[k + 1] = m.events[core.sent]
             core.sent += 1
             core.left -= 1
+    core.credits += core.back
     reads = finished and core.shown
+    core.back = reads
     if finished:
         core.active = core.shown
     if reads:
         vector = m.vectors[k, core.taken & _PLACE]
         core.left, core.end = vector >> 1, vector & 1
-        core.credits += 1
     more = core.queued - core.taken > core.shown
     core.taken += reads
     core.shown = more or (core.shown and not reads)
@@ -232,4 +232,4 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
             m.vectors[k, core.queued & _PLACE] = vector
             core.queued += 1
         else:
-            core.credits += 1
+            core.back += 1

@@ -139,5 +139,5 @@ def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) 
         source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
         unrolled=arrival.synapses.unrolled, row_bits=arrival.synapses.row_bits,
-        row_start=arrival.row_start,
+        row_start=arrival.row_start, rows=arrival.rows,
     )  # fmt: skip

@@ -42,9 +42,10 @@ class Synapses:
 
     A window of `kernel` (rows, columns) lies every `stride` from `padding` (top, left) before the
     map's corner on; `pool` is the window before it, `source` the map before both, `target` the map
-    behind, of `outputs` channels. `positions` (rows, columns) is what of an event's position belongs to the row number:
-    for a convolution (`moves`) the residue under the stride, since the rest moves the base; for all
-    others all of it, and a tap is a position of the target; `unrolled`: so is a convolution's.
+    behind, of `outputs` channels. `positions` (rows, columns) is what of an event's position
+    belongs to the row number: for a convolution (`moves`) the residue under the stride, since the
+    rest moves the base; for a linear edge, or a convolution `unrolled`, all of it, and then a tap
+    is a position of the target.
 
     Under a stride of s, kernel row k is tap k div s of the events whose residue is k mod s: a row
     lists only the taps of its own residue. Groups are rows without the other groups' channels.
@@ -110,8 +111,8 @@ def lower(edge: Edge, shape: Shape) -> Synapses:
     pooled = (height // pool[0], width // pool[1])
     synapse, one = edge.synapse, (1, 1)
     plain = Synapses(
-        _diagonal(np.ones(channels, np.int64)), 2, channels, channels, (height, width), pooled, one, one,
-        (0, 0), pool, one, True,
+        _diagonal(np.ones(channels, np.int64)), 2, channels, channels, (height, width), pooled,
+        one, one, (0, 0), pool, one, True,
     )  # fmt: skip
     if synapse is None:
         return plain

@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 
 from golden.errors import require
 from golden.rows import (
-    LONG, Entries, Layout, Memory, bits_for, entry_layout, pack_entries, pack_pointers,
-)  # fmt: skip
+    LONG,
+    Entries,
+    Layout,
+    Memory,
+    bits_for,
+    entry_layout,
+    pack_entries,
+    pack_pointers,
+)
 from hw.lower import Synapses
 
 Ints = NDArray[np.int64]

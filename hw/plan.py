@@ -87,9 +87,7 @@ def plan(
     lanes: int | dict[str, int],
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes."""
-    edges = tuple(
-        _lowered(network, edge, merged[edge.source]) for edge in network.into(node.name)
-    )
+    edges = tuple(_lowered(network, edge, merged[edge.source]) for edge in network.into(node.name))
     channels = node.shape[0]
     kept = np.zeros(channels, np.int64)
     for synapses in edges:

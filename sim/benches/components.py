@@ -239,7 +239,7 @@ async def lane(dut: HierarchyObject) -> None:
         await FallingEdge(dut.clk)
         dut.lane__valid.value = 0
         await until(dut, lambda: bool(known(dut.lane__waiting)), "the lane meets the token")
-        await ClockCycles(dut.clk, timing.WALK)
+        await ClockCycles(dut.clk, timing.walk(core.relative))
         final = step % steps == steps - 1
         found = await _sweep_lane(dut, core, restart=final)
         assert found == model.sweep(restart=final), f"step {step}"

@@ -120,6 +120,6 @@ def test_several_edges_share_the_adders(conv_core, mixed):
     assert [edge for _, edge, _ in taken] == [0] * 40 + [1] * 40
     assert [cycle for cycle, _ in requests] == [cycle + decode(2) - 1 for cycle, _, _ in taken]
     alone, _ = requests_of(conv_core(), [(0, x, y, c, v) for _, _, (c, y, x, v) in taken])
-    rows = len(core.memories["pointers_0"].words) // 2
+    rows = core.edges[1].row_start
     for (_, found), (_, due), (_, edge, _) in zip(requests, alone, taken, strict=True):
         assert found == {**due, "row": due["row"] + edge * rows, "direct": edge}
