@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.holds import draw
-from golden.jit import entry, inner
+from golden.jit import entry, part
 from golden.machine import ACCUMULATE, NONE, TOKEN, Machine
 from golden.stages import join, step
 from golden.timing import Latencies
@@ -85,13 +85,13 @@ def run(
     result[1], result[2] = cycle, quiet >= patience
 
 
-@inner
+@part
 def _forget(core: Any) -> None:
     core.busy = core.waiting = core.stalled = core.sweep = core.idle = 0
     core.events_in = core.events_out = core.synops = 0
 
 
-@inner
+@part
 def _offer(m: Machine, held: Array) -> None:
     """What every core sees at its inputs."""
     for e in range(len(m.edges)):
@@ -107,7 +107,7 @@ def _offer(m: Machine, held: Array) -> None:
         edge.head = NONE if held[e] and not edge.offered else head
 
 
-@inner
+@part
 def _accept(m: Machine) -> bool:
     """Throttles, delays and forks, when it is known who is ready; true if a delay takes a beat."""
     moved = False
@@ -131,7 +131,7 @@ def _accept(m: Machine) -> bool:
     return moved
 
 
-@inner
+@part
 def _delay(m: Machine, edge: Any, leaves: bool) -> bool:
     """A delayed edge's queue; true if it accepts what it is given."""
     more = edge.queued - edge.taken > edge.shown
@@ -150,7 +150,7 @@ def _delay(m: Machine, edge: Any, leaves: bool) -> bool:
     return accepts
 
 
-@inner
+@part
 def _rests(m: Machine, t: Latencies) -> bool:
     """Every core waits for a beat, and none is on its way."""
     for k in range(len(m.cores)):

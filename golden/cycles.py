@@ -7,7 +7,8 @@ is clocked cycle by cycle (`golden.clock`), but no value is computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,20 @@ class Prediction:
     logits
         int64 (batch, classes): the cycle in which each logit leaves, in the order in which they do.
     counted
-        How many cycles were counted: until everything has come to rest. Behind them every core is
-        idle.
+        How many cycles were counted: until everything has come to rest.
     """
 
     cores: tuple[Counters, ...]
     first_beat: int
     logits: Ints
     counted: int
+
+    def counters(self, counted: Sequence[int]) -> tuple[Counters, ...]:
+        """Those of core i when it has counted `counted[i]` cycles, all at rest by then."""
+        return tuple(
+            replace(core, idle=core.idle + cycles - self.counted)
+            for core, cycles in zip(self.cores, counted, strict=True)
+        )
 
     @property
     def cycles(self) -> int:

@@ -7,13 +7,14 @@ average. `sim/templates/bench.v` does the same in Verilog.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import require
-from golden.jit import inner
+from golden.jit import part
 
 EXTRA = 3
 """Streams beside the cores' inputs: the output, the gaps between input beats, the taker."""
@@ -54,17 +55,15 @@ class Holds:
         ]
         return np.array(first, np.uint32)
 
-    def pattern(self, streams: int, cycles: int) -> NDArray[np.uint8]:
-        """(cycles, streams): 1 where a stream is held; cycle 0 is the first after reset."""
+    def bits(self, streams: int) -> Iterator[NDArray[np.uint8]]:
+        """For every cycle from the first after reset on, 1 for each stream that is held."""
         random, held = self.registers(streams), np.zeros(streams, np.uint8)
-        found = np.zeros((cycles, streams), np.uint8)
-        for cycle in range(1, cycles):
+        while True:
+            yield held.copy()
             draw(random, held, self.rate, self.seed & 1)
-            found[cycle] = held
-        return found
 
 
-@inner
+@part
 def draw(random: NDArray[np.uint32], held: NDArray[np.uint8], rate: int, odd: int) -> None:
     """One clock edge: `held` becomes the bits of the next cycle."""
     for stream in range(len(random)):

@@ -7,12 +7,12 @@ flat index of the neuron, for a core visit * lanes + lane.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import holds
 from golden.counters import COUNTERS
 from golden.jit import source_field
 from golden.timing import Latencies
@@ -33,41 +33,44 @@ RING = 64
 
 _CORE = (
     "lanes", "lane_at", "edges", "edge_at", "visits", "length_at", "event_at", "frame_at",
-    "decode", "most", "framed", "tokens", "steps", "due", "turn",
+    "decode", "most", "result", "framed", "tokens", "steps", "due", "turn",
     "logits",
     "rooms", "waits", "written", "stirred", "fresh", "opening", "step", "opened",
     "state", "visit", "sweeps", "pause", "complete",
-    "credits", "returned", "counted", "sent", "queued", "taken", "shown",
+    "credits", "back", "counted", "sent", "queued", "taken", "shown",
     "active", "left", "end",
 )  # fmt: skip
 
+COMPILED = ("clock", "stages", "holds", "machine", "jit")
+"""The modules whose code is compiled into the entry, `golden.clock.run`."""
+
 CORE = np.dtype(
     [(name, np.int64) for name in (*_CORE, *COUNTERS)]
-    + [source_field(*(str(file) for file in (__file__, holds.__file__)))]
+    + [source_field(*(str(Path(__file__).with_name(f"{name}.py")) for name in COMPILED))]
 )
 """A core, as a record: its plan, then its registers.
 
 Plan: `lanes` from row `lane_at` of the lanes on, `edges` from row `edge_at` on; `visits` of a
-sweep; its lengths, events and frames begin at `length_at`, `event_at`, `frame_at`; `decode` and
-`most` as in `golden.timing`; `framed`: all edges direct; `tokens` per inference; `logits`: sends
-them, and no tokens.
+sweep; its lengths, events and frames begin at `length_at`, `event_at`, `frame_at`; `decode`, `most`
+and `result` as in `Latencies`; `framed`: all edges direct; `tokens` and `steps` per inference;
+`turn`: cycles between the sweeps of a frame; `logits`: sends them, and no tokens.
 
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
 requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
-`state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` begun since reset. `credits`
-for vectors, `returned` but not yet counted; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
+`state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` since reset, `due` in all.
+`credits` for vectors, of which `back` return in the next cycle; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
 `taken` read, `shown` if one is at the queue's output. `active`, `left`, `end`: the vector at hand.
 """
 
 LANE = np.dtype([
     (name, np.int64)
-    for name in ("read", "shown", "credits", "returned", "asked", "queued", "taken", "found",
-                 "until", "waiting", "wake")
+    for name in ("read", "shown", "credits", "back", "asked", "queued", "taken", "found", "until",
+                 "waiting", "wake")
 ])  # fmt: skip
 """A lane, as a record.
 
-`read` requests, `shown` if one is at the queue's output; `credits` for descriptors,
-`returned` but not yet counted, `asked` under way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
+`read` requests, `shown` if one is at the queue's output; `credits` for descriptors, of which `back`
+return in the next cycle; `asked` under way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
 the walker reads entries before cycle `until`; `waiting` at the token. Before cycle `wake` nothing
 changes, unless the lane is stirred.
 """

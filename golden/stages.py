@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from golden.jit import inlined, inner
+from golden.jit import part
 from golden.machine import (
     ACCUMULATE, CLEAR, FAR, NONE, RING, SETTLE, SWEEP, TOKEN, TURN, Machine,
 )  # fmt: skip
@@ -18,7 +18,7 @@ _PLACE = RING - 1
 _HISTORY = (1 << 16) - 1  # of `rooms` and `waits`, longer than any latency
 
 
-@inner
+@part
 def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
     """Decide which heads a core takes, and feed its decoder; true if it takes any."""
     core: Any = m.cores[k]
@@ -53,7 +53,7 @@ def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
     return True
 
 
-@inner
+@part
 def step(m: Machine, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
     """The rest of a core; `taken`: its output beat is. True if it does any work."""
     core: Any = m.cores[k]
@@ -77,7 +77,7 @@ def step(m: Machine, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
     return busy or not (accumulating or held)
 
 
-@inner
+@part
 def _lanes(m: Machine, t: Latencies, k: int, cycle: int, go: bool) -> bool:
     """All lanes, and the request that comes out of the decoder; true if any lane reads an entry."""
     core: Any = m.cores[k]
@@ -104,7 +104,7 @@ def _lanes(m: Machine, t: Latencies, k: int, cycle: int, go: bool) -> bool:
     return busy
 
 
-@inner
+@part
 def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) -> None:
     """Queue of requests, pointer memory, queue of descriptors, walker."""
     core: Any = m.cores[k]
@@ -123,14 +123,12 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
     more = lane.queued - lane.taken > lane.found
     lane.taken += loads
     lane.found = more or (lane.found and not loads)
-    lane.credits += lane.returned - asks
-    lane.returned = loads
+    lane.credits += lane.back - asks
+    lane.back = loads + (got == 0)
     if got != NONE:
         m.pipes[at, cycle & _PLACE] = NONE
         lane.asked -= 1
-        if got == 0:
-            lane.returned += 1
-        else:
+        if got != 0:
             m.rows[at, lane.queued & _PLACE] = got
             lane.queued += 1
     more = core.written - lane.read > lane.shown
@@ -144,10 +142,10 @@ def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) ->
     lane.wake = _wake(lane, core.written, cycle)
 
 
-@inlined
+@part
 def _wake(lane: Any, written: int, cycle: int) -> int:
     """The next cycle in which a lane changes of itself."""
-    if lane.asked or lane.returned or (written > lane.read and (lane.credits > 0 or not lane.shown)):
+    if lane.asked or lane.back or (written > lane.read and (lane.credits > 0 or not lane.shown)):
         return cycle + 1
     if lane.queued == lane.taken:
         return FAR
@@ -156,16 +154,16 @@ def _wake(lane: Any, written: int, cycle: int) -> int:
     return FAR if lane.waiting else max(cycle + 1, lane.until - 1)
 
 
-@inner
+@part
 def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
-    """The sweep controller; a visit brings its vector `t.result` cycles later."""
+    """The sweep controller; a visit brings its vector `result` cycles later."""
     core: Any = m.cores[k]
     if core.state == ACCUMULATE:
-        if core.waits >> (t.met - 2) & 1:
+        if core.waits >> (t.met - 2) & 1 and core.sweeps < core.due:
             core.state = SWEEP
     elif core.state == SWEEP:
         if core.credits > 0:
-            _visit(m, t, k, cycle)
+            _visit(m, k, cycle)
     elif core.state == CLEAR:
         core.visit += 1
         if core.visit == core.visits:
@@ -178,8 +176,8 @@ def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
             core.pause, core.state = 0, ACCUMULATE
 
 
-@inner
-def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
+@part
+def _visit(m: Machine, k: int, cycle: int) -> None:
     """Visit a word; behind the last one the sweep is over."""
     core: Any = m.cores[k]
     core.credits -= 1
@@ -190,7 +188,7 @@ def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
         spikes += 1
     core.visit += 1
     end = core.visit == core.visits
-    m.flight[k, (cycle + t.result) & _PLACE] = 2 * spikes + end
+    m.flight[k, (cycle + core.result) & _PLACE] = 2 * spikes + end
     if end:
         core.visit = 0
         core.sweeps += 1
@@ -201,12 +199,10 @@ def _visit(m: Machine, t: Latencies, k: int, cycle: int) -> None:
             core.state = TURN
 
 
-@inner
+@part
 def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
     """The vector that comes out of the sweep, the queue of vectors, the picker of events."""
     core: Any = m.cores[k]
-    core.credits += core.returned
-    core.returned = 0
     owes = core.end and not core.logits
     advances = taken or m.offers[k + 1] == NONE
     finished = not core.active or (advances and core.left + owes <= 1)
@@ -218,13 +214,14 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
             m.offers[k + 1] = m.events[core.sent]
             core.sent += 1
             core.left -= 1
+    core.credits += core.back
     reads = finished and core.shown
+    core.back = reads
     if finished:
         core.active = core.shown
     if reads:
         vector = m.vectors[k, core.taken & _PLACE]
         core.left, core.end = vector >> 1, vector & 1
-        core.returned += 1
     more = core.queued - core.taken > core.shown
     core.taken += reads
     core.shown = more or (core.shown and not reads)
@@ -235,4 +232,4 @@ def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
             m.vectors[k, core.queued & _PLACE] = vector
             core.queued += 1
         else:
-            core.returned += 1
+            core.back += 1

@@ -58,6 +58,7 @@ def _cores(image: Image, batch: int, t: Latencies) -> Array:
         row["lanes"], row["edges"], row["visits"] = core.lanes, len(core.edges), core.words
         row["decode"] = t.decode + t.join * several
         row["most"] = t.most - t.join * several
+        row["result"] = t.result + t.relative * core.relative
         row["framed"], row["logits"] = core.framed, core.kind == "readout"
         row["steps"], row["tokens"] = steps, 1 if core.framed else steps
         row["due"] = batch * steps
