@@ -12,7 +12,7 @@ class Queue(wiring.Component):
     """Words in the order in which they came; a word is readable `golden.timing.FIFO` cycles later.
 
     As `amaranth.lib.fifo.SyncFIFOBuffered`, but nobody is told when it is full: whoever writes
-    holds a credit. A distributed memory, a register behind it, and nothing that counts: whether a
+    holds a credit. A memory, whose read port is the output register, and nothing that counts: whether a
     word waits is known from the two ends, so that `r_en` may come late in the cycle.
 
     Parameters
@@ -20,7 +20,7 @@ class Queue(wiring.Component):
     width
         Bits of a word.
     depth
-        Words, the one in the output register included: a power of two, and one more.
+        Words that it holds at least, the one in the output register included.
 
     Members
     -------
@@ -42,11 +42,11 @@ class Queue(wiring.Component):
     r_en: Signal
 
     def __init__(self, width: int, depth: int) -> None:
-        self.places = depth - 1
+        self.bits = bits_for(depth - 1)
         super().__init__({
             "w_data": In(width),
             "w_en": In(1),
-            "level": Out(range(depth + 1)),
+            "level": Out(self.bits + 2),
             "r_data": Out(width),
             "r_rdy": Out(1),
             "r_en": In(1),
@@ -55,14 +55,14 @@ class Queue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Two ends that run around the memory, with a bit more than its addresses have."""
         m = Module()
-        m.submodules.storage = storage = Ram(shape=len(self.w_data), depth=self.places, init=[])
-        writer, reader = storage.write_port(), storage.read_port(domain="comb")
-        width = bits_for(self.places) + 1
+        m.submodules.storage = storage = Ram(shape=len(self.w_data), depth=1 << self.bits, init=[])
+        writer, reader = storage.write_port(), storage.read_port()
+        width = self.bits + 1
         newest, oldest, second = Signal(width), Signal(width), Signal(width, init=1)
         some, pull = Signal(), Signal()  # words in the memory; the oldest goes to the output
         m.d.comb += [
             writer.addr.eq(newest[:-1]), writer.data.eq(self.w_data), writer.en.eq(self.w_en),
-            reader.addr.eq(oldest[:-1]),
+            reader.addr.eq(oldest[:-1]), reader.en.eq(pull), self.r_data.eq(reader.data),
             pull.eq(some & (~self.r_rdy | self.r_en)),
             self.level.eq((newest - oldest)[:width] + self.r_rdy),
         ]  # fmt: skip
@@ -70,5 +70,5 @@ class Queue(wiring.Component):
         m.d.sync += some.eq(self.w_en | Mux(pull, newest != second, some))
         m.d.sync += self.r_rdy.eq(some | (self.r_rdy & ~self.r_en))
         with m.If(pull):
-            m.d.sync += [oldest.eq(second), second.eq(second + 1), self.r_data.eq(reader.data)]
+            m.d.sync += [oldest.eq(second), second.eq(second + 1)]
         return m
