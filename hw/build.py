@@ -38,7 +38,7 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         If a lane cannot hold the network, or the folder cannot be written.
     """
     folder = Path(folder)
-    check_names(lanes, [node.name for node in network.nodes[1:]])
+    check_names("lanes", lanes, [node.name for node in network.nodes[1:]])
     image = compile_network(network, lanes)
     files = rtl_files(image)
     manifest = {
