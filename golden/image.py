@@ -193,11 +193,15 @@ class CoreImage:
         return any(edge.value_signed for edge in self.edges)
 
     @property
+    def sent(self) -> tuple[int, int]:
+        """Rows and columns of the map that leaves the sweep: its whole windows."""
+        _, height, width = self.size
+        return height // self.window[0], width // self.window[1]
+
+    @property
     def event(self) -> Layout:
         """The fields of an event as this core sends it; a readout's beats are logits."""
-        _, height, width = self.size
-        down, along = height // self.window[0], width // self.window[1]
-        return spike_layout((down, along), self.code_bits, self.steps_per_pass)
+        return spike_layout(self.sent, self.code_bits, self.steps_per_pass)
 
     @property
     def slots(self) -> int:

@@ -172,7 +172,7 @@ class _Core:
         image = self.image
         _, height, width = image.size
         (ky, kx), local = image.window, image.local_channels
-        rows, along = height // ky, width // kx
+        rows, along = image.sent
         steps = (self.fired & self.present) << np.arange(len(self.fired))[:, None, None]
         maps = np.sum(steps, axis=0).reshape(image.columns, height, width, local)
         whole = maps[:, : rows * ky, : along * kx]

@@ -6,11 +6,12 @@ word. Rows lie one behind the other in the entry memory. How an entry says its p
 the fields `tap` and `channel`; or relative, by `skip`, how many places lie between it and the entry
 before (a dense row needs no bits for that).
 
-How a row is found: a pointer word says where it starts and whether it has 0, 1, 2 or "3 and more"
-entries. A row of three or more marks its third last entry with `last`: a walker that reads one
-entry per cycle through a memory of two cycles latency sees this flag exactly when it issues the
-row's final address, so rows follow each other without a bubble. Where all rows of a lane have the
-same length there are neither pointers nor flags: row r starts at r times that length.
+How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
+more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
+one entry per cycle through a memory of two cycles latency, and keeps the flag in a register, has it
+exactly when it issues the row's final address, so rows follow each other without a bubble. Where
+all rows of a lane have the same length there are neither pointers nor flags: row r starts at r
+times that length.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LONG = 3
-"""The pointer's `count` for a row of three or more entries."""
+LONG = 4
+"""The pointer's `count` for a row of four or more entries."""
+
+COUNT_BITS = 3
+"""Bits of the pointer's `count`."""
 
 Words = NDArray[np.int64]
 
@@ -200,7 +204,7 @@ def unpack_weights(words: Words, bits: int, width: int) -> Words:
 def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
     """The pointer memory of rows of the given lengths, and the entries to flag."""
     starts = np.cumsum(lengths) - lengths
-    layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=2)
+    layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=COUNT_BITS)
     long = lengths >= LONG
     pointers = layout.pack(start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG))
     return Memory(layout, pointers), (starts + lengths - LONG)[long]

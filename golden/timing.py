@@ -23,7 +23,7 @@ ROOM = 3
 WALK = 4
 """Entry address presented -> membrane address presented, where entries are absolute."""
 
-SUM = 3
+SUM = 4
 """Membrane address presented -> the sum stands in a register and is written (accumulation)."""
 
 RESULT = SUM + 4

@@ -79,8 +79,10 @@ class Fetch(wiring.Component):
             Cat(self.rows.payload).eq(ahead.r_data),
             ahead.r_en.eq(self.rows.ready),
         ]
-        given = (found & ~keep) + (self.rows.valid & self.rows.ready)
-        m.d.sync += credits.eq(credits - take + given)
+        # Credits come back a cycle late: `ready` comes late in the cycle, and the sum takes long.
+        empty, left = Signal(), Signal()
+        m.d.sync += [empty.eq(found & ~keep), left.eq(self.rows.valid & self.rows.ready)]
+        m.d.sync += credits.eq(credits - take + empty + left)
         return m
 
     def _find(self, m: Module, number: Value, row: data.View) -> Value:

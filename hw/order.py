@@ -44,8 +44,7 @@ class Order(wiring.Component):
 
     def __init__(self, core: CoreImage) -> None:
         self.core = core
-        _, height, width = core.size
-        down, along = height // core.window[0], width // core.window[1]
+        down, along = core.sent
         super().__init__({
             "step": In(1),
             "address": Out(core.address_bits),

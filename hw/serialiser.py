@@ -99,8 +99,10 @@ class Serialiser(wiring.Component):
         if self.logits:
             m.d.comb += given["values"].eq(self.membranes)
         credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
-        back = (self.valid & ~keep) + (queue.r_rdy & queue.r_en)
-        m.d.sync += credits.eq(credits - self.issued + back)
+        # Credits come back a cycle late, so that their sum begins with registers.
+        silent, left = Signal(), Signal()
+        m.d.sync += [silent.eq(self.valid & ~keep), left.eq(queue.r_rdy & queue.r_en)]
+        m.d.sync += credits.eq(credits - self.issued + silent + left)
         m.d.comb += self.room.eq(credits != 0)
         self._pick(m, queue, data.View(vector, queue.r_data))
         return m

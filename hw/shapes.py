@@ -7,7 +7,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import Layout, Memory, bits_for
+from golden.rows import COUNT_BITS, Layout, Memory, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -79,6 +79,6 @@ def descriptor_layout(core: CoreImage, lane: int) -> Layout:
     Rows of one length need not say it.
     """
     start = max(bits_for(len(core.memories[f"entries_{lane}"].words)), 1)
-    count = 2 if core.row_lengths[lane] is None else 0
+    count = COUNT_BITS if core.row_lengths[lane] is None else 0
     own = Layout.of(last=1, start=start, count=count)
     return Layout((*own.fields, *context_layout(core).fields))

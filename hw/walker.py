@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
-from golden.rows import LONG, bits_for
+from golden.rows import COUNT_BITS, LONG, bits_for
 from hw.shapes import context_layout, descriptor_layout, field, ram, record, struct, taps
 
 
@@ -118,25 +118,20 @@ class Walker(wiring.Component):
             m.d.sync += self.waiting.eq(0)
 
     def _final(self, m: Module, taken: Signal, flagged: Value) -> Signal:
-        """The address presented is the row's final one; `taken`: the next row begins behind it."""
+        """A register: the address presented is the row's final one; `taken`: a row begins next."""
         final = Signal()
         length = self.core.row_lengths[self.lane]
-        if length is not None:
-            left = Signal(range(length + 1))
-            m.d.comb += final.eq(left == 1)
-            with m.If(taken):
-                m.d.sync += left.eq(length)
-            with m.Elif(self.busy):
-                m.d.sync += left.eq(left - 1)
-            return final
-        count = Signal(2)
-        # A long row's flag stands on its third last entry, which is at the output register when
-        # the address of the final entry is presented.
-        m.d.comb += final.eq(Mux(count == LONG, flagged, count == 1))
+        count = Signal(COUNT_BITS if length is None else range(length + 1))
+        first = self.rows.payload["count"] if length is None else Const(length)
+        # A long row's flag stands on its fourth last entry, which is at the output register when
+        # the address of the last but one is presented.
+        long = count == LONG if length is None else Const(0)
         with m.If(taken):
-            m.d.sync += count.eq(self.rows.payload["count"])
-        with m.Elif(self.busy & (count == 2)):
-            m.d.sync += count.eq(1)
+            m.d.sync += [count.eq(first), final.eq(first == 1)]
+        with m.Elif(self.busy):
+            m.d.sync += final.eq(~final & Mux(long, flagged, count == 2))
+            with m.If(~long):
+                m.d.sync += count.eq(count - 1)
         return final
 
     def _aim(

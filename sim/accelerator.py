@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,10 +140,7 @@ def simulate(
         "rate": min(round(stall * 256 / 100), 253), "seed": seed, "inferences": batch,
         # A core moves at least once in the time that all entries of its queued rows take.
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
-        "accelerators": [
-            {"cores": [core.node for core in image.cores], "streams": stream_names(image),
-             "held": streams(image)} for image in bench.images
-        ],
+        "accelerators": [settings_of(image) for image in bench.images],
     }  # fmt: skip
     result = runner.run(
         bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
@@ -152,6 +150,15 @@ def simulate(
     reports = json.loads((folder / "result.json").read_text())
     pairs = enumerate(zip(bench.images, reports, strict=True))
     return [_collect(image, report, folder, batch, i, result.log) for i, (image, report) in pairs]
+
+
+def settings_of(image: Image) -> dict[str, Any]:
+    """What `sim.benches.accelerator` wants to know of one accelerator."""
+    return {
+        "cores": [core.node for core in image.cores],
+        "streams": stream_names(image),
+        "held": streams(image),
+    }
 
 
 def _collect(image: Image, report: dict, folder: Path, batch: int, index: int, log: Path) -> Run:

@@ -250,6 +250,6 @@ def check_operations(
 def sent_events(core: CoreImage, spikes: NDArray[np.uint8]) -> int:
     """How many events a core sends: a max pool merges the spikes of a window."""
     _, height, width = core.size
-    (ky, kx), maps = core.window, spikes.reshape(-1, height, width)
-    whole = maps[:, : height // ky * ky, : width // kx * kx]
-    return int(whole.reshape(len(maps), height // ky, ky, width // kx, kx).any(axis=(2, 4)).sum())
+    (down, along), (ky, kx) = core.sent, core.window
+    whole = spikes.reshape(-1, height, width)[:, : down * ky, : along * kx]
+    return int(whole.reshape(-1, down, ky, along, kx).any(axis=(2, 4)).sum())
