@@ -209,13 +209,14 @@ class CoreImage:
         return 0 if self.framed else self.steps_per_pass - 1
 
     @property
-    def word_bits(self) -> int:
-        """Bits that a membrane word has for each of its neurons: state, direct drive, slots.
+    def held_bits(self) -> int:
+        """Bits of the state in a membrane word, which takes events unless all edges are direct."""
+        return self.state_bits if self.framed else self.acc_bits
 
-        The state takes events unless all edges are direct, so it is as wide as sums are.
-        """
-        state = self.state_bits if self.framed else self.acc_bits
-        return state + self.drive_bits * (self.direct + self.slots)
+    @property
+    def word_bits(self) -> int:
+        """Bits that a membrane word has for each of its neurons: state, direct drive, slots."""
+        return self.held_bits + self.drive_bits * (self.direct + self.slots)
 
     @property
     def neurons(self) -> NDArray[np.int32]:
@@ -248,6 +249,11 @@ class CoreImage:
         (ky, kx), local = self.window, self.local_channels
         y, x, channel = np.indices((height, width, local)).reshape(3, -1)
         return np.lexsort((x % kx, y % ky, channel, x // kx, y // ky))
+
+    @property
+    def visit_bits(self) -> int:
+        """Bits of a visit as the trace shows it: the step of the pass above the address."""
+        return self.address_bits + bits_for(self.steps_per_pass)
 
     @property
     def visits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
