@@ -143,8 +143,9 @@ class Membrane(wiring.Component):
             states.write_address.eq(self.write_address), states.write_word.eq(self.write_states),
         ]  # fmt: skip
         m.d.sync += self.summed.eq(states.total)
+        first = self.lane * len(self.constants)
         for column, memory in enumerate(self.constants):
-            port = ram(m, f"constants_{column}", memory).read_port()
+            port = ram(m, f"constants_{first + column}", memory).read_port()
             m.d.comb += port.addr.eq(channel)
             waiting = Signal(operand, name=f"operand_{column}")
             bias = port.data["bias"].as_signed()
