@@ -21,7 +21,8 @@ def run_adds(core, stream, words=16):
         for address in range(words):
             ctx.set(dut.write, 1)
             ctx.set(dut.write_address, address)
-            ctx.set(dut.write_word, 0)
+            ctx.set(dut.write_states, [0])
+            ctx.set(dut.clear_drives, 1)
             await ctx.tick()
         ctx.set(dut.write, 0)
 
@@ -31,14 +32,14 @@ def run_adds(core, stream, words=16):
             ctx.set(dut.valid, beat is not None)
             if beat is not None:
                 ctx.set(dut.address, beat[0])
-                ctx.set(dut.operand, beat[1])
+                ctx.set(dut.operands, [beat[1]])
                 ctx.set(dut.direct, beat[2] if len(beat) > 2 else 0)
             await ctx.tick()
         ctx.set(dut.valid, 0)
         for cycle in range(words + SUM + 1):
             ctx.set(dut.sweep, {"valid": cycle < words, "address": cycle % words, "channel": 0})
             await ctx.tick()
-            found.append((ctx.get(dut.summed), ctx.get(dut.drive)))
+            found.append((ctx.get(dut.summed[0]), ctx.get(dut.drives[0])))
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)

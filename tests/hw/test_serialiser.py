@@ -68,7 +68,7 @@ def expected_events(core, vectors):
         y, x = divmod(position, core.size[2])
         for lane in range(core.lanes):
             if fired >> lane & 1:
-                beats.append({"last": 0, "x": x, "y": y, "c": local << core.lane_bits | lane})
+                beats.append({"last": 0, "x": x, "y": y, "c": local << core.column_bits | lane})
         if word == core.words - 1:
             beats.append("token")
     return beats
@@ -107,7 +107,7 @@ def test_a_window_leaves_as_one(conv_core, window, rate, stall):
             maps[y, x, local] = merged
             if (dy + 1, dx + 1) == window:
                 expected += [
-                    {"last": 0, "x": x, "y": y, "c": local << core.lane_bits | lane}
+                    {"last": 0, "x": x, "y": y, "c": local << core.column_bits | lane}
                     for lane in range(3) if merged >> lane & 1
                 ]  # fmt: skip
         if place % core.words == core.words - 1:
