@@ -85,6 +85,16 @@ def most(edges: int) -> int:
     return QUEUE_DEPTH - slack(edges) - 2
 
 
+MOST = most(1)
+"""The same of a core with one edge."""
+
+JOIN = decode(2) - decode(1)
+"""By how much several edges make decoding longer."""
+
+RELATIVE = walk(True) - walk(False)
+"""By how much relative entries make the way to the membranes longer."""
+
+
 def block(words: int, steps: int) -> int:
     """How many words a sweep visits in one step before it visits the same ones in the next step.
 
@@ -92,7 +102,7 @@ def block(words: int, steps: int) -> int:
     one before; all words where a pass is one step, or there are fewer.
 
     >>> block(100, 1), block(5, 4), block(16, 4), block(100, 4), block(33, 2)
-    (100, 5, 16, 10, 11)
+    (100, 5, 16, 17, 11)
     """
     if steps == 1 or words < 2 * TURN:
         return words
@@ -102,18 +112,22 @@ def block(words: int, steps: int) -> int:
 class Latencies(NamedTuple):
     """What the cycle model needs of these constants; a plain tuple, as compiled code takes it.
 
-    `most` is the level of a lane's queue up to which the core stays ready; `pause` are the cycles
-    between a sweep's last address and the next state.
+    `decode` and `most` (the level of a lane's queue up to which the core stays ready) are those of
+    a core with one edge; with several, decoding takes `join` longer, and `most` is as much less.
+    `result`: a sweep's address -> the vector of its word; `relative` longer with such entries.
+    `pause` are the cycles between a sweep's last address and the next state.
     """
 
     decode: int = DECODE
-    fifo: int = FIFO
+    join: int = JOIN
     pointer: int = POINTER
     room: int = ROOM
-    most: int = most(1)
+    most: int = MOST
     descriptors: int = DESCRIPTORS
     met: int = MET
     result: int = WALK + RESULT
+    relative: int = RELATIVE
     release: int = RELEASE
     pause: int = RELEASE + SETTLE - 1
+    turn: int = TURN
     vectors: int = VECTORS

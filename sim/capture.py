@@ -30,14 +30,20 @@ _DIGITS[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 class Capture:
     """What one accelerator did in one run.
 
-    `trace` as in golden. `first_input`, `last_input` and `last_output` are cycle numbers (batch,):
-    when an inference's first and last beat entered and when its last logit left.
+    `trace` as in golden. `first_input` and `last_input` are cycle numbers (batch,): when an
+    inference's first and last beat entered; `outputs` (batch, classes) those of its logits, in the
+    order in which they left.
     """
 
     trace: Trace
     first_input: Ints
     last_input: Ints
-    last_output: Ints
+    outputs: Ints
+
+    @property
+    def last_output(self) -> Ints:
+        """The cycles (batch,) in which the last logits left."""
+        return self.outputs[:, -1]
 
 
 def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capture:
@@ -60,9 +66,9 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
         membranes[core.node] = membrane.reshape(shape)
         if core.kind == "lif":
             spikes[core.node] = fired.reshape(shape)
-    logits, last_output = _read_logits(image, folder / f"{index}_logits.hex", batch)
+    logits, outputs = _read_logits(image, folder / f"{index}_logits.hex", batch)
     first, last = _read_frames(image, folder / f"{index}_frames.hex", batch)
-    return Capture(Trace(spikes, membranes, logits), first, last, last_output)
+    return Capture(Trace(spikes, membranes, logits), first, last, outputs)
 
 
 def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uint8], Ints]:
@@ -184,7 +190,7 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     logits = np.zeros((batch, classes), np.int64)
     value = layout.unpack(data, "value", signed=True).reshape(batch, classes)
     np.put_along_axis(logits, index, value, axis=1)
-    return logits, cycle.reshape(batch, classes)[:, -1]
+    return logits, cycle.reshape(batch, classes)
 
 
 def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:

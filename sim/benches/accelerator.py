@@ -87,7 +87,7 @@ def status(dut: HierarchyObject, index: int, about: dict) -> dict:
     bench, cores = getattr(dut, f"bench_{index}"), about["cores"]
     value = {
         name: int(getattr(bench, name).value)
-        for name in ("cycle", "sent", "received", "completed", "stuck", "held")
+        for name in ("cycle", "began", "cleared", "sent", "received", "completed", "stuck", "held")
     }
     beats = [int(getattr(bench, f"beats_{i}").value) for i in range(len(cores))]
     code, failure = int(bench.violation.value), ""

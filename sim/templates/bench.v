@@ -10,6 +10,9 @@ module bench_@INDEX@ (
     // What cocotb reads at the end, and where a stuck run stands.
     reg [31:0] cycle /* verilator public_flat_rw */;         // since go rose
     reg [31:0] age /* verilator public_flat_rw */;           // since the counters were cleared
+    reg [31:0] since;                                        // reset
+    reg [31:0] began /* verilator public_flat_rw */;         // cycle since reset in which go rose
+    reg [31:0] cleared /* verilator public_flat_rw */;       // cycle since reset in which the counters were cleared
     reg [31:0] quiet /* verilator public_flat_rw */;         // cycles since anything moved
     reg stuck /* verilator public_flat_rw */;
     reg [2:0] violation /* verilator public_flat_rw */;      // 0, or the first broken rule
@@ -147,6 +150,9 @@ module bench_@INDEX@ (
         waiting_data <= out_data;
         age <= (rst | count_clear) ? 0 : age + 1;
         awake <= ~rst & (awake | in_ready);
+        since <= rst ? 0 : since + 1;
+        if (~go) began <= since + 1;
+        if (count_clear) cleared <= since;
         if (rst) begin
             cycle <= 0;
             quiet <= 0;

@@ -107,7 +107,9 @@ def test_every_beat_is_taken_once_in_its_step(conv_core, kinds, seed):
     steps = [inferences if kind == "d" else inferences * STEPS for kind in kinds]
     counts = [[rng.randrange(4) for _ in range(n)] for n in steps]
     queues = [[b for n in edge for b in [EVENT] * n + [TOKEN]] for edge in counts]
-    rows = join(core_with(conv_core(), kinds), queues, lambda c: plan[c], lambda: rng.random() < 0.3)
+    rows = join(
+        core_with(conv_core(), kinds), queues, lambda c: plan[c], lambda: rng.random() < 0.3
+    )
     assert all(plan[cycle - 1] for cycle, _, _ in rows)
     found = [[0] for _ in kinds]  # events per step and edge
     for _, what, _ in rows:

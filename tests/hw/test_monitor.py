@@ -47,6 +47,8 @@ def test_sound_streams_are_never_broken():
         if offered is None and rng.random() < 0.6:
             offered = rng.randrange(16)
         ready = rng.random() < 0.5
-        beats.append((offered is not None, ready, rng.randrange(16) if offered is None else offered))
+        beats.append(
+            (offered is not None, ready, rng.randrange(16) if offered is None else offered)
+        )
         offered = None if ready else offered
     assert watch(beats) == []

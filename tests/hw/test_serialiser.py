@@ -101,7 +101,9 @@ def test_a_window_leaves_as_one(conv_core, window, rate, stall):
     maps, expected = {}, []
     for place, (fired, _, _) in enumerate(vectors):
         position, local = divmod(int(core.order[place % core.words]), core.local_channels)
-        (y, dy), (x, dx) = (divmod(a, b) for a, b in zip(divmod(position, width), window, strict=True))
+        (y, dy), (x, dx) = (
+            divmod(a, b) for a, b in zip(divmod(position, width), window, strict=True)
+        )
         if y < height // window[0] and x < width // window[1]:
             merged = maps.get((y, x, local), 0) | fired
             maps[y, x, local] = merged
