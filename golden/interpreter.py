@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import CoreImage, EdgeImage, Image
-from golden.passes import beats_of
+from golden.passes import gathered
 from golden.trace import Trace
 
 Ints = NDArray[np.int64]
@@ -95,7 +95,7 @@ def _pass(
 
 
 def _frame_events(image: Image, frames: NDArray[np.generic]) -> Events:
-    beats = beats_of(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
+    beats = gathered(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
     shape = (*image.input.shape, 1, 1)[:3]
     c, y, x = np.unravel_index(beats.place, shape)
     return Events(c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), beats.value, beats.steps)

@@ -23,13 +23,13 @@ class Beats(NamedTuple):
     steps: Ints
 
 
-def beats_of(values: NDArray[np.generic], steps: int) -> Beats:
+def gathered(values: NDArray[np.generic], steps: int) -> Beats:
     """The events of `values` (time steps, neurons), `steps` of them to a pass.
 
     Every value but 0 is an event; equal ones of a neuron and pass are one event. Neurons come in
     order, and of one neuron the lower value first.
 
-    >>> [part.tolist() for part in beats_of(np.array([[0, 2], [1, 2], [0, 0], [0, 3]]), 2)]
+    >>> [part.tolist() for part in gathered(np.array([[0, 2], [1, 2], [0, 0], [0, 3]]), 2)]
     [[0, 0, 1], [0, 1, 1], [1, 2, 3], [2, 3, 2]]
     """
     time, place = np.nonzero(values)

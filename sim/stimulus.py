@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import Image
-from golden.passes import beats_of
+from golden.passes import gathered
 
 
 def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -23,7 +23,7 @@ def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
     shape = (*source.shape, 1, 1)[:3]
     steps = 1 if source.direct else image.steps_per_pass
     frames = np.asarray(inputs, np.int64).reshape(-1, int(np.prod(shape)))
-    beats = beats_of(frames, steps)
+    beats = gathered(frames, steps)
     c, y, x = np.unravel_index(beats.place, shape)
     words = layout.pack(x=x, y=y, c=c, value=beats.value, steps=beats.steps)
     ends = np.cumsum(np.bincount(beats.frame, minlength=len(frames) // steps))
