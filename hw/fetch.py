@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from golden import timing
 from golden.image import CoreImage
 from hw.lif import times_constant
+from hw.queue import Queue
 from hw.shapes import context_layout, descriptor_layout, field, ram, record, request_layout, struct
 
 
@@ -46,13 +46,13 @@ class Fetch(wiring.Component):
         m = Module()
         core = self.core
         layout, context = request_layout(core), context_layout(core)
-        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.width, depth=timing.QUEUE_DEPTH)
+        m.submodules.queue = queue = Queue(width=layout.width, depth=timing.QUEUE_DEPTH)
         ready = descriptor_layout(core, self.lane)
-        m.submodules.ahead = ahead = SyncFIFOBuffered(width=ready.width, depth=timing.DESCRIPTORS)
+        m.submodules.ahead = ahead = Queue(width=ready.width, depth=timing.DESCRIPTORS)
         # `room` is a register: two requests may have come between its cause and its fall.
         most = timing.most(len(core.edges))
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
-        m.d.sync += self.room.eq(queue.w_level <= most)
+        m.d.sync += self.room.eq(queue.level <= most)
 
         head = data.View(struct(layout), queue.r_data)
         credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)

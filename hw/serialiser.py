@@ -5,7 +5,6 @@ import operator
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +12,7 @@ from golden import timing
 from golden.image import CoreImage
 from golden.rows import Layout, bits_for
 from hw.order import Order
+from hw.queue import Queue
 from hw.shapes import event_layout, record, struct
 from hw.visits import Rounds
 
@@ -68,7 +68,7 @@ class Serialiser(wiring.Component):
         self.layout = event_layout(output_event(core))
         super().__init__({
             "issued": In(1),
-            "room": Out(1),
+            "room": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "valid": In(1),
             "fired": In(core.columns),
             "membranes": In(core.columns * core.state_bits),
@@ -101,7 +101,7 @@ class Serialiser(wiring.Component):
             "steps": len(steps) if several and not self.logits else 0,
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
-        m.submodules.queue = queue = SyncFIFOBuffered(width=vector.size, depth=timing.VECTORS)
+        m.submodules.queue = queue = Queue(width=vector.size, depth=timing.VECTORS)
         given = record(vector)
         m.d.comb += [
             given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
@@ -113,7 +113,9 @@ class Serialiser(wiring.Component):
         silent, left = Signal(), Signal()
         m.d.sync += [silent.eq(self.valid & ~keep), left.eq(queue.r_rdy & queue.r_en)]
         m.d.sync += credits.eq(credits - self.issued + silent + left)
-        m.d.comb += self.room.eq(credits != 0)
+        # `room` is a register that says whether a credit is left: the sweep begins with it.
+        several = credits[2:].any()
+        m.d.sync += self.room.eq(several | (credits[:2] + silent + left > self.issued))
         self._pick(m, queue, data.View(vector, queue.r_data))
         return m
 
@@ -160,7 +162,7 @@ class Serialiser(wiring.Component):
         rest = core.size[0] - (core.local_channels - 1) * core.columns
         return Mux(local == core.local_channels - 1, (1 << rest) - 1, every)
 
-    def _pick(self, m: Module, queue: SyncFIFOBuffered, head: data.View) -> None:
+    def _pick(self, m: Module, queue: Queue, head: data.View) -> None:
         """One event per cycle from the current vector into the output register."""
         core, events = self.core, self.events
         current = record(head.shape())
