@@ -327,10 +327,16 @@ def memory_files(image: Image) -> dict[str, bytes]:
     files = {}
     for core in image.cores:
         for name, memory in core.memories.items():
-            width = memory.layout.width
-            lines = (format(int(word), f"0{width}b") for word in memory.words)
-            files[f"{core.node}_{name}.mem"] = ("\n".join(lines) + "\n").encode()
+            places = _places(memory.layout)
+            lines = np.full((len(memory.words), len(places) + 1), ord("\n"), np.uint8)
+            lines[:, :-1] = (memory.words[:, None] >> places & 1) + ord("0")
+            files[f"{core.node}_{name}.mem"] = lines.tobytes()
     return files
+
+
+def _places(layout: Layout) -> NDArray[np.int64]:
+    """The places of a word's binary digits, as they are written: highest first."""
+    return np.arange(layout.width - 1, -1, -1)
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -411,7 +417,9 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
         if hashlib.sha256(text).hexdigest() != about["sha256"]:
             raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
         layout = _layout(about["fields"])
-        memories[name] = Memory(layout, np.array([int(line, 2) for line in text.split()], np.int64))
+        places = _places(layout)
+        lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
+        memories[name] = Memory(layout, (lines[:, :-1].astype(np.int64) - ord("0")) @ (1 << places))
     edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
     return CoreImage(edges=edges, memories=memories, **_typed(row))
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from golden import file
 from golden.atomic import write_bytes
 from golden.errors import BadInput
@@ -56,6 +58,7 @@ def build(
         "channels_per_word": {core.node: core.channels_per_word for core in image.cores},
         "steps_per_pass": image.steps_per_pass,
         "memory_bits": {core.node: core.memory_bits for core in image.cores},
+        "bits_per_weight": bits_per_weight(network, image),
         "versions": {tool: version(tool) for tool in _TOOLS},
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
         "image": describe(image),
@@ -72,6 +75,21 @@ def build(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     return image
+
+
+def bits_per_weight(network: Network, image: Image) -> dict[str, float]:
+    """Bits of rows and pointers for each nonzero weight of the edges into a node, by node."""
+    kept = {node.name: 0 for node in network.neurons}
+    for edge in network.edges:
+        synapse = edge.synapse
+        # The weights of a bare pool are ones.
+        ones = network.node(edge.source).shape[0]
+        kept[edge.target] += ones if synapse is None else int(np.count_nonzero(synapse.weight))
+    spent = {
+        core.node: core.memory_bits["weights"] + core.memory_bits["pointers"]
+        for core in image.traced
+    }
+    return {name: round(spent[name] / max(kept[name], 1), 2) for name in spent}
 
 
 def _replace_folder(path: Path, files: dict[str, bytes]) -> None:
