@@ -131,7 +131,7 @@ def rows_of(core):
 @pytest.fixture
 def by_tap(monkeypatch):
     """Convolutions have no rows of their own near borders: there is no room for them."""
-    monkeypatch.setattr(plan, "_bordered", lambda edges, _: edges)
+    monkeypatch.setattr(plan, "_bordered", lambda edges, *_: edges)
 
 
 @pytest.mark.usefixtures("by_tap")
