@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden import timing
 from golden.image import CoreImage
-from hw.shapes import context_layout, descriptor_layout, field, ram, record, request_layout, struct
+from hw.ram import LoadBus, ram
+from hw.shapes import context_layout, descriptor_layout, field, record, request_layout, struct
 
 
 class Fetch(wiring.Component):
@@ -31,8 +32,8 @@ class Fetch(wiring.Component):
     room: Signal
     rows: stream.Interface
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
         super().__init__({
             "request": In(struct(request_layout(core))),
             "valid": In(1),
@@ -59,7 +60,7 @@ class Fetch(wiring.Component):
         m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
 
         memory = core.memories[f"pointers_{self.lane}"]
-        port = ram(m, "pointers", memory).read_port()
+        port = ram(m, "pointers", memory, self.load).read_port()
         m.d.comb += port.addr.eq(head["row"])
         read, found = Signal(), Signal()
         asked, got = record(struct(layout)), record(struct(layout))

@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from golden.timing import SUM
-from hw.shapes import field, ram, record
+from hw.ram import LoadBus, ram
+from hw.shapes import field, record
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
@@ -59,8 +60,10 @@ class Membrane(wiring.Component):
     write_address: Signal
     write_word: Signal
 
-    def __init__(self, core: CoreImage, lane: int, operand: Shape) -> None:
-        self.core, self.lane = core, lane
+    def __init__(
+        self, core: CoreImage, lane: int, operand: Shape, load: LoadBus | None = None
+    ) -> None:
+        self.core, self.lane, self.load = core, lane, load
         constants = core.memories[f"constants_{lane}"].layout
         super().__init__({
             "valid": In(1),
@@ -124,7 +127,7 @@ class Membrane(wiring.Component):
     def _constants(self, m: Module, channel: Value) -> tuple[Value, Value]:
         """Bias and threshold of the swept channel, a cycle after stage a."""
         memory = self.core.memories[f"constants_{self.lane}"]
-        port = ram(m, "constants", memory).read_port()
+        port = ram(m, "constants", memory, self.load).read_port()
         m.d.comb += port.addr.eq(channel)
         return port.data["bias"].as_signed(), field(port.data, memory.layout, "threshold")
 

@@ -11,11 +11,19 @@ from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (
 from golden.errors import CheckFailed, ToolMissing
 from golden.image import Image, memory_files
 from hw.accelerator import Accelerator
+from hw.ram import Instances
 from hw.top import top_verilog
 
+LIBRARY = ("spikewright_ram.v", "spikewright_table.v")
+"""The modules that hold memories; see `hw.ram`."""
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
 # `proc` leaves no `always @*`, which Icarus 11 would start with X; `pmuxtree` no functions, whose
-# names `-norename` would write as `$procmux$1` without the escape; memories go to own files.
+# names `-norename` would write as `$procmux$1` without the escape. Memories that
+# remain are queues, written before they are read: `-extmem` keeps their zeros out of the text.
 _SCRIPT = """\
+read_verilog -lib spikewright_ram.v spikewright_table.v
 read_rtlil accelerator.il
 hierarchy -check -top accelerator
 proc
@@ -39,8 +47,7 @@ _HEADER = """\
 /* verilator lint_off WIDTHTRUNC */
 """
 
-_MODULE = re.compile(r"^module (\S+)")
-_MEMORY = re.compile(r'^ *initial \$readmemb\("([^"]+)", (\S+)\);')
+_CONTENTS = re.compile(r"^ *initial \$readmemb\(.*\n", re.MULTILINE)
 _PATH = re.compile(r"\\(accelerator(?:\.[\w$]+)+) ")
 
 
@@ -50,19 +57,24 @@ def rtl_files(image: Image) -> dict[str, bytes]:
     Deterministic: the same image gives the same bytes.
     """
     memories = memory_files(image)
+    library = {name: (_TEMPLATES / name).read_bytes() for name in LIBRARY}
     with tempfile.TemporaryDirectory(prefix="spikewright-") as name:
         folder = Path(name)
-        design = rtlil.convert(Accelerator(image), name="accelerator", emit_src=False)
+        for file, text in library.items():
+            (folder / file).write_bytes(text)
+        design = rtlil.convert(
+            Accelerator(image), "accelerator", Instances(image, False), emit_src=False
+        )
         (folder / "accelerator.il").write_text(str(design))
         (folder / "accelerator.ys").write_text(_SCRIPT)
         _yosys(folder, "accelerator.ys")
-        verilog = _name_memories((folder / "accelerator.v").read_text(), folder, memories)
+        verilog = _plain((folder / "accelerator.v").read_text())
     files = {
         "accelerator.v": (_HEADER.format(fingerprint=image.fingerprint) + verilog).encode(),
         "top.v": top_verilog(image).encode(),
-        "filelist.f": b"accelerator.v\ntop.v\n",
+        "filelist.f": "".join(f"{name}\n" for name in (*LIBRARY, "accelerator.v", "top.v")).encode(),
     }
-    return files | memories
+    return files | library | memories
 
 
 def _yosys(folder: Path, script: str) -> None:
@@ -79,34 +91,7 @@ def _yosys(folder: Path, script: str) -> None:
     raise CheckFailed(f"yosys: failed with exit code {done.returncode}: {' '.join(tail)}")
 
 
-def _name_memories(verilog: str, folder: Path, memories: dict[str, bytes]) -> str:
-    """Read memories from the image's own files, and give modules plain names.
-
-    Yosys numbers its files; each must hold what the image says. Membranes and queues are written
-    before they are read, so they need no contents.
-    """
-    lines, module = [], ""
-    for line in verilog.splitlines():
-        if found := _MODULE.match(line):
-            module = found[1].lstrip("\\")
-        if found := _MEMORY.match(line):
-            name = _image_file(module, found[2].lstrip("\\"))
-            if name is None:
-                continue
-            written = (folder / found[1]).read_bytes()
-            if written != memories[name]:
-                raise CheckFailed(f"{name}: the memory in the Verilog differs from the image")
-            line = line.replace(found[1], name)
-        lines.append(line)
-    text = "\n".join(lines) + "\n"
+def _plain(verilog: str) -> str:
+    """Without the contents of queues, and with module names without dots."""
+    text = _CONTENTS.sub("", verilog)
     return _PATH.sub(lambda path: path[1].replace(".", "_").replace("$", "_") + " ", text)
-
-
-def _image_file(module: str, memory: str) -> str | None:
-    """The `.mem` file of a memory in `accelerator.NODE[.lane_L].PART`, None if it has none."""
-    if memory in ("words", "storage"):
-        return None
-    _, node, *rest = module.split(".")
-    lane = next((part.removeprefix("lane_") for part in rest if part.startswith("lane_")), "")
-    shared = memory == "taps" or memory.startswith("table_")
-    return f"{node}_{memory}.mem" if shared else f"{node}_{memory}_{lane}.mem"
