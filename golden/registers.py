@@ -18,10 +18,10 @@ MAGIC = 0x53504B57
 VERSION = 0x0001_0000
 """Of this map: major number in the upper half, minor in the lower."""
 
-ADDRESS_BITS = 12
-"""Of the AXI4-Lite port: the block takes 4 KiB."""
+ADDRESS_BITS = 13
+"""Of the AXI4-Lite port: the block takes 8 KiB."""
 
-MOST_CORES = 32
+MOST_CORES = 128
 """Cores whose counters fit between the counters' offset and the end of the block."""
 
 Access = Literal["ro", "rw", "w1c"]
@@ -108,7 +108,7 @@ REGISTERS = (
     )),
     Register("ERRORS", 0x048, "w1c", "what went wrong; bits stay until a 1 is written", ERRORS),
     Register("INFERENCES", 0x04C, "ro", "inferences completed since reset or clear_counters"),
-    Register("COUNTERS", 0x400, "ro", f"counter k of core i is number {STRIDE} i + k; k: "
+    Register("COUNTERS", 0x1000, "ro", f"counter k of core i is number {STRIDE} i + k; k: "
              + ", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS)),
              count=MOST_CORES * STRIDE),
 )  # fmt: skip
@@ -231,7 +231,7 @@ def c_header(identity: Identity) -> str:
     for each in identity.registers():
         name = f"SPIKEWRIGHT_{each.name}"
         lines.append(f"/* {each.access}: {each.meaning} */")
-        lines.append(f"#define {name} 0x{each.offset:03X}u")
+        lines.append(f"#define {name} 0x{each.offset:04X}u")
         if each.count > 1:
             lines.append(f"#define {name}_COUNT {each.count}u")
         for index, value in enumerate(values.get(each.name, ())):
@@ -255,7 +255,7 @@ def page() -> str:
              "| offset | name | access | meaning |", "|---|---|---|---|"]  # fmt: skip
     for each in REGISTERS:
         last = each.offset + 4 * (each.count - 1)
-        span = f"`{each.offset:03X}`" + (f" .. `{last:03X}`" if each.count > 1 else "")
+        span = f"`{each.offset:04X}`" + (f" .. `{last:04X}`" if each.count > 1 else "")
         lines.append(f"| {span} | {each.name} | {each.access} | {each.meaning} |")
     for each in REGISTERS:
         if not each.fields:

@@ -2,8 +2,8 @@
 
 Every memory of the image is made by `ram`. In Amaranth's simulator a memory is itself; in the
 Verilog `Instances` puts a module of its own in its place, so that other memories (the SRAM macros
-of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (deeper than
-`SHALLOW` words: rows, pointers, membranes, deep queues), `spikewright_table` for the small ones.
+of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (`is_block`: rows, pointers, membranes, deep
+queues), `spikewright_table` for the small ones of the image.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from golden.loading import memories
 from golden.rows import Memory, bits_for
 from hw.shapes import struct
 
-SHALLOW = 32
-"""Words up to which a memory is made of registers or distributed RAM."""
+SHALLOW, FEW = 32, 2048
+"""Words, and bits, up to which a memory is made of registers or distributed RAM."""
+
+
+def is_block(depth: int, width: int) -> bool:
+    """Whether a memory is meant to be a block RAM or an SRAM macro."""
+    return depth > SHALLOW and depth * width > FEW
 
 
 class LoadBus:
@@ -100,7 +105,7 @@ class Instances:
     def get_memory(self, memory: Ram) -> Elaboratable:
         """What stands for `memory`: one reader, and one writer at most."""
         name = self.files[memory.memory] if isinstance(memory, ImageRam) else ""
-        if memory.depth > SHALLOW:
+        if is_block(memory.depth, len(Value.cast(memory.read_ports[0].data))):
             return _block(memory, name)
         if isinstance(memory, ImageRam):
             return _table(memory, name)
