@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from golden.errors import BadInput, require
 from golden.image import CoreImage, Image, describe
-from golden.registers import hash_words
+from golden.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
 from golden.rows import Layout, Memory
 
 MAGIC = 0x53574C31
@@ -31,9 +31,6 @@ MAGIC = 0x53574C31
 
 HEADER = 12
 """Words before the first memory."""
-
-SHAPE_WORDS = 2
-FINGERPRINT_WORDS = 8
 
 _CONTENT = ("fingerprint", "codes", "sha256")  # differ between networks of one shape
 _WIDER = ("acc_bits", "state_bits", "drive_bits")  # more bits compute the same

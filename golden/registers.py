@@ -24,6 +24,9 @@ ADDRESS_BITS = 13
 MOST_CORES = 128
 """Cores whose counters fit between the counters' offset and the end of the block."""
 
+FINGERPRINT_WORDS = 8
+SHAPE_WORDS = 2
+
 Access = Literal["ro", "rw", "w1c"]
 
 
@@ -88,9 +91,9 @@ REGISTERS = (
     Register("INPUTS", 0x010, "ro", "input neurons"),
     Register("OUTPUTS", 0x014, "ro", "logits of an inference"),
     Register("SHAPE", 0x018, "ro", "start of the SHA-256 of the shape, first digits in the first "
-             "register; networks of one shape can replace each other", count=2),
+             "register; networks of one shape can replace each other", count=SHAPE_WORDS),
     Register("NETWORK", 0x020, "ro", "fingerprint of the network, first digits in the first "
-             "register; 0 while none is loaded", count=8),
+             "register; 0 while none is loaded", count=FINGERPRINT_WORDS),
     Register("CONTROL", 0x040, "rw", "what the machine shall do", (
         Field("enable", 0, 1, "take inputs; cleared, the inference that has begun is completed"),
         Field("load", 1, 1, "load mode: the cores are held in reset, the load stream is taken"),

