@@ -1,27 +1,32 @@
 """The cycle model: how long the accelerator takes, from its memory image and the spikes alone.
 
-It predicts the hardware's own counters and the cycle of every logit exactly, at full speed: the
-first beat is offered from `start` on and every next one at once, and the sink is always ready.
-Inferences follow each other back to back, so several are in flight, and cores hold each other up.
+It predicts the hardware's own counters and the cycle of every logit exactly: for any graph, any
+number of inferences back to back, and any pattern in which a bench holds the streams. The machine
+is clocked cycle by cycle (`golden.clock`), but no value is computed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.clock import run
 from golden.counters import COUNTERS, Counters
-from golden.errors import require
-from golden.image import CoreImage, Image
-from golden.rows import row_spans
-from golden.schedule import CORE, Chain, reset, run
+from golden.errors import CheckFailed, require
+from golden.holds import EXTRA, Holds
+from golden.image import Image
+from golden.tables import beats_of, machine_of
 from golden.timing import Latencies
 from golden.trace import Trace
 
 Ints = NDArray[np.int64]
+
+_PATIENCE = 20_000
+"""Cycles without any work, more than a stalled stream ever waits, until the model gives up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +41,21 @@ class Prediction:
         The cycle in which the first beat is accepted.
     logits
         int64 (batch, classes): the cycle in which each logit leaves, in the order in which they do.
+    counted
+        How many cycles were counted: until everything has come to rest.
     """
 
     cores: tuple[Counters, ...]
     first_beat: int
     logits: Ints
+    counted: int
+
+    def counters(self, counted: Sequence[int]) -> tuple[Counters, ...]:
+        """Those of core i when it has counted `counted[i]` cycles, all at rest by then."""
+        return tuple(
+            replace(core, idle=core.idle + cycles - self.counted)
+            for core, cycles in zip(self.cores, counted, strict=True)
+        )
 
     @property
     def cycles(self) -> int:
@@ -60,8 +75,27 @@ class Prediction:
         return float(self.logits[-1, -1] - self.logits[0, -1]) / (len(self.logits) - 1)
 
 
+@dataclass(frozen=True)
+class Source:
+    """How the world around the accelerator behaves.
+
+    Attributes
+    ----------
+    start
+        The cycle from which on the first beat is offered; each next one follows at once.
+    counted
+        The first cycle that counters count: behind the one in which they were cleared.
+    holds
+        In which cycles streams are held; never, if not given.
+    """
+
+    start: int = 0
+    counted: int = 0
+    holds: Holds = Holds()
+
+
 def predict(
-    image: Image, inputs: NDArray[np.generic], trace: Trace, start: int = 0,
+    image: Image, inputs: NDArray[np.generic], trace: Trace, source: Source | None = None,
     latencies: Latencies | None = None,
 ) -> Prediction:  # fmt: skip
     """Predict the cycles of a batch.
@@ -72,8 +106,8 @@ def predict(
         Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
     trace
         Their spikes, as any link of the chain of equality records them; nothing else is used.
-    start
-        The cycle from which on the first beat is offered.
+    source
+        How beats come and logits are taken: as soon as possible, if not given.
     latencies
         Those of other hardware than `golden.timing` describes.
 
@@ -81,88 +115,42 @@ def predict(
     ------
     BadInput
         If there are no inputs, or inputs or trace do not belong to the image.
+    CheckFailed
+        If the accelerator would stand still for ever.
     """
-    steps, direct = image.timesteps, image.input.direct
-    batch = len(inputs)
-    shape = (batch, *image.input.shape) if direct else (batch, steps, *image.input.shape)
+    source, t = source or Source(), latencies or Latencies()
+    steps, batch = image.timesteps, len(inputs)
+    shape = (batch, *(() if image.input.direct else (steps,)), *image.input.shape)
     require(batch > 0, "cycle model", "number of inputs", batch, "at least 1")
     require(inputs.shape == shape, "cycle model", "shape of the inputs", inputs.shape, str(shape))
-    t = latencies or Latencies()
-    chain = chain_of(image, t)
-    frames = np.asarray(inputs != 0).reshape(batch if direct else batch * steps, -1)
-    spikes = _spikes(image, trace, batch)
-    logits = np.zeros((batch, image.cores[-1].shape[0]), np.int64)
-    run(chain, t, frames, spikes, start, logits)
-    counts: Any = chain.cores["ledger"]
+    machine = machine_of(image, _spikes(image, trace, batch), batch, t)
+    logits = np.zeros(batch * image.cores[-1].size[0], np.int64)
+    result, holds = np.zeros(3, np.int64), source.holds
+    run(
+        machine, t, beats_of(image, inputs), (source.start, source.counted, _PATIENCE),
+        holds.registers(len(machine.edges) + EXTRA), holds.rate, holds.seed & 1, logits, result,
+    )  # fmt: skip
+    first, cycles, stuck = (int(value) for value in result)
+    if stuck:
+        raise CheckFailed(f"cycle model: nothing moves any more after {cycles - _PATIENCE} cycles")
     cores = tuple(
-        Counters(core.node, **{name: int(counts[name][k]) for name in COUNTERS})
+        Counters(core.node, **{name: int(machine.cores[name][k]) for name in COUNTERS})
         for k, core in enumerate(image.cores)
     )
-    return Prediction(cores, max(start, t.room), logits)
+    return Prediction(cores, first, logits.reshape(batch, -1), cycles - source.counted)
 
 
-def _spikes(image: Image, trace: Trace, batch: int) -> NDArray[np.uint8]:
-    """Spikes of all spiking cores side by side, (batch * timesteps, neurons)."""
-    parts = [np.zeros((batch * image.timesteps, 0), np.uint8)]
-    for core in image.cores[:-1]:
-        found = trace.spikes.get(core.node)
+def _spikes(image: Image, trace: Trace, batch: int) -> dict[str, NDArray[np.uint8]]:
+    """(batch, timesteps, *shape) of every spiking core."""
+    found = {}
+    for core in image.cores:
+        if core.kind == "readout":
+            continue
+        spikes = trace.spikes.get(core.node)
         shape = (batch, image.timesteps, *core.shape)
         where = f"cycle model: spikes of {core.node!r}"
-        require(found is not None, where, "trace", "without them", "of the same network")
-        assert found is not None
-        require(found.shape == shape, where, "shape", found.shape, str(shape))
-        parts.append(found.reshape(batch * image.timesteps, -1))
-    return np.concatenate(parts, axis=1)
-
-
-def chain_of(image: Image, t: Latencies) -> Chain:
-    """The tables of `golden.schedule` from the memories of an image, and its cores after reset."""
-    shapes = [image.input.shape, *(core.shape for core in image.cores[:-1])]
-    codes = [None, *(core.codes for core in image.cores[:-1])]
-    row, reach, lengths = zip(*map(_synapses, image.cores, shapes, codes), strict=True)
-    neuron = [core.neurons.T.reshape(-1).astype(np.int64) for core in image.cores]
-    cores = np.zeros(len(image.cores), CORE)
-    cores["lanes"] = [core.lanes for core in image.cores]
-    cores["words"] = [core.words for core in image.cores]
-    cores["lane_at"] = np.cumsum(cores["lanes"]) - cores["lanes"]
-    for name, tables in (("source_at", row), ("length_at", lengths), ("neuron_at", neuron)):
-        sizes = np.array([len(table) for table in tables], np.int64)
-        cores[name] = np.cumsum(sizes) - sizes
-    lanes, spans, gaps = reset(cores, np.array([len(table) for table in row], np.int64), t)
-    return Chain(
-        image.timesteps, image.input.direct, np.concatenate(row), np.concatenate(reach),
-        np.concatenate(lengths), np.concatenate(neuron), cores, lanes, spans, gaps,
-    )  # fmt: skip
-
-
-def _synapses(
-    core: CoreImage, shape: tuple[int, ...], codes: tuple[int, ...] | None
-) -> tuple[NDArray[np.int32], Ints, NDArray[np.int32]]:
-    """Of every source address its row (or -1) and the weights it adds; flat (row, lane) lengths."""
-    size = (*shape, 1, 1)[:3]
-    channel, y, x = np.indices(size).reshape(3, -1)
-    code = channel if codes is None else np.array(codes, np.int64)[channel]
-    table_y, table_x, taps = (core.memories[name] for name in ("table_y_0", "table_x_0", "taps"))
-    mask_y, mask_x = table_y.field("mask")[y], table_x.field("mask")[x]
-    row_bits = core.edges[0].row_bits
-    position = (table_y.field("row")[y] + table_x.field("row")[x]) & ((1 << row_bits) - 1)
-    kept = (mask_y != 0) & (mask_x != 0)
-    row = np.where(kept, (code << row_bits) | position, -1)
-
-    lengths, entries = [], 0
-    for lane in range(core.lanes):
-        memory = core.memories[f"entries_{lane}"]
-        starts, length = row_spans(core.memories[f"pointers_{lane}"], memory)
-        lengths.append(length)
-        entries = entries + _taps(starts, length, memory.field("tap"), len(taps.words))
-    inside = mask_y[:, None] >> taps.field("ky") & mask_x[:, None] >> taps.field("kx") & 1
-    reach = np.where(kept, (np.asarray(entries)[row] * inside).sum(1), 0)
-    return row.astype(np.int32), reach, np.stack(lengths, axis=1).astype(np.int32).reshape(-1)
-
-
-def _taps(starts: Ints, lengths: Ints, tap: Ints, taps: int) -> Ints:
-    """How many entries each row has at each tap, (rows, taps)."""
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    within = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    cells = np.bincount(row * taps + tap[starts[row] + within], minlength=len(lengths) * taps)
-    return cells.reshape(len(lengths), taps)
+        require(spikes is not None, where, "trace", "without them", "of the same network")
+        assert spikes is not None
+        require(spikes.shape == shape, where, "shape", spikes.shape, str(shape))
+        found[core.node] = spikes
+    return found

@@ -187,7 +187,7 @@ class Identity:
     def output_shape(self, shape: Shape) -> Shape:
         """The shape behind this operation for a source of `shape`."""
         need = (shape[0],)
-        require(self.gain.shape == need, "Identity", "gain shape", self.gain.shape, need)
+        require(self.gain.shape == need, "Identity", "gain shape", self.gain.shape, str(need))
         return shape
 
 

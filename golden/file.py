@@ -1,15 +1,18 @@
 """The integer network's file: one safetensors file, schema version 1. Never pickle.
 
-Tensors are named `NODE.threshold` and `NODE.bias` (int32, one value per channel) and
-`SOURCE.TARGET.weight` (int8). The metadata has one key, `spikewright`: JSON with the graph, and a
-sha256 of graph and tensors, so that a flipped bit anywhere is noticed. The same network gives the
-same bytes on every machine; whatever `save` has written, `load` accepts. See docs/network_file.md.
+Tensors are named `NODE.threshold` and `NODE.bias` (int32, one value per channel),
+`SOURCE.TARGET.weight` (int8; a second such edge ends in `.weight.1`, and so on) and
+`NODE.activity` (int32, of the node's shape). The metadata has one key, `spikewright`: JSON with the
+graph, and a sha256 of graph and tensors, so that a flipped bit anywhere is noticed. The same
+network gives the same bytes on every machine; whatever `save` has written, `load` accepts. See
+docs/network_file.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,55 +21,20 @@ from numpy.typing import NDArray
 
 from golden.atomic import write_bytes
 from golden.container import MAX_FILE_BYTES, MAX_HEADER_BYTES, canonical, pack, parse, show, unpack
-from golden.edges import Conv2d, Edge, Linear, Operation, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, Operation, SumPool2d
 from golden.errors import BadInput, require
 from golden.network import Network
 from golden.nodes import LIF, Input, Node, Readout
+from golden.schema import DEFAULTS, FIELDS, GRAPH, Json, kind_of, object_of
 
 SCHEMA = 1
 KEY = "spikewright"
 MAX_NODES = 256
-MAX_STRING = 64  # also the length of a sha256
 
-Json = dict[str, object]
 Tensors = dict[str, NDArray[np.generic]]
 
-# What each kind has in the graph, and of which type; everything must be there, and nothing else.
-_FIELDS: dict[str, dict[str, type]] = {
-    "Input": {"name": str, "shape": list, "coding": str, "bits": int, "signed": bool},
-    "LIF": {
-        "name": str,
-        "shape": list,
-        "leak_mul": int,
-        "leak_shift": int,
-        "reset": str,
-        "membrane_bits": int,
-    },
-    "Readout": {"name": str, "shape": list, "leak_mul": int, "leak_shift": int},
-    "Edge": {"source": str, "target": str, "operations": list},
-    "Linear": {"weight_bits": int},
-    "Conv2d": {"weight_bits": int, "padding": list, "stride": list, "groups": int},
-    "SumPool2d": {"kernel_size": list},
-}
-_DEFAULTS: dict[str, Json] = {"Conv2d": {"stride": [1, 1], "groups": 1}}  # then left out
-_GRAPH: dict[str, type] = {
-    "schema": int,
-    "sha256": str,
-    "timesteps": int,
-    "nodes": list,
-    "edges": list,
-    "meta": dict,
-}
-_WORDS_OF_LISTS = dict.fromkeys(
-    ("shape", "kernel_size", "stride"), "a list of at most three integers"
-) | {"padding": "a list of at most four integers", "operations": "a list of one or two operations"}
-_LENGTHS = dict.fromkeys(("shape", "kernel_size", "stride"), 3) | {"padding": 4}
-_WORDS = {
-    str: "a string of at most 64 characters",
-    int: "an integer of 32 bits",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
+_OPERATIONS: dict[str, type[Operation]] = {
+    kind.__name__: kind for kind in (Linear, Conv2d, Identity, SumPool2d, MaxPool2d)
 }
 
 
@@ -106,8 +74,11 @@ def load(path: str | Path) -> Network:
 
 
 def fingerprint(network: Network) -> str:
-    """The sha256 of the network's file, 64 hex digits: equal exactly if the networks are."""
-    return hashlib.sha256(encode(network)).hexdigest()
+    """The sha256 of the network's file without its activity, 64 hex digits.
+
+    Equal exactly if the networks are, and so are their origins.
+    """
+    return hashlib.sha256(encode(replace(network, activity={}))).hexdigest()
 
 
 def encode(network: Network) -> bytes:
@@ -115,12 +86,15 @@ def encode(network: Network) -> bytes:
     many = len(network.nodes)
     require(many <= MAX_NODES, "network", "number of nodes", many, f"at most {MAX_NODES}")
     _check_meta(dict(network.meta), "network")
-    tensors: Tensors = {}
+    tensors: Tensors = {
+        f"{name}.activity": counts.astype(np.int32) for name, counts in network.activity.items()
+    }
+    names = _WeightNames()
     graph: Json = {
         "schema": SCHEMA,
         "timesteps": int(network.timesteps),
         "nodes": [_node_out(node, tensors) for node in network.nodes],
-        "edges": [_edge_out(edge, tensors) for edge in network.edges],
+        "edges": [_edge_out(edge, tensors, names) for edge in network.edges],
         "meta": dict(network.meta),
     }
     signed = graph | {"sha256": _digest(graph, tensors)}
@@ -144,7 +118,7 @@ def decode(data: bytes, where: str = "network file") -> Network:
     version = graph.get("schema") if isinstance(graph, dict) else None
     require(type(version) is int and version == SCHEMA, where, "schema", show(version),
             f"{SCHEMA}, the version that this program reads")  # fmt: skip
-    graph = _object(graph, _GRAPH, f"{where}: graph")
+    graph = object_of(graph, GRAPH, f"{where}: graph")
     stored = graph.pop("sha256")
     require(stored == _digest(graph, tensors), where, "sha256", show(stored),
             "that of the graph and the tensors: the file is damaged")  # fmt: skip
@@ -172,24 +146,37 @@ def _node_out(node: Node, tensors: Tensors) -> Json:
     return _fields_out(node)
 
 
-def _edge_out(edge: Edge, tensors: Tensors) -> Json:
+@dataclass
+class _WeightNames:
+    """The names of weight tensors; parallel edges are counted."""
+
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def next(self, source: str, target: str) -> str:
+        name = f"{source}.{target}.weight"
+        self.seen[name] += 1
+        return name if self.seen[name] == 1 else f"{name}.{self.seen[name] - 1}"
+
+
+def _edge_out(edge: Edge, tensors: Tensors, names: _WeightNames) -> Json:
     if edge.synapse is not None:
-        tensors[f"{edge.source}.{edge.target}.weight"] = edge.synapse.weight
+        tensors[names.next(edge.source, edge.target)] = edge.synapse.weight
     operations = [_fields_out(operation) for operation in edge.operations]
-    return {"source": edge.source, "target": edge.target, "operations": operations}
+    plain: Json = {"source": edge.source, "target": edge.target, "operations": operations}
+    return plain | ({"delay": edge.delay} if edge.delay else {})
 
 
 def _fields_out(item: Node | Operation) -> Json:
     """The fields as JSON holds them, also where a caller gave NumPy numbers."""
     kind = type(item).__name__
     plain: Json = {"kind": kind}
-    for field, want in _FIELDS[kind].items():
-        value = getattr(item, field)
-        plain[field] = [int(n) for n in value] if want is list else want(value)
+    for name, want in FIELDS[kind].items():
+        value = getattr(item, name)
+        plain[name] = [int(n) for n in value] if want is list else want(value)
     if isinstance(item, Conv2d):
         top, bottom, left, right = item.padding
         plain["padding"] = [top, left] if (top, left) == (bottom, right) else [*item.padding]
-    usual = _DEFAULTS.get(kind, {})
+    usual = DEFAULTS.get(kind, {})
     return {key: value for key, value in plain.items() if usual.get(key) != value}
 
 
@@ -207,6 +194,11 @@ class _Tensors:
         require(tensor.dtype == want, f"tensor {name!r}", "dtype", tensor.dtype, want.name)
         return tensor
 
+    def take_activity(self) -> dict[str, NDArray[Any]]:
+        """Whatever is called `NODE.activity`, by node."""
+        names = [name for name in self.left if name.endswith(".activity")]
+        return {name.removesuffix(".activity"): self.take(name, np.int32) for name in names}
+
     def finish(self) -> None:
         if self.left:
             name = show(min(self.left))
@@ -221,18 +213,21 @@ def _network_in(graph: Json, tensors: _Tensors) -> Network:
         few = len(items) <= MAX_NODES
         require(few, "graph", f"number of {what}", len(items), f"at most {MAX_NODES}")
     _check_meta(cast(Json, graph["meta"]), "graph")
+    activity = tensors.take_activity()
+    names = _WeightNames()
     network = Network(
         cast(int, graph["timesteps"]),
         tuple(_node_in(node, f"node {index}", tensors) for index, node in enumerate(nodes)),
-        tuple(_edge_in(edge, f"edge {index}", tensors) for index, edge in enumerate(edges)),
+        tuple(_edge_in(edge, f"edge {index}", tensors, names) for index, edge in enumerate(edges)),
         cast(dict[str, str], graph["meta"]),
+        activity,
     )
     tensors.finish()
     return network
 
 
 def _node_in(value: object, where: str, tensors: _Tensors) -> Node:
-    kind, fields = _kind_of(value, ("Input", "LIF", "Readout"), where)
+    kind, fields = kind_of(value, ("Input", "LIF", "Readout"), where)
     if kind == "Input":
         return Input(**fields)
     fields["bias"] = tensors.take(f"{fields['name']}.bias", np.int32)
@@ -242,56 +237,22 @@ def _node_in(value: object, where: str, tensors: _Tensors) -> Node:
     return LIF(**fields)
 
 
-def _edge_in(value: object, where: str, tensors: _Tensors) -> Edge:
-    fields = _object(value, _FIELDS["Edge"], where)
+def _edge_in(value: object, where: str, tensors: _Tensors, names: _WeightNames) -> Edge:
+    plain = DEFAULTS["Edge"] | cast(Json, value) if isinstance(value, dict) else value
+    fields = object_of(plain, FIELDS["Edge"], where)
     source, target = fields["source"], fields["target"]
     operations: list[Operation] = []
     for item in fields["operations"]:
-        kind, options = _kind_of(item, ("Linear", "Conv2d", "SumPool2d"), f"{where}: operation")
+        kind, options = kind_of(item, tuple(_OPERATIONS), f"{where}: operation")
         try:
-            if kind == "SumPool2d":
-                operations.append(SumPool2d(**options))
+            if "weight_bits" in FIELDS[kind]:
+                weight = tensors.take(names.next(source, target), np.int8)
+                operations.append(cast(Any, _OPERATIONS[kind])(weight, **options))
             else:
-                weight = tensors.take(f"{source}.{target}.weight", np.int8)
-                operations.append((Linear if kind == "Linear" else Conv2d)(weight, **options))
+                operations.append(cast(Any, _OPERATIONS[kind])(**options))
         except BadInput as error:
             raise BadInput(f"edge {source!r} -> {target!r}: {error}") from None
-    return Edge(source, target, tuple(operations))
-
-
-def _kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, dict[str, Any]]:
-    kind = cast(Json, value).get("kind") if isinstance(value, dict) else None
-    if not isinstance(kind, str) or kind not in kinds:
-        raise BadInput(f"{where}: kind is {show(kind)}, must be {', '.join(kinds)}")
-    whole = _DEFAULTS.get(kind, {}) | cast(Json, value)  # left out: the default
-    fields = _object(whole, _FIELDS[kind] | {"kind": str}, where)
-    del fields["kind"]
-    return kind, fields
-
-
-def _object(value: object, fields: dict[str, type], where: str) -> dict[str, Any]:
-    """`value` as an object that has exactly `fields`, of these types and of a sane size."""
-    if not isinstance(value, dict):
-        raise BadInput(f"{where}: is {show(value)}, must be an object")
-    found = cast(dict[str, Any], value)
-    for key in found:
-        require(key in fields, where, "key", show(key), f"one of {', '.join(fields)}")
-    for key, kind in fields.items():
-        if key not in found:
-            raise BadInput(f"{where}: field {key!r} is missing, must be {_WORDS[kind]}")
-        item = found[key]
-        right = type(item) is kind  # True is no integer here
-        if kind is int:
-            right = right and abs(item) < 2**31
-        elif kind is str:
-            right = right and len(item) <= MAX_STRING
-        elif key in _LENGTHS:
-            right = right and len(item) <= _LENGTHS[key]
-            right = right and all(type(n) is int and abs(n) < 2**31 for n in item)
-        elif key == "operations":
-            right = right and len(item) <= 2
-        require(right, where, key, show(item), _WORDS_OF_LISTS.get(key, _WORDS[kind]))
-    return dict(found)
+    return Edge(source, target, tuple(operations), fields["delay"])
 
 
 def _check_meta(meta: Json, where: str) -> None:

@@ -75,10 +75,13 @@ def random_inputs(network: Network, batch: int, seed: int) -> NDArray[np.int16]:
     The first is silent, the second (if there is one) at the top; others have rates of their own.
     int16, shape as `Network.check_inputs` wants it.
     """
-    return draw_frames(np.random.default_rng((seed, 0x1095)), network.input, network.timesteps, batch)
+    return draw_frames(
+        np.random.default_rng((seed, 0x1095)), network.input, network.timesteps, batch
+    )
 
 
 def draw_frames(rng: Generator, node: Input, timesteps: int, batch: int) -> NDArray[np.int16]:
+    """Inputs of `batch` inferences of a network of this input; see `random_inputs`."""
     frame = node.shape if node.coding == "direct" else (timesteps, *node.shape)
     inputs = rng.integers(node.lowest, node.highest, (batch, *frame), np.int16, endpoint=True)
     ends = np.array([node.lowest, node.highest], np.int16)
@@ -94,6 +97,7 @@ def draw_frames(rng: Generator, node: Input, timesteps: int, batch: int) -> NDAr
 
 
 def draw_input(rng: Generator, limits: Limits) -> Input:
+    """An input of any shape, coding, width and sign."""
     flat = rng.random() < 0.2
     high = int(rng.integers(1, limits.units + 1))
     shape = (high,) if flat else (_few(rng, limits.channels), *_sides(rng, limits))
@@ -138,17 +142,20 @@ def _last_operations(rng: Generator, shape: Shape) -> tuple[Operation, ...]:
 
 
 def draw_sum_pool(rng: Generator, shape: Shape) -> SumPool2d:
+    """A pool of up to 3 x 3, within the map."""
     return SumPool2d(
         (int(rng.integers(1, min(3, shape[1]) + 1)), int(rng.integers(1, min(3, shape[2]) + 1)))
     )
 
 
 def draw_linear(rng: Generator, shape: Shape, units: int) -> Linear:
+    """A linear operation from `shape` to `units` neurons."""
     bits = int(rng.integers(2, 9))
     return Linear(draw_weights(rng, (units, int(np.prod(shape))), bits), bits)
 
 
 def draw_conv(rng: Generator, shape: Shape, limits: Limits) -> Conv2d:
+    """A convolution of any kernel, stride, padding and groups that fits `shape`."""
     kernel = [int(rng.integers(1, limits.kernel + 1)) for _ in range(2)]
     sy, sx = (int(rng.choice((1, 2, 3), p=(0.6, 0.25, 0.15))) for _ in range(2))
     rows = _padding(rng, shape[1], kernel[0], sy, limits)
@@ -215,6 +222,7 @@ def draw_lif(rng: Generator, name: str, drive: Ints) -> LIF:
 
 
 def draw_readout(rng: Generator, shape: Shape) -> Readout:
+    """A readout with any bias, leaking in most cases."""
     shift, leak = _leak(rng)
     return Readout("readout", shape, rng.integers(-50, 51, shape[0]), leak, shift)
 

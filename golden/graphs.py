@@ -12,10 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden import reference
-from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, Operation, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, MaxPool2d, Operation
 from golden.fuzz import (
-    Generator, Ints, Limits, draw_conv, draw_frames, draw_input, draw_lif, draw_linear,
-    draw_readout, draw_sum_pool, draw_weights,
+    Generator,
+    Ints,
+    Limits,
+    draw_conv,
+    draw_frames,
+    draw_input,
+    draw_lif,
+    draw_linear,
+    draw_readout,
+    draw_sum_pool,
+    draw_weights,
 )  # fmt: skip
 from golden.network import Network
 from golden.nodes import LIF, Node, Shape

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import BadInput
-from golden.rows import Layout, Memory, bits_for
+from golden.rows import Layout, Memory, Rows, bits_for, read_rows
 
 SCHEMA = 2
 
@@ -48,8 +48,8 @@ class InputImage:
 class EdgeImage:
     """One incoming edge of a core.
 
-    An event of the sender owns row `row_start + (code << row_bits | position)` of the pointer
-    memories, where `position` is the sum of the `row` fields of the edge's two tables.
+    An event of the sender owns row `row_start + (code << row_bits | position)`, where `position`
+    is the sum of the `row` fields of the edge's two tables; `rows` of them belong to the edge.
 
     Attributes
     ----------
@@ -63,6 +63,9 @@ class EdgeImage:
         The fields of an event as the sender sends them; without `value` an event is worth 1.
     value_signed
         `value` is two's complement.
+    unrolled
+        A convolution into a small map whose rows are of every source position, and list the
+        targets that it really reaches; its taps are positions of the target.
     """
 
     source: str
@@ -71,8 +74,10 @@ class EdgeImage:
     direct: bool
     event: Layout
     value_signed: bool
+    unrolled: bool
     row_bits: int
     row_start: int
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +97,14 @@ class CoreImage:
         stride the residue) and `base` (the quotient) to add. taps: of all edges, one edge behind
         the other, for every kernel position (under a stride its quotient) the `offset` and the
         place `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
-        edges. constants_l: `threshold` and `bias` of every local channel.
+        edges, as `golden.rows` says. constants_l: `threshold` and `bias` of every local channel.
+
+    Attributes
+    ----------
+    relative
+        Entries hold the distance to the one before instead of tap and channel.
+    row_lengths
+        By lane: the length that all its rows have, and then there is no `pointers_l`; or None.
     """
 
     node: str
@@ -103,6 +115,8 @@ class CoreImage:
     codes: tuple[int, ...]
     window: tuple[int, int]
     edges: tuple[EdgeImage, ...]
+    relative: bool
+    row_lengths: tuple[int | None, ...]
     leak_mul: int
     leak_shift: int
     reset: Literal["subtract", "zero", "none"]
@@ -160,10 +174,15 @@ class CoreImage:
         return any(edge.value_signed for edge in self.edges)
 
     @property
+    def sent(self) -> tuple[int, int]:
+        """Rows and columns of the map that leaves the sweep: its whole windows."""
+        _, height, width = self.size
+        return height // self.window[0], width // self.window[1]
+
+    @property
     def event(self) -> Layout:
         """The fields of an event as this core sends it; a readout's beats are logits."""
-        _, height, width = self.size
-        down, along = height // self.window[0], width // self.window[1]
+        down, along = self.sent
         return Layout.of(x=bits_for(along), y=bits_for(down), c=self.code_bits)
 
     @property
@@ -186,6 +205,18 @@ class CoreImage:
             lane, local = code & ((1 << self.lane_bits) - 1), code >> self.lane_bits
             table[lane, :, local] = channel * height * width + positions
         return table.reshape(self.lanes, self.words)
+
+    @property
+    def row_count(self) -> int:
+        """Row numbers of all edges."""
+        return self.edges[-1].row_start + self.edges[-1].rows
+
+    def rows(self, lane: int) -> Rows:
+        """The weight rows of one lane, read from its memories."""
+        return read_rows(
+            self.memories.get(f"pointers_{lane}"), self.memories[f"entries_{lane}"],
+            self.row_lengths[lane] or 0, bits_for(self.local_channels), self.relative,
+        )  # fmt: skip
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -220,6 +251,11 @@ class Image:
     cores: tuple[CoreImage, ...]
     fingerprint: str
     counting: bool = False
+
+    @property
+    def traced(self) -> tuple[CoreImage, ...]:
+        """The cores that are nodes of the network."""
+        return self.cores[:-1] if self.counting else self.cores
 
     @property
     def output_layout(self) -> Layout:

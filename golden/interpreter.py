@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import CoreImage, EdgeImage, Image
-from golden.rows import row_spans
 from golden.trace import Trace
 
 Ints = NDArray[np.int64]
@@ -46,14 +45,15 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
     queues = {
         edge: deque([_NONE]) for core in image.cores for edge in core.edges if edge.delay == 1
     }
-    traced = image.cores[:-1] if image.counting else image.cores
     batch, steps = len(inputs), image.timesteps
     spikes = {
         core.node: np.zeros((batch, steps, *core.shape), np.uint8)
-        for core in traced
+        for core in image.traced
         if core.kind == "lif"
     }
-    membranes = {core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in traced}
+    membranes = {
+        core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.traced
+    }
     logits = np.zeros((batch, image.cores[-1].size[0]), np.int64)
     for b, t in np.ndindex(batch, steps):
         if t == 0:
@@ -104,15 +104,7 @@ class _Core:
         index = image.neurons
         self.present = index >= 0
         self.neurons = index[self.present]
-        self.rows = []
-        for lane in range(image.lanes):
-            pointers, entries = (
-                image.memories[f"pointers_{lane}"],
-                image.memories[f"entries_{lane}"],
-            )
-            fields = {name: entries.field(name) for name in ("tap", "channel")}
-            self.rows.append((*row_spans(pointers, entries), fields["tap"], fields["channel"],
-                              entries.field("weight", signed=True)))  # fmt: skip
+        self.rows = [image.rows(lane) for lane in range(image.lanes)]
         constants = [image.memories[f"constants_{lane}"] for lane in range(image.lanes)]
         local = np.arange(image.words) % image.local_channels
         self.bias = np.stack([m.field("bias", signed=True)[local] for m in constants])
@@ -140,17 +132,14 @@ class _Core:
         target = self.drive if edge.direct else self.word
         # A masked event is dropped by the decoder: the code may then lie outside the pointer table.
         kept = np.flatnonzero((mask_y != 0) & (mask_x != 0))
-        for lane, (starts, lengths, tap, channel, weight) in enumerate(self.rows):
-            length = lengths[row[kept]]
-            event = np.repeat(kept, length)
-            within = np.arange(len(event)) - np.repeat(np.cumsum(length) - length, length)
-            entry = starts[row[event]] + within
-            place = tap[entry]
+        for lane, rows in enumerate(self.rows):
+            which, entry = rows.walk(row[kept])
+            event, place = kept[which], rows.tap[entry]
             valid = (mask_y[event] >> taps.field("ky")[place]) & 1
             valid &= (mask_x[event] >> taps.field("kx")[place]) & 1
-            address = (base[event] + taps.field("offset")[place] + channel[entry]) & modulus
+            address = (base[event] + taps.field("offset")[place] + rows.channel[entry]) & modulus
             hit = valid == 1
-            np.add.at(target[lane], address[hit], (weight[entry] * events.value[event])[hit])
+            np.add.at(target[lane], address[hit], (rows.weight[entry] * events.value[event])[hit])
 
     def sweep(self) -> Events:
         """End the step: bias, threshold, reset, clamp, then the next step's leak."""
@@ -171,7 +160,7 @@ class _Core:
         image = self.image
         _, height, width = image.size
         (ky, kx), local = image.window, image.local_channels
-        rows, columns = height // ky, width // kx
+        rows, columns = image.sent
         maps = (self.fired & self.present).reshape(image.lanes, height, width, local)
         whole = maps[:, : rows * ky, : columns * kx]
         merged = np.any(whole.reshape(image.lanes, rows, ky, columns, kx, local), axis=(2, 4))

@@ -19,6 +19,7 @@ from golden.errors import require
 from golden.nodes import LIF, Input, Ints, Node, Readout, frozen
 
 MAX_TIMESTEPS = 1024
+MAX_ACTIVITY = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +112,9 @@ class Network:
             where = f"activity of {name!r}"
             array = frozen(values, np.int64, where, "count")
             shape = senders[name].shape
-            require(array.shape == shape, where, "shape", array.shape, shape)
-            for bad in array[array < 0][:1]:
-                require(False, where, "count", int(bad), "at least 0")
+            require(array.shape == shape, where, "shape", array.shape, str(shape))
+            for bad in array[(array < 0) | (array > MAX_ACTIVITY)][:1]:
+                require(False, where, "count", int(bad), f"0..{MAX_ACTIVITY}")
             counts[name] = array
         object.__setattr__(self, "activity", MappingProxyType(counts))
 

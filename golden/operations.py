@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.edges import Conv2d, Edge, Linear
+from golden.edges import Edge, Identity, Linear, MaxPool2d, Synapse
 from golden.network import Network
 from golden.nodes import LIF, Shape
 from golden.trace import Trace
@@ -63,6 +64,7 @@ class NodeCounts:
     """
 
     name: str
+    spiking: bool
     neurons: int
     spikes: int
     spike_rate: float
@@ -72,7 +74,7 @@ class NodeCounts:
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """All counts of a run of `images` inferences; edges and nodes in chain order."""
+    """All counts of a run of `images` inferences; edges and nodes in the network's order."""
 
     images: int
     timesteps: int
@@ -122,7 +124,7 @@ class OperationCounts:
     @property
     def zeta(self) -> float:
         """Spikes per LIF neuron over all steps of one inference; 0 without LIF neurons."""
-        firing = sum(node.neurons for node in self.nodes[:-1]) * self.images
+        firing = sum(node.neurons for node in self.nodes if node.spiking) * self.images
         return self.spikes / firing if firing else 0.0
 
     @property
@@ -153,51 +155,78 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
     sent |= {name: np.count_nonzero(spikes, axis=(0, 1)) for name, spikes in trace.spikes.items()}
 
     edges = []
-    for edge, source in zip(network.edges, network.nodes[:-1], strict=True):
-        events = np.asarray(sent[edge.source], np.int64)
-        synapse = edge.synapse
+    for edge in network.edges:
+        shape, synapse = network.node(edge.source).shape, edge.synapse
+        events = _carried(edge, sent, trace)
         edges.append(
             EdgeCounts(
                 source=edge.source,
                 target=edge.target,
                 events=int(events.sum()),
-                synops=int((events * fan_out(edge, source.shape)).sum()),
+                synops=int((events * fan_out(edge, shape)).sum()),
                 weights=synapse.weight.size if synapse is not None else 0,
                 kept=int(np.count_nonzero(synapse.weight)) if synapse is not None else 0,
-                dense_synops=dense_synops(edge, source.shape),
+                dense_synops=dense_synops(edge, shape),
             )
         )
     nodes = []
-    for node in network.nodes[1:]:
-        neurons = math.prod(node.shape)
-        spikes = int(sent[node.name].sum()) if isinstance(node, LIF) else 0
+    for node in network.neurons:
+        neurons, spiking = math.prod(node.shape), isinstance(node, LIF)
+        spikes = int(sent[node.name].sum()) if spiking else 0
         zeta = spikes / (neurons * images) if images else 0.0
-        nodes.append(
-            NodeCounts(node.name, neurons, spikes, zeta / steps, zeta, neurons * steps * images)
-        )
+        updates = neurons * steps * images
+        nodes.append(NodeCounts(node.name, spiking, neurons, spikes, zeta / steps, zeta, updates))
     return OperationCounts(images, steps, tuple(edges), tuple(nodes))
 
 
-def fan_out(edge: Edge, shape: Shape) -> Ints:
-    """Per source neuron, how many nonzero weights lead from it to targets that exist.
+def _carried(edge: Edge, sent: dict[str, Ints], trace: Trace) -> Ints:
+    """How many events an edge carried from every place of its source, behind a max pool.
 
-    `shape` is the source's; so is the result's, int64.
+    What a node fires in the last step of an inference has no step after it to be carried to.
+    """
+    if edge.delay == 0 and not isinstance(edge.pool, MaxPool2d):
+        return np.asarray(sent[edge.source], np.int64)
+    spikes = trace.spikes[edge.source]
+    spikes = spikes[:, : spikes.shape[1] - edge.delay]
+    if isinstance(edge.pool, MaxPool2d):
+        spikes = windows(spikes, edge.pool.kernel_size).max(axis=(4, 6))
+    return np.count_nonzero(spikes, axis=(0, 1)).astype(np.int64)
+
+
+def windows(maps: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Maps (..., channels, height, width) as (..., channels, rows, ky, columns, kx), cropped."""
+    (ky, kx), (height, width) = size, maps.shape[-2:]
+    rows, columns = height // ky, width // kx
+    whole = maps[..., : rows * ky, : columns * kx]
+    return whole.reshape(*maps.shape[:-2], rows, ky, columns, kx)
+
+
+def fan_out(edge: Edge, shape: Shape) -> Ints:
+    """How many nonzero weights lead from each event of an edge to targets that exist; int64.
+
+    An event stands for a neuron of the source, whose shape is `shape`, and so is the result's; or,
+    behind a max pool, for a window.
     """
     if edge.pool is None:
         return _synapse_fan_out(edge.synapse, shape)
-    pooled = edge.pool.output_shape(shape)
+    pooled = _synapse_fan_out(edge.synapse, edge.pool.output_shape(shape))
+    if isinstance(edge.pool, MaxPool2d):
+        return pooled
     reach = np.zeros(shape, np.int64)  # what lies in no whole window reaches nothing
     ky, kx = edge.pool.kernel_size
-    inside = _synapse_fan_out(edge.synapse, pooled).repeat(ky, axis=1).repeat(kx, axis=2)
+    inside = pooled.repeat(ky, axis=1).repeat(kx, axis=2)
     reach[:, : inside.shape[1], : inside.shape[2]] = inside
     return reach
 
 
-def _synapse_fan_out(synapse: Linear | Conv2d | None, shape: Shape) -> Ints:
+def _synapse_fan_out(synapse: Synapse | None, shape: Shape) -> Ints:
     if synapse is None:
         return np.ones(shape, np.int64)
     if isinstance(synapse, Linear):
         return np.count_nonzero(synapse.weight, axis=0).reshape(shape)
+    if isinstance(synapse, Identity):
+        kept = (synapse.gain != 0).astype(np.int64)
+        return np.broadcast_to(kept.reshape(-1, *[1] * (len(shape) - 1)), shape)
     _, rows, columns = synapse.output_shape(shape)
     (top, _, left, _), (step_y, step_x) = synapse.padding, synapse.stride
     # A source channel meets the targets of its own group only.
@@ -220,7 +249,7 @@ def _hits(sources: int, shift: int, step: int, targets: int) -> NDArray[np.bool_
 def dense_synops(edge: Edge, shape: Shape) -> int:
     """Multiply-accumulates per inference of a dense ANN layer like `edge`; see `EdgeCounts`."""
     targets = math.prod(edge.output_shape(shape))
-    if isinstance(edge.synapse, Conv2d | Linear):
+    if edge.synapse is not None:
         return targets * edge.synapse.weight[0].size
     assert edge.pool is not None
     return targets * math.prod(edge.pool.kernel_size)

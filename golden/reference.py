@@ -44,9 +44,7 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
         If the inputs do not fit the network's input node.
     """
     frames = network.check_inputs(inputs)
-    start = {
-        node.name: np.zeros((len(frames), *node.shape), np.int64) for node in network.neurons
-    }
+    start = {node.name: np.zeros((len(frames), *node.shape), np.int64) for node in network.neurons}
     v = dict(start)
     fired = {node.name: start[node.name] for node in network.hidden}  # of the step before
     spikes: dict[str, list[Ints]] = {node.name: [] for node in network.hidden}

@@ -1,25 +1,32 @@
 """Packed memory words, and the row format in which a lane keeps its weights.
 
-A row is the list of `(tap, channel, weight)` that one presynaptic address owns in one lane. Rows
-lie one behind the other in the entry memory; a pointer word says where a row starts and whether it
-has 0, 1, 2 or "3 and more" entries. A row of three or more marks its third last entry with `last`:
-a walker that reads one entry per cycle through a memory of two cycles latency sees this flag
-exactly when it issues the row's final address, so rows follow each other without a bubble.
+A row is the list of `(tap, channel, weight)` that one presynaptic address owns in one lane, in the
+order of the places `tap << channel_bits | channel`. Rows lie one behind the other in the entry
+memory. How an entry says its place: absolute, by the fields `tap` and `channel`; or relative, by
+`skip`, how many places lie between it and the entry before (a dense row needs no bits for that).
+
+How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
+more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
+one entry per cycle through a memory of two cycles latency, and keeps the flag in a register, has it
+exactly when it issues the row's final address, so rows follow each other without a bubble. Where
+all rows of a lane have the same length there are neither pointers nor flags: row r starts at r
+times that length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LONG = 3
-"""The pointer's `count` for a row of three or more entries."""
+LONG = 4
+"""The pointer's `count` for a row of four or more entries."""
+
+COUNT_BITS = 3
+"""Bits of the pointer's `count`."""
 
 Words = NDArray[np.int64]
-Entry = tuple[int, int, int]
 
 
 def bits_for(values: int) -> int:
@@ -106,31 +113,108 @@ class Memory:
         return self.layout.width * len(self.words)
 
 
-def pack_rows(
-    rows: Sequence[Sequence[Entry]], tap: int, channel: int, weight: int
-) -> tuple[Memory, Memory]:
-    """The pointer and the entry memory of one lane.
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """The weights of one lane, in the order of their rows; arrays of one length.
+
+    `row` is the row's number, `place` is `tap << channel_bits | channel`.
+    """
+
+    row: Words
+    place: Words
+    weight: Words
+
+    @property
+    def skips(self) -> Words:
+        """How many places of the same row lie between an entry and the one before it."""
+        before = np.concatenate([[-1], self.place[:-1]])
+        before[np.flatnonzero(np.diff(self.row)) + 1] = -1
+        return self.place - before - 1
+
+    def lengths(self, depth: int) -> Words:
+        """How many entries each of `depth` rows has."""
+        return np.bincount(self.row, minlength=depth).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one lane, as a walker finds them in the memories.
+
+    Row r owns `length[r]` entries from `start[r]` on; `tap`, `channel` and `weight` are those of
+    every entry.
+    """
+
+    start: Words
+    length: Words
+    tap: Words
+    channel: Words
+    weight: Words
+
+    def walk(self, rows: Words) -> tuple[Words, Words]:
+        """Every entry of `rows`, one row behind the other: (index into `rows`, entry)."""
+        length = self.length[rows]
+        which = np.repeat(np.arange(len(rows)), length)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length)
+        return which, self.start[rows[which]] + within
+
+
+def entry_layout(tap: int, channel: int, weight: int, skip: int | None, last: bool) -> Layout:
+    """The word of an entry: its fields' bits; `skip` instead of `tap` and `channel` if relative."""
+    if skip is None:
+        return Layout.of(last=int(last), tap=tap, channel=channel, weight=weight)
+    return Layout.of(last=int(last), skip=skip, weight=weight)
+
+
+def pack_entries(entries: Entries, layout: Layout, channel_bits: int, last: Words) -> Memory:
+    """The entry memory of one lane; `last` are the entries that carry the flag."""
+    flags = np.zeros(len(entries.row), np.int64)
+    flags[last] = 1
+    words = layout.pack(
+        last=flags, tap=entries.place >> channel_bits,
+        channel=entries.place & ((1 << channel_bits) - 1), skip=entries.skips,
+        weight=entries.weight,
+    )  # fmt: skip
+    return Memory(layout, words if len(words) else np.zeros(1, np.int64))
+
+
+def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
+    """The pointer memory of rows of the given lengths, and the entries to flag."""
+    starts = np.cumsum(lengths) - lengths
+    layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=COUNT_BITS)
+    long = lengths >= LONG
+    pointers = layout.pack(start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG))
+    return Memory(layout, pointers), (starts + lengths - LONG)[long]
+
+
+def read_rows(
+    pointers: Memory | None, entries: Memory, length: int, channel_bits: int, relative: bool
+) -> Rows:
+    """The rows of one lane from its memories.
 
     Parameters
     ----------
-    rows
-        For every presynaptic address the entries `(tap, channel, weight)` of this lane.
-    tap, channel, weight
-        Widths of the entry's fields in bits.
+    pointers
+        None if every row has `length` entries.
+    channel_bits
+        The low bits of a place, the local channel.
+    relative
+        Entries hold the distance to the one before.
     """
-    lengths = np.array([len(row) for row in rows], np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-    total = max(int(lengths.sum()), 1)
-    flat = np.array([entry for row in rows for entry in row] or [(0, 0, 0)], np.int64)
-    last = np.zeros(total, np.int64)
-    long = lengths >= LONG
-    last[starts[long] + lengths[long] - LONG] = 1
-    entry = Layout.of(last=1, tap=tap, channel=channel, weight=weight)
-    pointer = Layout.of(start=max(bits_for(total), 1), count=2)
-    starts = np.where(lengths > 0, starts, 0)
-    pointers = pointer.pack(start=starts, count=np.minimum(lengths, LONG))
-    entries = entry.pack(last=last, tap=flat[:, 0], channel=flat[:, 1], weight=flat[:, 2])
-    return Memory(pointer, pointers), Memory(entry, entries)
+    if pointers is not None:
+        start, lengths = row_spans(pointers, entries)
+    else:
+        start = np.arange(0, len(entries.words), length)
+        lengths = np.full(len(start), length)
+    tap, channel = entries.field("tap"), entries.field("channel")
+    if relative:
+        # Places restart behind the first entry of every row.
+        ends = np.cumsum(entries.field("skip") + 1)
+        first = np.unique(start[lengths > 0])
+        base = np.zeros(len(ends), np.int64)
+        base[first] = np.diff(ends[first] - entries.field("skip")[first] - 1, prepend=0)
+        place = ends - 1 - np.cumsum(base)
+        tap, channel = place >> channel_bits, place & ((1 << channel_bits) - 1)
+    return Rows(start, lengths, tap, channel, entries.field("weight", signed=True))
 
 
 def row_spans(pointers: Memory, entries: Memory) -> tuple[Words, Words]:

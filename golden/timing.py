@@ -21,9 +21,9 @@ ROOM = 3
 """A lane's queue has a level -> the core's `ready` follows: registers in lane, core, decoder."""
 
 WALK = 4
-"""Entry address presented -> membrane address presented."""
+"""Entry address presented -> membrane address presented, where entries are absolute."""
 
-SUM = 3
+SUM = 4
 """Membrane address presented -> the sum stands in a register and is written (accumulation)."""
 
 RESULT = SUM + 4
@@ -57,6 +57,15 @@ VECTORS = 33
 """Spike vectors between the sweep and the serialiser: more than are under way in a sweep."""
 
 
+def walk(relative: bool) -> int:
+    """Entry address presented -> membrane address presented; relative entries take one more.
+
+    >>> walk(False), walk(True)
+    (4, 5)
+    """
+    return WALK + relative
+
+
 def decode(edges: int) -> int:
     """Event accepted -> its request is written into the queues of a core with so many edges.
 
@@ -76,21 +85,35 @@ def most(edges: int) -> int:
     return QUEUE_DEPTH - slack(edges) - 2
 
 
+MOST = most(1)
+"""The same of a core with one edge."""
+
+JOIN = decode(2) - decode(1)
+"""By how much several edges make decoding longer."""
+
+RELATIVE = walk(True) - walk(False)
+"""By how much relative entries make the way to the membranes longer."""
+
+
 class Latencies(NamedTuple):
     """What the cycle model needs of these constants; a plain tuple, as compiled code takes it.
 
-    `most` is the level of a lane's queue up to which the core stays ready; `pause` are the cycles
-    between a sweep's last address and the next state.
+    `decode` and `most` (the level of a lane's queue up to which the core stays ready) are those of
+    a core with one edge; with several, decoding takes `join` longer, and `most` is as much less.
+    `result`: a sweep's address -> the vector of its word; `relative` longer with such entries.
+    `pause` are the cycles between a sweep's last address and the next state.
     """
 
     decode: int = DECODE
-    fifo: int = FIFO
+    join: int = JOIN
     pointer: int = POINTER
     room: int = ROOM
-    most: int = most(1)
+    most: int = MOST
     descriptors: int = DESCRIPTORS
     met: int = MET
     result: int = WALK + RESULT
+    relative: int = RELATIVE
     release: int = RELEASE
     pause: int = RELEASE + SETTLE - 1
+    turn: int = TURN
     vectors: int = VECTORS

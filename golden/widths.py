@@ -35,7 +35,7 @@ class Widths:
     acc_bits
         Every partial sum of a step, started from the membrane: events in any order, and the bias.
     drive_bits
-        Every partial sum of a direct frame alone, started from 0, without the bias.
+        Every partial sum of a step's events alone, started from 0, without the bias.
     lowest, highest
         The membrane's range at the end of a step.
     """
@@ -75,23 +75,19 @@ def node_widths(network: Network) -> dict[str, Widths]:
 
 
 def _widths(network: Network, node: LIF | Readout) -> Widths:
-    total = np.zeros((2, *node.shape), np.int64)  # Pos and Neg, without the bias
-    drive = total
+    positive = negative = np.zeros(node.shape, np.int64)
     for edge in network.into(node.name):
-        source = network.node(edge.source)
-        bounds = np.stack(drive_bounds(edge, source))
-        total = total + bounds
-        if isinstance(source, Input) and source.coding == "direct":
-            drive = drive + bounds
+        up, down = drive_bounds(edge, network.node(edge.source))
+        positive, negative = positive + up, negative + down
     bias = node.bias.reshape(-1, *[1] * (len(node.shape) - 1))
-    pos, neg = total[0] + np.maximum(bias, 0), total[1] + np.maximum(-bias, 0)
+    pos, neg = positive + np.maximum(bias, 0), negative + np.maximum(-bias, 0)
     lowest, highest = -network.timesteps * neg, network.timesteps * pos
     if isinstance(node, LIF):
         lowest, highest = np.maximum(lowest, node.lowest), np.minimum(highest, node.highest)
     return Widths(
         state_bits=_bits(lowest, highest),
         acc_bits=_bits(lowest - neg, highest + pos),
-        drive_bits=_bits(-drive[1], drive[0]),
+        drive_bits=_bits(-negative, positive),
         lowest=int(lowest.min()),
         highest=int(highest.max()),
     )

@@ -5,8 +5,8 @@ the drive, each `reach[tap]` behind `base[address]`. Linear: one piece. Convolut
 kernel row, since the channels of a pixel lie side by side; in groups, where only some of a pixel's
 channels are meant, one piece per kernel position. Under a stride of s, events at s neighbouring
 places meet s different shares of the kernel, and each share has a weight row of its own. (The
-hardware's decoder has the same idea.) A pool belongs to its source: spikes are summed where they
-leave.
+hardware's decoder has the same idea.) A pool belongs to its source: spikes are summed, or joined,
+where they leave.
 
 **A halo instead of border tests.** The drive of a convolution has room for every target that a tap
 could reach; the sweep over the neurons reads the valid middle only.
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.edges import Conv2d, Edge, Linear
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d
 from golden.network import Network
-from golden.nodes import LIF, Input, Readout, Shape
+from golden.nodes import LIF, Input, Node, Readout, Shape
 from golden.widths import node_widths
 
 Array = NDArray[Any]
@@ -50,7 +50,10 @@ class Sheet(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How spikes leave a map: summed over windows of ky x kx, which gives `places` sums."""
+    """How events leave a map: joined over windows of ky x kx, which gives `places` values.
+
+    `most` bounds a value: 1 where a window's spikes are joined by OR.
+    """
 
     ky: int
     kx: int
@@ -58,10 +61,11 @@ class Exit(NamedTuple):
     width: int
     channels: int
     places: int
+    most: int
 
 
 class Constants(NamedTuple):
-    """Constants of a node. `threshold` and `bias` are spread over one row of the sheet.
+    """Constants of a node. `threshold` and `bias` are spread over one row of the map.
 
     A readout is a neuron with a threshold that is never reached and without a clamp.
     """
@@ -75,30 +79,51 @@ class Constants(NamedTuple):
     highest: int
 
 
-class Layer(NamedTuple):
-    """One compiled edge (without its pool, which is its source's exit) and the node behind it."""
+class Route(NamedTuple):
+    """One compiled edge, without its pool, which is an exit of its source.
 
+    `source` is a place in the network's nodes, `leave` one in its exits; a `delayed` route carries
+    the events of the step before. `drive` has the type that holds the target's drive.
+    """
+
+    source: int
+    leave: int
+    delayed: bool
     wiring: Wiring
     sheet: Sheet
-    constants: Constants
-    exit: Exit
-    empty_drive: Array
+    drive: Array
+
+
+class Layer(NamedTuple):
+    """A node, the routes into it, and the ways out of it; an input has no routes."""
+
+    name: str
+    shape: Shape
     neurons: int
+    routes: tuple[Route, ...]
+    constants: Constants | None
+    exits: tuple[Exit, ...]
 
 
 def compiled(network: Network) -> list[Layer]:
-    """The layers of a network, one per node behind the input."""
+    """The layers of a network, one per node, in order."""
     proven = node_widths(network)
-    following = [*network.edges[1:], None]
+    places = {node.name: place for place, node in enumerate(network.nodes)}
+    exits = {node.name: _exits(node, network.out_of(node.name)) for node in network.nodes}
     layers: list[Layer] = []
-    for place, (edge, after) in enumerate(zip(network.edges, following, strict=True)):
-        source, node = network.nodes[place : place + 2]
-        assert isinstance(node, LIF | Readout)
-        wiring, sheet = _wire(edge, source.shape, channel_last=not isinstance(source, Input))
-        bits = proven[node.name].drive_bits
-        drive = np.zeros(0, np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
-        constants, leave = _constants(node, sheet.width), _exit(node.shape, after)
-        layers.append(Layer(wiring, sheet, constants, leave, drive, math.prod(node.shape)))
+    for node in network.nodes:
+        routes = []
+        for edge in network.into(node.name):
+            source = network.node(edge.source)
+            wiring, sheet = _wire(edge, source.shape, not isinstance(source, Input))
+            bits = proven[node.name].drive_bits
+            drive = np.zeros(0, np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
+            leave = exits[edge.source].index(_exit(source, edge))
+            delayed = edge.delay == 1
+            routes.append(Route(places[edge.source], leave, delayed, wiring, sheet, drive))
+        constants = None if isinstance(node, Input) else _constants(node)
+        layers.append(Layer(node.name, node.shape, math.prod(node.shape), tuple(routes), constants,
+                            exits[node.name]))  # fmt: skip
     return layers
 
 
@@ -108,10 +133,11 @@ def _wire(edge: Edge, shape: Shape, channel_last: bool) -> tuple[Wiring, Sheet]:
     channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
     channel, y, x = np.indices((channels, height, width))
     synapse = edge.synapse
-    if synapse is None:
-        row, base = np.zeros_like(y), (y * width + x) * channels + channel
-        weights, reach = np.ones((1, 1, 1), np.int8), [0]
-        sheet = Sheet(y.size, 0, 1, y.size, 0)
+    if synapse is None or isinstance(synapse, Identity):
+        gain = np.ones(channels, np.int8) if synapse is None else synapse.gain
+        row, base = channel, (y * width + x) * channels + channel
+        weights, reach = gain[:, None, None], [0]
+        sheet = Sheet(y.size, 0, height, width * channels, width * channels)
     elif isinstance(synapse, Linear):
         row, base = (channel * height + y) * width + x, np.zeros_like(y)
         weights, reach = synapse.weight.T[:, None, :], [0]
@@ -177,19 +203,27 @@ def _kernel_shares(synapse: Conv2d, down: int, along: int) -> Array:
     return turned.reshape(groups * inputs * sy * sx, taps, -1)
 
 
-def _constants(node: LIF | Readout, width: int) -> Constants:
+def _constants(node: LIF | Readout) -> Constants:
     never = np.iinfo(np.int64)
     threshold, subtract = np.full(node.shape[0], never.max), False
     lowest, highest = int(never.min), int(never.max)
     if isinstance(node, LIF):
         threshold, subtract = node.threshold, node.reset == "subtract"
         lowest, highest = node.lowest, node.highest
-    repeats = width // node.shape[0]  # (x, channel): the channels again for every x
+    repeats = node.shape[-1] if len(node.shape) == 3 else 1
     spread = np.tile(threshold, repeats), np.tile(node.bias, repeats)
     return Constants(*spread, node.leak_mul, node.leak_shift, subtract, lowest, highest)
 
 
-def _exit(shape: Shape, after: Edge | None) -> Exit:
-    channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
-    ky, kx = after.pool.kernel_size if after is not None and after.pool is not None else (1, 1)
-    return Exit(ky, kx, height, width, channels, (height // ky) * (width // kx) * channels)
+def _exits(node: Node, edges: tuple[Edge, ...]) -> tuple[Exit, ...]:
+    """The different ways in which a node's events leave; the plain one first if nothing leaves."""
+    return tuple(dict.fromkeys(_exit(node, edge) for edge in edges)) or (_exit(node, None),)
+
+
+def _exit(node: Node, edge: Edge | None) -> Exit:
+    channels, height, width = (*node.shape, 1, 1)[:3]
+    pool = edge.pool if edge is not None else None
+    (ky, kx) = pool.kernel_size if pool is not None else (1, 1)
+    most = 1 if pool is None or isinstance(pool, MaxPool2d) else ky * kx
+    places = (height // ky) * (width // kx) * channels
+    return Exit(ky, kx, height, width, channels, places, most)

@@ -105,16 +105,17 @@ class Core(wiring.Component):
     ) -> None:
         """Bring each address to the lanes behind all entries, and its results to the serialiser."""
         core = self.core
-        # Lanes register it once more: after `WALK` cycles it stands where additions stand.
-        address = _delay(m, Value.cast(sweep.address), timing.WALK - 1, "address")
+        walk = timing.walk(core.relative)
+        # Lanes register it once more: after `walk` cycles it stands where additions stand.
+        address = _delay(m, Value.cast(sweep.address), walk - 1, "address")
         marks = Signal(4)  # valid result, end, final, restart
         valid = sweep.address["valid"]
         m.d.comb += marks.eq(
             Cat(valid & ~sweep.clear, sweep.end, sweep.final, sweep.final | sweep.clear)
         )
-        result = _delay(m, marks, timing.WALK + timing.RESULT, "result")
+        result = _delay(m, marks, walk + timing.RESULT, "result")
         restart = _delay(m, result[3], timing.SWEEP - 1 - timing.RESULT, "restart")
-        write = _delay(m, valid, timing.WALK + timing.SWEEP, "write")
+        write = _delay(m, valid, walk + timing.SWEEP, "write")
         m.submodules.written = written = Order(core)
         m.d.comb += written.step.eq(write)
         for lane in lanes:

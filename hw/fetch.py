@@ -1,12 +1,13 @@
 """The head of a lane: a queue of row requests, and their pointers fetched ahead."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from golden import timing
 from golden.image import CoreImage
+from hw.lif import times_constant
+from hw.queue import Queue
 from hw.ram import LoadBus, ram
 from hw.shapes import context_layout, descriptor_layout, field, record, request_layout, struct
 
@@ -15,7 +16,7 @@ class Fetch(wiring.Component):
     """Turns row requests into row descriptors, in order; empty rows vanish here.
 
     Latency 6 cycles through empty queues; one request per cycle as long as descriptors are taken,
-    empty rows included. Bit-exact with `golden.rows.row_spans`.
+    empty rows included. Bit-exact with `golden.rows.read_rows`.
 
     Members
     -------
@@ -38,43 +39,38 @@ class Fetch(wiring.Component):
             "request": In(struct(request_layout(core))),
             "valid": In(1),
             "room": Out(1),
-            "rows": Out(stream.Signature(struct(descriptor_layout(core)))),
+            "rows": Out(stream.Signature(struct(descriptor_layout(core, lane)))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Queue, pointer memory (two cycles), descriptor queue; credits bound what is under way."""
+        """Queue, pointer stage (two cycles), descriptor queue; credits bound what is under way."""
         m = Module()
         core = self.core
         layout, context = request_layout(core), context_layout(core)
-        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.width, depth=timing.QUEUE_DEPTH)
-        ready = descriptor_layout(core)
-        m.submodules.ahead = ahead = SyncFIFOBuffered(width=ready.width, depth=timing.DESCRIPTORS)
+        m.submodules.queue = queue = Queue(width=layout.width, depth=timing.QUEUE_DEPTH)
+        ready = descriptor_layout(core, self.lane)
+        m.submodules.ahead = ahead = Queue(width=ready.width, depth=timing.DESCRIPTORS)
         # `room` is a register: two requests may have come between its cause and its fall.
         most = timing.most(len(core.edges))
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
-        m.d.sync += self.room.eq(queue.w_level <= most)
+        m.d.sync += self.room.eq(queue.level <= most)
 
         head = data.View(struct(layout), queue.r_data)
         credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
         take = Signal()
         m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
 
-        memory = core.memories[f"pointers_{self.lane}"]
-        port = ram(m, "pointers", memory, self.load).read_port()
-        m.d.comb += port.addr.eq(head["row"])
         read, found = Signal(), Signal()
         asked, got = record(struct(layout)), record(struct(layout))
-        pointer = record(struct(memory.layout), reset_less=True)
         m.d.sync += [read.eq(take), asked.eq(head)]
-        m.d.sync += [found.eq(read), got.eq(asked), pointer.eq(port.data)]
+        m.d.sync += [found.eq(read), got.eq(asked)]
+        row = record(struct(ready))
+        filled = self._find(m, head["row"], row)
 
         keep = Signal()
-        m.d.comb += keep.eq(got["last"] | (pointer["count"] != 0))
-        row = record(struct(ready))
+        m.d.comb += keep.eq(got["last"] | filled)
         m.d.comb += [
             row["last"].eq(got["last"]),
-            row["start"].eq(pointer["start"]),
-            row["count"].eq(pointer["count"]),
             *(row[name].eq(field(got, layout, name)) for name, _ in context.fields),
             ahead.w_data.eq(row),
             ahead.w_en.eq(found & keep),
@@ -84,6 +80,26 @@ class Fetch(wiring.Component):
             Cat(self.rows.payload).eq(ahead.r_data),
             ahead.r_en.eq(self.rows.ready),
         ]
-        given = (found & ~keep) + (self.rows.valid & self.rows.ready)
-        m.d.sync += credits.eq(credits - take + given)
+        # Credits come back a cycle late: `ready` comes late in the cycle, and the sum takes long.
+        empty, left = Signal(), Signal()
+        m.d.sync += [empty.eq(found & ~keep), left.eq(self.rows.valid & self.rows.ready)]
+        m.d.sync += credits.eq(credits - take + empty + left)
         return m
+
+    def _find(self, m: Module, number: Value, row: data.View) -> Value:
+        """Where a row starts and how long it is, two cycles later; whether it has entries."""
+        length = self.core.row_lengths[self.lane]
+        if length is not None:
+            # Rows of one length: a product instead of a memory.
+            start, product = Signal.like(row["start"]), Signal.like(row["start"])
+            positive = Cat(number, Const(0, 1))
+            m.d.sync += [product.eq(times_constant(positive, length)), start.eq(product)]
+            m.d.comb += row["start"].eq(start)
+            return Const(1)
+        memory = self.core.memories[f"pointers_{self.lane}"]
+        port = ram(m, "pointers", memory, self.load).read_port()
+        pointer = record(struct(memory.layout), reset_less=True)
+        m.d.comb += port.addr.eq(number)
+        m.d.sync += pointer.eq(port.data)
+        m.d.comb += [row["start"].eq(pointer["start"]), row["count"].eq(pointer["count"])]
+        return pointer["count"] != 0

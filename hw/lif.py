@@ -80,19 +80,15 @@ class Neuron(wiring.Component):
         core = self.core
         wide = signed(core.acc_bits)
         driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
-        driven_threshold, compared_threshold = (
-            Signal.like(self.threshold),
-            Signal.like(self.threshold),
-        )
-        over, fired = Signal(), Signal()
+        threshold, over, fired = Signal.like(self.threshold), Signal(), Signal()
         m.d.sync += driven.eq(self.summed + self.drive if core.direct else self.summed)
-        m.d.sync += compared.eq(driven)
-        m.d.sync += driven_threshold.eq(self.threshold)
-        m.d.sync += compared_threshold.eq(driven_threshold)
+        m.d.sync += [compared.eq(driven), threshold.eq(self.threshold)]
         if core.kind == "lif":
-            m.d.sync += over.eq(driven >= driven_threshold)
-            after = compared - compared_threshold if core.reset == "subtract" else Const(0, 1)
-            m.d.sync += left.eq(Mux(over, after, compared))
+            # One subtraction both compares and resets.
+            rest = driven - threshold
+            after = Signal(wide)
+            m.d.sync += [over.eq(~rest[-1]), after.eq(rest)]
+            m.d.sync += left.eq(Mux(over, after if core.reset == "subtract" else 0, compared))
         else:
             m.d.sync += left.eq(compared)
         m.d.sync += [fired.eq(over), self.fired.eq(fired)]
@@ -105,11 +101,10 @@ class Neuron(wiring.Component):
         bits = self.core.clamp_bits
         if bits == 0 or bits >= left.shape().width:
             return left
-        low, high = (
-            Const(-(1 << (bits - 1)), signed(bits)),
-            Const((1 << (bits - 1)) - 1, signed(bits)),
-        )
-        return Mux(left > high, high, Mux(left < low, low, left))
+        # It fits if all bits above are the sign: a gate or two where comparing takes two adders.
+        sign, above = left[-1], left[bits - 1 :]
+        limit = Cat(~sign.replicate(bits - 1), sign).as_signed()
+        return Mux(above.all() | ~above.any(), left[:bits].as_signed(), limit)
 
     def _leak(self, m: Module) -> None:
         """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""

@@ -24,7 +24,7 @@ class Membrane(wiring.Component):
     """Adds operands to membrane words, and hands the words of a sweep to the neuron.
 
     A word takes `golden.timing.SUM` cycles from address to sum and may follow any other in the next
-    cycle: the three sums under way are forwarded. The memory has one reader and one writer; its
+    cycle: the four sums under way are forwarded. The memory has one reader and one writer; its
     output goes straight into a register without reset. In a sweep the operand is the bias, and the
     new word comes back through `write`. The word of a core with direct edges is {drive, state}:
     direct events add to the drive, which stays, others to the state, which sweeps rewrite.
@@ -80,38 +80,36 @@ class Membrane(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Stages a (address), b (memory), c (output register, sum), d (sum registered, written)."""
+        """Stages a: address, b: memory, c: output register, word chosen, s: sum, d: written."""
         m = Module()
         core = self.core
         m.submodules.words = words = Ram(shape=core.word_bits, depth=max(core.words, 2), init=[])
         reader, writer = words.read_port(), words.write_port()
-        a_add, a_sweep, a_address, a_operand, a_driven = self._enter(m)
-        m.d.comb += reader.addr.eq(a_address)
+        add, a_sweep, address, a_operand, driven = self._enter(m)
+        m.d.comb += reader.addr.eq(address)
+        adds, addresses = _stages(m, add, "add"), _stages(m, address, "address")
 
-        b_add, c_add, d_add = Signal(), Signal(), Signal()
-        b_sweep, b_driven, c_driven = Signal(), Signal(), Signal()
-        b_address, c_address, d_address = (Signal(core.address_bits) for _ in range(3))
-        m.d.sync += [b_add.eq(a_add), c_add.eq(b_add), d_add.eq(c_add)]
-        m.d.sync += [b_sweep.eq(a_sweep["valid"]), b_driven.eq(a_driven), c_driven.eq(b_driven)]
-        m.d.sync += [b_address.eq(a_address), c_address.eq(b_address), d_address.eq(c_address)]
         bias, threshold = self._constants(m, a_sweep["channel"])
-        b_operand = Signal(self.operand.shape())
+        b_sweep, b_operand = Signal(), Signal(self.operand.shape())
         c_operand = Signal(Shape(max(self.operand.shape().width, bias.shape().width), signed=True))
-        c_threshold = Signal(self.threshold.shape())
-        m.d.sync += [b_operand.eq(a_operand), c_operand.eq(Mux(b_sweep, bias, b_operand))]
-        m.d.sync += [c_threshold.eq(threshold), self.threshold.eq(c_threshold)]
+        s_operand = Signal.like(c_operand)
+        c_threshold, s_threshold = (Signal(self.threshold.shape()) for _ in range(2))
+        m.d.sync += [b_sweep.eq(a_sweep["valid"]), b_operand.eq(a_operand)]
+        m.d.sync += [c_operand.eq(Mux(b_sweep, bias, b_operand)), s_operand.eq(c_operand)]
+        m.d.sync += [c_threshold.eq(threshold), s_threshold.eq(c_threshold)]
+        m.d.sync += self.threshold.eq(s_threshold)
 
-        c_word, d_word = Signal(core.word_bits, reset_less=True), Signal(core.word_bits)
+        c_word, s_word = Signal(core.word_bits, reset_less=True), Signal(core.word_bits)
+        d_word = Signal(core.word_bits)
         m.d.sync += c_word.eq(reader.data)
-        current = self._forward(
-            m, c_word, d_word, (b_address, c_address, d_address), (c_add, d_add)
-        )
-        m.d.sync += d_word.eq(self._sum(m, current, c_operand, c_driven))
+        total = self._sum(m, s_word, s_operand, _stages(m, driven, "driven")[2])
+        m.d.sync += d_word.eq(total)
+        m.d.sync += s_word.eq(self._forward(m, c_word, total, d_word, address, addresses, adds))
         with m.If(self.write):
             m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
         with m.Else():
-            m.d.comb += [writer.addr.eq(d_address), writer.data.eq(d_word)]
-        m.d.comb += writer.en.eq(self.write | d_add)
+            m.d.comb += [writer.addr.eq(addresses[3]), writer.data.eq(d_word)]
+        m.d.comb += writer.en.eq(self.write | adds[3])
         return m
 
     def _enter(self, m: Module) -> tuple[Signal, data.View, Signal, Signal, Signal]:
@@ -132,27 +130,31 @@ class Membrane(wiring.Component):
         return port.data["bias"].as_signed(), field(port.data, memory.layout, "threshold")
 
     def _forward(
-        self, m: Module, word: Signal, newest: Signal,
-        addresses: tuple[Signal, Signal, Signal], adds: tuple[Signal, Signal],
+        self, m: Module, word: Signal, total: Value, newest: Signal,
+        address: Signal, addresses: list[Signal], adds: list[Signal],
     ) -> Value:  # fmt: skip
         """The word of stage c, or the younger sum that is not yet in the memory.
 
-        Sums of the `SUM` additions before this one are still under way: in d, and one and two
-        cycles behind it. The matches are found a stage earlier and registered.
+        Sums of the `SUM` additions before this one are still under way: in s, where it is just
+        made (`total`), in d, and one and two cycles behind it. The matches are found in stage a and
+        registered, and of the three older sums the one that counts is held in a register, so that
+        stage c chooses among three words.
         """
-        assert SUM == 3
-        b_address, c_address, d_address = addresses
-        c_add, d_add = adds
-        e_add, e_address = Signal(), Signal.like(d_address)
-        e_word, f_word = Signal.like(newest), Signal.like(newest)
-        m.d.sync += [e_add.eq(d_add), e_address.eq(d_address), e_word.eq(newest), f_word.eq(e_word)]
-        near, middle, far = Signal(), Signal(), Signal()
+        assert SUM == 4
+        nearest, second, third, fourth = (Signal(name=f"match_{k}") for k in range(1, 5))
         m.d.sync += [
-            near.eq(c_add & (b_address == c_address)),
-            middle.eq(d_add & (b_address == d_address)),
-            far.eq(e_add & (b_address == e_address)),
+            match.eq(add & (address == before))
+            for match, add, before in zip(
+                (nearest, second, third, fourth), adds, addresses, strict=True
+            )
         ]
-        return Mux(near, newest, Mux(middle, e_word, Mux(far, f_word, word)))
+        behind, held = Signal.like(newest), Signal.like(newest)
+        first, older = Signal(), Signal()
+        m.d.sync += [
+            behind.eq(newest), first.eq(nearest), older.eq(second | third | fourth),
+            held.eq(Mux(second, total, Mux(third, newest, behind))),
+        ]  # fmt: skip
+        return Mux(first, total, Mux(older, held, word))
 
     def _sum(self, m: Module, current: Value, operand: Signal, driven: Signal) -> Value:
         """The one adder: word + operand; where words hold both, drive or state + operand."""
@@ -170,3 +172,14 @@ class Membrane(wiring.Component):
         added = Cat(state, total[: core.drive_bits])
         # Of a sweep's sums nothing is written here, so with direct edges alone none is a state.
         return added if core.framed else Mux(driven, added, Cat(total[:width], drive))
+
+
+def _stages(m: Module, value: Signal, name: str) -> list[Signal]:
+    """A signal of stage a in the stages b, c, s and d."""
+    stages = []
+    for stage in "bcsd":
+        later = Signal.like(value, name=f"{stage}_{name}")
+        m.d.sync += later.eq(value)
+        value = later
+        stages.append(later)
+    return stages

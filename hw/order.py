@@ -44,8 +44,7 @@ class Order(wiring.Component):
 
     def __init__(self, core: CoreImage) -> None:
         self.core = core
-        _, height, width = core.size
-        down, along = height // core.window[0], width // core.window[1]
+        down, along = core.sent
         super().__init__({
             "step": In(1),
             "address": Out(core.address_bits),
@@ -104,7 +103,7 @@ class Order(wiring.Component):
 
 
 def _ends(inside: Signal, window: Signal, size: int, length: int) -> tuple[Value, Value]:
-    """Is this the last position of the window along an axis, and is the window whole?"""
+    """Whether this is the window's last position along an axis, and whether the window is whole."""
     whole, rest = divmod(size, length)
     last = inside == length - 1 if length > 1 else Const(1)
     if rest == 0:

@@ -105,7 +105,8 @@ class Instances:
     def get_memory(self, memory: Ram) -> Elaboratable:
         """What stands for `memory`: one reader, and one writer at most."""
         name = self.files[memory.memory] if isinstance(memory, ImageRam) else ""
-        if is_block(memory.depth, len(Value.cast(memory.read_ports[0].data))):
+        port = memory.read_ports[0]
+        if port.domain != "comb" and is_block(memory.depth, len(Value.cast(port.data))):
             return _block(memory, name)
         if isinstance(memory, ImageRam):
             return _table(memory, name)

@@ -2,13 +2,13 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from golden import timing
 from golden.image import CoreImage
 from golden.rows import Layout, bits_for
 from hw.order import Order
+from hw.queue import Queue
 from hw.shapes import event_layout, record, struct
 
 
@@ -63,7 +63,7 @@ class Serialiser(wiring.Component):
         self.layout = event_layout(output_event(core))
         super().__init__({
             "issued": In(1),
-            "room": Out(1),
+            "room": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "valid": In(1),
             "fired": In(core.lanes),
             "membranes": In(core.lanes * core.state_bits),
@@ -90,7 +90,7 @@ class Serialiser(wiring.Component):
             "end": 1, "place": place.shape(), "mask": core.lanes,
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
-        m.submodules.queue = queue = SyncFIFOBuffered(width=vector.size, depth=timing.VECTORS)
+        m.submodules.queue = queue = Queue(width=vector.size, depth=timing.VECTORS)
         given = record(vector)
         m.d.comb += [
             given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
@@ -99,9 +99,13 @@ class Serialiser(wiring.Component):
         if self.logits:
             m.d.comb += given["values"].eq(self.membranes)
         credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
-        back = (self.valid & ~keep) + (queue.r_rdy & queue.r_en)
-        m.d.sync += credits.eq(credits - self.issued + back)
-        m.d.comb += self.room.eq(credits != 0)
+        # Credits come back a cycle late, so that their sum begins with registers.
+        silent, left = Signal(), Signal()
+        m.d.sync += [silent.eq(self.valid & ~keep), left.eq(queue.r_rdy & queue.r_en)]
+        m.d.sync += credits.eq(credits - self.issued + silent + left)
+        # `room` is a register that says whether a credit is left: the sweep begins with it.
+        several = credits[2:].any()
+        m.d.sync += self.room.eq(several | (credits[:2] + silent + left > self.issued))
         self._pick(m, queue, data.View(vector, queue.r_data))
         return m
 
@@ -131,7 +135,7 @@ class Serialiser(wiring.Component):
         rest = core.size[0] - (core.local_channels - 1) * core.lanes
         return Mux(local == core.local_channels - 1, (1 << rest) - 1, every)
 
-    def _pick(self, m: Module, queue: SyncFIFOBuffered, head: data.View) -> None:
+    def _pick(self, m: Module, queue: Queue, head: data.View) -> None:
         """One event per cycle from the current vector into the output register."""
         core, events = self.core, self.events
         current = record(head.shape())

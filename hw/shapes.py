@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Signal, Value
 from amaranth.lib import data
 
 from golden.image import CoreImage
-from golden.rows import Layout, bits_for
+from golden.rows import COUNT_BITS, Layout, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -59,13 +59,16 @@ def context_layout(core: CoreImage) -> Layout:
 
 def request_layout(core: CoreImage) -> Layout:
     """What the decoder broadcasts to the lanes: a row number with its context, or the token."""
-    row = max(bits_for(len(core.memories["pointers_0"].words)), 1)
+    row = max(bits_for(core.row_count), 1)
     return Layout((("last", 1), ("row", row), *context_layout(core).fields))
 
 
-def descriptor_layout(core: CoreImage) -> Layout:
-    """A row of one lane: where it starts and how long it is, with its context, or the token."""
-    start = max(
-        core.memories[f"pointers_{lane}"].layout.bits("start") for lane in range(core.lanes)
-    )
-    return Layout((("last", 1), ("start", start), ("count", 2), *context_layout(core).fields))
+def descriptor_layout(core: CoreImage, lane: int) -> Layout:
+    """A row of one lane: where it starts and how long it is, with its context, or the token.
+
+    Rows of one length need not say it.
+    """
+    start = max(bits_for(len(core.memories[f"entries_{lane}"].words)), 1)
+    count = COUNT_BITS if core.row_lengths[lane] is None else 0
+    own = Layout.of(last=1, start=start, count=count)
+    return Layout((*own.fields, *context_layout(core).fields))

@@ -1,11 +1,11 @@
 """The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
-from golden.rows import LONG
+from golden.rows import COUNT_BITS, LONG, bits_for
 from hw.ram import LoadBus, ram
 from hw.shapes import context_layout, descriptor_layout, field, record, struct, taps
 
@@ -13,7 +13,7 @@ from hw.shapes import context_layout, descriptor_layout, field, record, struct, 
 class Walker(wiring.Component):
     """Turns rows into additions `(address, operand)`, one per cycle across row borders.
 
-    An entry's addition comes out `golden.timing.WALK` - 1 cycles after its address is presented.
+    An entry's addition comes out `golden.timing.walk` - 1 cycles after its address is presented.
     The token stops the walker (`waiting`) until `go`; after reset it waits too. Taps outside the
     map come out invalid. Bit-exact with `golden.interpreter` (row walk and address).
 
@@ -43,12 +43,14 @@ class Walker(wiring.Component):
     def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
         self.core, self.lane, self.load = core, lane, load
         self.entry = core.memories[f"entries_{lane}"].layout
+        self.channel_bits = bits_for(core.local_channels)
+        self.place_bits = self.channel_bits + bits_for(taps(core))
         value = core.value_bits
         self.operand_bits = (
             self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
         )
         super().__init__({
-            "rows": In(stream.Signature(struct(descriptor_layout(core)))),
+            "rows": In(stream.Signature(struct(descriptor_layout(core, lane)))),
             "go": In(1),
             "waiting": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "busy": Out(1),
@@ -59,7 +61,7 @@ class Walker(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Row control, then the pipeline: memory, output register, tap, channel."""
+        """Row control, then the pipeline: memory, output register, (place,) tap, channel."""
         m = Module()
         memory = self.core.memories[f"entries_{self.lane}"]
         port = ram(m, "entries", memory, self.load).read_port()
@@ -67,56 +69,90 @@ class Walker(wiring.Component):
         at = Signal(range(max(len(memory.words), 2)))
         m.d.comb += port.addr.eq(at)
         around = record(context)
-        read, fetched = Signal(), Signal()
+        begins, read, fetched = Signal(), Signal(), Signal()
+        begins_read, begins_fetched = Signal(), Signal()
         around_read, around_fetched = record(context), record(context)
         entry = record(struct(self.entry), reset_less=True)  # the memory's output register
-        m.d.sync += [read.eq(self.busy), around_read.eq(around)]
-        m.d.sync += [fetched.eq(read), around_fetched.eq(around_read), entry.eq(port.data)]
-        self._walk(m, at, around, fetched & entry["last"])
-        self._aim(m, fetched, entry, around_fetched)
+        m.d.sync += [read.eq(self.busy), begins_read.eq(begins), around_read.eq(around)]
+        m.d.sync += [fetched.eq(read), begins_fetched.eq(begins_read)]
+        m.d.sync += [around_fetched.eq(around_read), entry.eq(port.data)]
+        self._walk(m, at, around, begins, fetched & field(entry, self.entry, "last"))
+        weight = entry["weight"].as_signed()
+        if not self.core.relative:
+            place = Cat(field(entry, self.entry, "channel")[: self.channel_bits],
+                        field(entry, self.entry, "tap"))  # fmt: skip
+            self._aim(m, fetched, place, weight, around_fetched)
+            return m
+        placed, held = Signal(), Signal.like(weight)
+        around_placed, place = record(context), Signal(max(self.place_bits, 1))
+        m.d.sync += [placed.eq(fetched), held.eq(weight), around_placed.eq(around_fetched)]
+        with m.If(fetched):
+            m.d.sync += place.eq(
+                Mux(begins_fetched, 0, place) + field(entry, self.entry, "skip") + ~begins_fetched
+            )
+        self._aim(m, placed, place, held, around_placed)
         return m
 
-    def _walk(self, m: Module, at: Signal, around: data.View, flagged: Value) -> None:
+    def _walk(
+        self, m: Module, at: Signal, around: data.View, begins: Signal, flagged: Value
+    ) -> None:
         """Present the address of one entry per cycle; follow row by row, stop at the token."""
         head = self.rows.payload
-        count = Signal(2)
-        final, load = Signal(), Signal()
-        # A long row's flag stands on its third last entry, which is at the output register when
-        # the address of the final entry is presented.
-        m.d.comb += final.eq(Mux(count == LONG, flagged, count == 1))
+        taken, load = Signal(), Signal()
+        final = self._final(m, taken, flagged)
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
+        m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
         m.d.comb += self.rows.ready.eq(load)
         with m.If(self.busy):
-            m.d.sync += at.eq(at + 1)
-            with m.If(count == 2):
-                m.d.sync += count.eq(1)
+            m.d.sync += [at.eq(at + 1), begins.eq(0)]
             with m.If(final):
                 m.d.sync += self.busy.eq(0)
         with m.If(load & self.rows.valid):
             with m.If(head["last"]):
                 m.d.sync += self.waiting.eq(1)
             with m.Else():
-                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), count.eq(head["count"])]
+                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), begins.eq(1)]
                 m.d.sync += [
                     around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
                 ]
         with m.If(self.go):
             m.d.sync += self.waiting.eq(0)
 
-    def _aim(self, m: Module, fetched: Signal, entry: data.View, around: data.View) -> None:
-        """Two registers: base + offset of the tap and the product; then + channel."""
+    def _final(self, m: Module, taken: Signal, flagged: Value) -> Signal:
+        """A register: the address presented is the row's final one; `taken`: a row begins next."""
+        final = Signal()
+        length = self.core.row_lengths[self.lane]
+        count = Signal(COUNT_BITS if length is None else range(length + 1))
+        first = self.rows.payload["count"] if length is None else Const(length)
+        # A long row's flag stands on its fourth last entry, which is at the output register when
+        # the address of the last but one is presented.
+        long = count == LONG if length is None else Const(0)
+        with m.If(taken):
+            m.d.sync += [count.eq(first), final.eq(first == 1)]
+        with m.Elif(self.busy):
+            m.d.sync += final.eq(~final & Mux(long, flagged, count == 2))
+            with m.If(~long):
+                m.d.sync += count.eq(count - 1)
+        return final
+
+    def _aim(
+        self, m: Module, fetched: Signal, at: Value, weight: Value, around: data.View
+    ) -> None:  # fmt: skip
+        """Two registers: base + offset of the tap and the product; then + channel.
+
+        `at` is the place, tap above channel.
+        """
         core, layout = self.core, context_layout(self.core)
-        base, channel = Signal(core.address_bits), Signal(max(self.entry.bits("channel"), 1))
+        base, channel = Signal(core.address_bits), Signal(max(self.channel_bits, 1))
         inside = Const(1, 1)
         offset = Const(0, 1)
         if taps(core) > 1:
             memory = core.memories["taps"]
             place = ram(m, "taps", memory, self.load).read_port(domain="comb")
-            m.d.comb += place.addr.eq(field(entry, self.entry, "tap"))
+            m.d.comb += place.addr.eq(at[self.channel_bits :])
             offset = place.data["offset"]
             inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
             inside &= around["mask_x"].bit_select(field(place.data, memory.layout, "kx"), 1)
-        weight = entry["weight"].as_signed()
         if layout.bits("value"):
             value = around["value"]
             weight = weight * (value.as_signed() if core.value_signed else value)
@@ -124,7 +160,7 @@ class Walker(wiring.Component):
         m.d.sync += [
             valid.eq(fetched & inside),
             base.eq(field(around, layout, "base") + offset),
-            channel.eq(field(entry, self.entry, "channel")),
+            channel.eq(at[: self.channel_bits]),
             product.eq(weight),
             self.direct.eq(field(around, layout, "direct")),
         ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
+from golden.widths import drive_bounds
 from model.architecture import Layer
 from model.recipe import DATA
 from model.spiking import SpikingNetwork
@@ -82,13 +83,11 @@ def dead_channels(network: Network) -> dict[str, int]:
     A channel is dead if the largest drive of every step together does not reach its threshold.
     """
     dead: dict[str, int] = {}
-    highest = network.input.highest
-    for edge, node in zip(network.edges, network.nodes[1:], strict=True):
-        if isinstance(node, LIF) and edge.synapse is not None:
-            window = int(np.prod(edge.pool.kernel_size)) if edge.pool is not None else 1
-            weights = edge.synapse.weight.reshape(len(edge.synapse.weight), -1).astype(np.int64)
-            gain = np.where(weights > 0, weights, 0).sum(axis=1) * highest * window + node.bias
-            best = np.maximum(gain, 0) * network.timesteps
-            dead[node.name] = int((best < node.threshold).sum())
-        highest = 1
+    for node in network.hidden:
+        gain = np.zeros(node.shape, np.int64)
+        for edge in network.into(node.name):
+            gain = gain + drive_bounds(edge, network.node(edge.source))[0]
+        highest = gain.reshape(len(gain), -1).max(axis=1) + node.bias
+        best = np.maximum(highest, 0) * network.timesteps
+        dead[node.name] = int((best < node.threshold).sum())
     return dead

@@ -1,30 +1,15 @@
-"""Gradual magnitude pruning: how much to keep at a step, and which weights.
-
-Four ways to share a budget out among layers:
-
-``lamp``     one ranking of all by w^2 / (sum of w'^2 over the w' of the layer with |w'| >= |w|)
-``erk``      layer density proportional to (sum of the sides) / (product of the sides)
-``global``   one ranking of all weights by |w|
-``uniform``  the same density in every layer
-
-The budget is a number of weights that may be kept; rounding only takes away, and a kept weight may
-still quantise to 0. So the density counted on nonzero integers never exceeds the one asked for.
-"""
+"""Gradual pruning: how much to keep at a step; `model.magnitude` and `model.banks` say which."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from model import banks, magnitude
 from model.recipe import Pruning
 from model.spiking import SpikingNetwork
-
-Weights = NDArray[np.float64]
-Masks = list[NDArray[np.bool_]]
 
 
 def target_density(pruning: Pruning, progress: float) -> float:
@@ -40,67 +25,6 @@ def target_density(pruning: Pruning, progress: float) -> float:
         return pruning.density
     left = 1 - (progress - pruning.begin) / (pruning.end - pruning.begin)
     return pruning.density + (1 - pruning.density) * left**3
-
-
-def lamp_scores(weights: Weights) -> Weights:
-    """The LAMP score of every weight of one layer, in the shape of `weights`.
-
-    >>> lamp_scores(np.array([1.0, 2.0])).tolist()
-    [0.2, 1.0]
-    """
-    squares = np.square(weights, dtype=np.float64).reshape(-1)
-    order = np.argsort(squares, kind="stable")
-    larger = np.cumsum(squares[order][::-1])[::-1]
-    scores = np.zeros_like(squares)
-    scores[order] = squares[order] / np.where(larger > 0, larger, 1)
-    return scores.reshape(weights.shape)
-
-
-def erk_densities(shapes: Sequence[tuple[int, ...]], density: float) -> list[float]:
-    """The Erdos-Renyi-kernel density of each layer; layers that would exceed 1 are kept whole.
-
-    >>> [round(d, 4) for d in erk_densities([(4, 4), (16, 16)], 0.25)]
-    [0.85, 0.2125]
-    """
-    sizes = [math.prod(shape) for shape in shapes]
-    raw = [sum(shape) / math.prod(shape) for shape in shapes]
-    whole: set[int] = set()
-    while True:
-        budget = density * sum(sizes) - sum(sizes[i] for i in whole)
-        spread = sum(raw[i] * sizes[i] for i in range(len(sizes)) if i not in whole)
-        factor = budget / spread if spread > 0 else 0.0
-        over = [i for i in range(len(sizes)) if i not in whole and factor * raw[i] > 1]
-        if not over:
-            return [1.0 if i in whole else max(0.0, factor * raw[i]) for i in range(len(sizes))]
-        whole.update(over)
-
-
-def _largest(scores: Weights, keep: int) -> NDArray[np.bool_]:
-    """A mask of the `keep` largest scores; of equal ones the later index stays."""
-    mask = np.zeros(scores.size, bool)
-    order = np.argsort(scores.reshape(-1), kind="stable")
-    mask[order[scores.size - keep :]] = True
-    return mask.reshape(scores.shape)
-
-
-def allocate(weights: Sequence[Weights], density: float, allocation: str) -> Masks:
-    """Masks of the weights to keep, one per layer; together at most `density` of all."""
-    if allocation in ("lamp", "global"):
-        score = lamp_scores if allocation == "lamp" else np.abs
-        scores = [np.asarray(score(w), np.float64).reshape(-1) for w in weights]
-        keep = math.floor(density * sum(s.size for s in scores))
-        mask = _largest(np.concatenate(scores), keep)
-        cuts = np.cumsum([s.size for s in scores])[:-1]
-        return [
-            part.reshape(w.shape) for part, w in zip(np.split(mask, cuts), weights, strict=True)
-        ]
-    shapes = [w.shape for w in weights]
-    shares = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
-    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
-    return [
-        _largest(np.abs(w), math.floor(share * w.size + 1e-9))
-        for w, share in zip(weights, shares, strict=True)
-    ]
 
 
 class Pruner:
@@ -124,14 +48,25 @@ class Pruner:
             if step == self.last
             else target_density(self.pruning, step / self.steps)
         )
-        prune_to(network, density, self.pruning.allocation)
+        layers = sum(1 for _ in network.synapses())
+        prune_to(network, density, self.pruning.allocation, self.pruning.banks_of(layers))
         return density
 
 
-def prune_to(network: SpikingNetwork, density: float, allocation: str) -> None:
-    """Mask the network down to `density` of its weights. Weights that are already zero go first."""
+def prune_to(
+    network: SpikingNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
+) -> None:
+    """Mask the network down to `density` of its weights. Weights that are already zero go first.
+
+    With `bank_counts`, one number for each layer, rows are balanced over so many banks.
+    """
     synapses = list(network.synapses())
     weights = [s.weight.detach().to(torch.float64).numpy() for s in synapses]
-    for synapse, mask in zip(synapses, allocate(weights, density, allocation), strict=True):
+    masks = (
+        banks.allocate(weights, density, allocation, bank_counts)
+        if bank_counts
+        else magnitude.allocate(weights, density, allocation)
+    )
+    for synapse, mask in zip(synapses, masks, strict=True):
         synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
     network.project()

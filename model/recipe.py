@@ -9,13 +9,14 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
 from model import architecture
+from model.banks import check_banks
 from model.fields import (
     boolean,
     choice,
@@ -65,18 +66,36 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Pruning:
-    """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due."""
+    """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due.
+
+    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row.
+    """
 
     density: float = field(number(0.001, 1), 1.0)
     allocation: str = field(choice(*ALLOCATIONS), "lamp")
+    structure: str = field(choice("none", "bank"), "none")
+    banks: tuple[int, ...] = field(integers(1, 64), (8,))
     begin: float = field(number(0, 1), 0.10)
     end: float = field(number(0, 1), 0.60)
     updates_per_epoch: int = field(integer(1, 1000), 5)
 
+    def banks_of(self, layers: int) -> tuple[int, ...]:
+        """The banks of each of so many layers; () if weights are kept each for itself.
+
+        >>> Pruning(0.1, structure="bank").banks_of(2), Pruning(0.1).banks_of(2)
+        ((8, 8), ())
+        """
+        if self.structure == "none":
+            return ()
+        return self.banks * layers if len(self.banks) == 1 else self.banks
+
 
 @dataclass(frozen=True)
 class Training:
-    """The optimisation. `shift` is the largest random shift of an image in pixels."""
+    """The optimisation. `shift` is the largest random shift of an image in pixels.
+
+    On `calibration` training images the events of every neuron are counted, for the compiler.
+    """
 
     epochs: int = field(integer(1, 10000))
     batch_size: int = field(integer(2, 65536), 64)
@@ -86,6 +105,7 @@ class Training:
     shift: int = field(integer(0, 4), 0)
     spike_penalty: float = field(number(0, 100), 0.0)
     validation: float = field(number(0.01, 0.5), 0.1)
+    calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
 
@@ -195,5 +215,15 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         require(pruning.end <= highest, where, "pruning.end", pruning.end, remedy)
     require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
             "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
-    recipe.architecture(where)
+    _check_banks(pruning, recipe.architecture(where), where)
     return recipe
+
+
+def _check_banks(pruning: Pruning, layers: Sequence[architecture.Layer], where: str) -> None:
+    counts = pruning.banks_of(len(layers))
+    if not counts or pruning.density == 1:
+        return
+    require(len(counts) == len(layers), where, "pruning.banks", list(counts),
+            f"1 number or one for each of the {len(layers)} layers with weights")  # fmt: skip
+    names, shapes = [layer.name for layer in layers], [layer.weight_shape for layer in layers]
+    check_banks(f"{where}: pruning", names, shapes, pruning.density, pruning.allocation, counts)

@@ -33,6 +33,8 @@ class SpikingNetwork(nn.Module):
             SpikingLayer(layer, recipe.neuron, recipe.timesteps, generator) for layer in hidden
         )
         self.readout = ReadoutLayer(last, recipe.timesteps, generator)
+        for synapse in self.synapses():
+            synapse.whole = recipe.pruning.structure == "bank"
 
     @property
     def spiking_layers(self) -> list[SpikingLayer]:

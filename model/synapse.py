@@ -28,13 +28,14 @@ class Synapse(nn.Module):
     -------
     weight : Parameter, float, `layer.weight_shape`
     mask : uint8 buffer of the same shape; 0 where a weight is pruned
+    whole : bool; once pruned, no kept weight may quantise to 0, so that rows stay balanced
     """
 
     mask: Tensor
 
     def __init__(self, layer: Layer, gain: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer = layer
+        self.layer, self.whole = layer, False
         quant = Int8WeightPerTensorFloat if layer.readout else Int8WeightPerChannelFloat
         out, into = layer.weight_shape[:2]
         options = {"bias": False, "weight_quant": quant, "weight_bit_width": layer.weight_bits}
@@ -86,3 +87,15 @@ class Synapse(nn.Module):
         """Set pruned weights to zero; to be called after every optimiser step."""
         with torch.no_grad():
             self.weight.mul_(self.mask)
+            if self.whole and not bool(self.mask.all()):
+                self._lift()
+
+    def _lift(self) -> None:
+        """Move kept weights that would quantise to 0 just far enough to become 1 or -1."""
+        size = self.weight.abs()
+        axes = tuple(range(size.ndim)) if self.layer.readout else tuple(range(1, size.ndim))
+        largest = 2 ** (self.layer.weight_bits - 1) - 1
+        # a little more than half a unit, whose rounding is not in doubt
+        least = size.amax(axes, keepdim=True) * (0.51 / largest)
+        lifted = torch.copysign(least.expand_as(size), self.weight)
+        self.weight.copy_(torch.where((self.mask != 0) & (size < least), lifted, self.weight))

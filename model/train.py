@@ -24,6 +24,7 @@ from golden.errors import CheckFailed
 from golden.network import Network
 from golden.trace import compare
 from model import checkpoint, data
+from model.activity import measure, spread
 from model.evaluate import evaluate
 from model.export import dead_channels, export
 from model.recipe import Recipe
@@ -134,12 +135,16 @@ def train(
 
 
 def finish(trainer: Trainer, folder: Path) -> TrainResult:
-    """Export the best epoch, check it against the golden reference, score it on the test images."""
+    """Export the best epoch, check it, count its activity, score it on the test images.
+
+    Checked is every value of the golden reference; activity is counted on training images.
+    """
     assert trainer.best is not None
     dataset, network = trainer.dataset, trainer.network
     network.load_state_dict(trainer.best)
     exported = export(network)
     check_against_golden(network, exported, dataset.test_x[:CHECKED_IMAGES])
+    exported = measure(exported, spread(trainer.images, trainer.recipe.training.calibration))
     score = evaluate(network, dataset.test_x, dataset.test_y)
     chosen = trainer.history[trainer.best_epoch - 1]
     summary = {

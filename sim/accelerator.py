@@ -7,21 +7,25 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.atomic import write_bytes
 from golden.counters import Counters
+from golden.cycles import Source
 from golden.errors import BadInput
+from golden.holds import Holds
 from golden.image import Image, load_image
+from hw.accelerator import stream_names
 from sim import runner
 from sim.benches import SETTINGS
 from sim.capture import Capture, read_capture
 from sim.counters import check_cycles, from_values
 from sim.rename import prefix_verilog
 from sim.stimulus import beats_text, input_beats
-from sim.testbench import bench_verilog
+from sim.testbench import bench_verilog, streams
 
 MODULE = "sim.benches.accelerator"
 
@@ -39,11 +43,15 @@ class Bench:
 class Run:
     """What one accelerator did in one run.
 
-    `stall_share` is the share of cycles, over all streams, in which a stream was held.
+    `source` is how the bench behaved, in cycles since reset; those of `capture` count from `began`,
+    when the bench was told to send. `stall_share` is the share of cycles, over all streams, in
+    which a stream was held.
     """
 
     capture: Capture
     counters: tuple[Counters, ...]
+    source: Source
+    began: int
     stall_share: float
     log: Path
 
@@ -135,10 +143,10 @@ def simulate(
         (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, values)))
     largest = max(core.words for image in bench.images for core in image.cores)
     settings = {
-        "rate": min(round(stall * 256 / 100), 253), "seed": seed, "inferences": batch,
+        "rate": Holds.of(stall, seed).rate, "seed": seed, "inferences": batch,
         # A core moves at least once in the time that all entries of its queued rows take.
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
-        "cores": [[core.node for core in image.cores] for image in bench.images],
+        "accelerators": [settings_of(image) for image in bench.images],
     }  # fmt: skip
     result = runner.run(
         bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
@@ -147,11 +155,27 @@ def simulate(
     result.require_passed()
     reports = json.loads((folder / "result.json").read_text())
     pairs = enumerate(zip(bench.images, reports, strict=True))
-    return [_collect(image, report, folder, batch, i, result.log) for i, (image, report) in pairs]
+    return [
+        _collect(image, report, folder, batch, Holds.of(stall, seed, index), result.log)
+        for index, (image, report) in pairs
+    ]
 
 
-def _collect(image: Image, report: dict, folder: Path, batch: int, index: int, log: Path) -> Run:
-    capture = read_capture(image, folder, batch, index)
+def settings_of(image: Image) -> dict[str, Any]:
+    """What `sim.benches.accelerator` wants to know of one accelerator."""
+    return {
+        "cores": [core.node for core in image.cores],
+        "streams": stream_names(image),
+        "held": streams(image),
+    }
+
+
+def _collect(
+    image: Image, report: dict[str, Any], folder: Path, batch: int, holds: Holds, log: Path
+) -> Run:
+    capture = read_capture(image, folder, batch, holds.bench)
     counters = from_values(report["cores"], report["counters"])
     check_cycles(counters, report["counted_cycles"])
-    return Run(capture, counters, report["stall_share"], log)
+    # The first beat is loaded in the cycle in which the run begins, and offered in the next.
+    began, source = report["began"], Source(report["began"] + 1, report["cleared"] + 1, holds)
+    return Run(capture, counters, source, began, report["stall_share"], log)

@@ -29,14 +29,20 @@ _DIGITS[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 class Capture:
     """What one accelerator did in one run.
 
-    `trace` as in golden. `first_input`, `last_input` and `last_output` are cycle numbers (batch,):
-    when an inference's first and last beat entered and when its last logit left.
+    `trace` as in golden. `first_input` and `last_input` are cycle numbers (batch,): when an
+    inference's first and last beat entered; `outputs` (batch, classes) those of its logits, in the
+    order in which they left.
     """
 
     trace: Trace
     first_input: Ints
     last_input: Ints
-    last_output: Ints
+    outputs: Ints
+
+    @property
+    def last_output(self) -> Ints:
+        """The cycles (batch,) in which the last logits left."""
+        return self.outputs[:, -1]
 
 
 def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capture:
@@ -51,24 +57,26 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
     for i, core in enumerate(image.cores):
         path = folder / f"{index}_trace_{i}.hex"
         fired, membrane = _read_core(core, path, batch * image.timesteps)
+        if core.kind != "lif" and fired.any():
+            raise CheckFailed(f"{path}: the readout {core.node!r} fired")
+        if core not in image.traced:
+            continue
         shape = (batch, image.timesteps, *core.shape)
         membranes[core.node] = membrane.reshape(shape)
         if core.kind == "lif":
             spikes[core.node] = fired.reshape(shape)
-        elif fired.any():
-            raise CheckFailed(f"{path}: the readout {core.node!r} fired")
-    logits, last_output = _read_logits(image, folder / f"{index}_logits.hex", batch)
+    logits, outputs = _read_logits(image, folder / f"{index}_logits.hex", batch)
     first, last = _read_frames(image, folder / f"{index}_frames.hex", batch)
-    return Capture(Trace(spikes, membranes, logits), first, last, last_output)
+    return Capture(Trace(spikes, membranes, logits), first, last, outputs)
 
 
 def _read_core(core: CoreImage, path: Path, steps: int) -> tuple[NDArray[np.uint8], Ints]:
     """Spikes and membranes (steps, neurons) of one core."""
-    words, neurons = core.words, core.neurons
+    words, visited = core.words, core.neurons.T[core.order]  # (words, lanes), as they are swept
     size = int(np.prod(core.shape))
     widths = (core.address_bits, core.lanes, core.lanes * core.state_bits)
-    present = neurons.T >= 0  # (words, lanes)
-    order = neurons.T[present]
+    present = visited >= 0
+    order = visited[present]
     fired = np.zeros((steps, size), np.uint8)
     membranes = np.zeros((steps, size), np.int64)
     count = _count_lines(path, widths)
@@ -95,7 +103,7 @@ def _read_core(core: CoreImage, path: Path, steps: int) -> tuple[NDArray[np.uint
 
 def _check_addresses(core: CoreImage, address: NDArray[np.uint8], step: int, path: Path) -> None:
     found = _lanes(address, 1, core.address_bits)[:, 0]
-    expected = np.arange(len(found)) % core.words
+    expected = np.tile(core.order, len(found) // core.words)
     for wrong in np.flatnonzero(found != expected)[:1]:
         raise CheckFailed(
             f"core {core.node!r}: in sweep {step + wrong // core.words} word {expected[wrong]} "
@@ -180,7 +188,7 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     logits = np.zeros((batch, classes), np.int64)
     value = layout.unpack(data, "value", signed=True).reshape(batch, classes)
     np.put_along_axis(logits, index, value, axis=1)
-    return logits, cycle.reshape(batch, classes)[:, -1]
+    return logits, cycle.reshape(batch, classes)
 
 
 def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:

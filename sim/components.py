@@ -37,7 +37,7 @@ class Components(wiring.Component):
     def __init__(self, image: Image, index: int) -> None:
         core = image.cores[index]
         self.parts: dict[str, Any] = {
-            "decoder": Decoder(core),
+            "decoder": Decoder(core, image.timesteps),
             "lane": Lane(core, core.lanes - 1),
             "sweep": SweepController(core, image.timesteps),
             "serialiser": Serialiser(core),

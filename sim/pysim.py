@@ -5,8 +5,9 @@ For small networks, tests of parts and planted faults; `sim.verify` simulates th
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from operator import ge
 
 import numpy as np
 from amaranth.sim import (
@@ -17,36 +18,55 @@ from numpy.typing import NDArray
 
 from golden.counters import COUNTERS, STRIDE, Counters
 from golden.errors import CheckFailed
+from golden.holds import EXTRA, Holds
 from golden.image import CoreImage, Image
 from golden.trace import Trace
-from hw.accelerator import Accelerator
-from sim.counters import from_values
+from hw.accelerator import Accelerator, stream_names
+from sim.counters import READ_LAG, from_values
 from sim.stimulus import input_beats
 
 PERIOD = 1e-8  # seconds; any number does
+BEAT = ("valid", "last", "data")
+_REST = 300  # cycles behind the last beat in which nothing may come any more
+_READ = 2  # cycles to read a counter
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run showed: trace, counters of every core, and the cycles until the last logit."""
+    """What a run showed.
+
+    Attributes
+    ----------
+    logits
+        int64 (batch, classes): the cycle in which each logit left; 0 is the first after reset.
+    counters
+        Of every core, when `counted` cycles had passed since reset.
+    """
 
     trace: Trace
     counters: tuple[Counters, ...]
-    cycles: int
+    logits: NDArray[np.int64]
+    counted: int
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from reset until the last logit has left."""
+        return int(self.logits[-1, -1]) + 1
 
 
 @dataclass
 class _Record:
-    """Raw beats as they come."""
+    """Raw beats as they come; `names` of the streams that are watched."""
 
+    names: tuple[str, ...]
     sweeps: list[list[tuple[int, int, int]]]
-    logits: list[tuple[int, int]] = field(default_factory=list)
+    logits: list[tuple[int, int, int]] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
     cycles: int = 0
 
 
 def simulate(
-    image: Image, inputs: NDArray[np.generic], stall: float = 0.0, seed: int = 0,
+    image: Image, inputs: NDArray[np.generic], stall: float = 0.0, seed: int = 0, start: int = 1,
     deadline: int = 100_000,
 ) -> Run:  # fmt: skip
     """Run a batch, back to back, with every stream held at random.
@@ -56,98 +76,127 @@ def simulate(
     inputs
         As `golden.interpreter.run` takes them.
     stall
-        The probability with which a stream is held in a cycle: input, output, and between cores.
+        The share of cycles in which a stream is held: input, output, and between cores; drawn as
+        `golden.holds` says.
+    start
+        The cycle from which on the first beat is offered, at least 1.
     deadline
         Cycles after which the run counts as hung.
 
     Raises
     ------
     CheckFailed
-        If the logits do not come in time, or beats are missing or left over.
+        If the logits do not come in time, beats are missing or left over, or a stream breaks a
+        rule.
     """
     accelerator = Accelerator(image)
-    record = _Record([[] for _ in image.cores])
-    rng = random.Random(seed)
+    record = _Record(stream_names(image), [[] for _ in image.cores])
     wanted = len(inputs) * image.cores[-1].shape[0]
-
-    async def drive(ctx: SimulatorContext) -> None:
-        width = max(image.input.event.width, 1)
-        for beat in input_beats(image, inputs).tolist():
-            while rng.random() < stall:
-                await ctx.tick()
-            ctx.set(accelerator.in_valid, 1)
-            ctx.set(accelerator.in_last, beat >> width)
-            ctx.set(accelerator.in_data, beat & ((1 << width) - 1))
-            await ctx.tick().until(accelerator.in_ready)
-            ctx.set(accelerator.in_valid, 0)
+    swept = [len(inputs) * image.timesteps * core.words for core in image.cores]
+    gates = len(accelerator.hold)
+    source = _Source(accelerator, input_beats(image, inputs).tolist(), start)
+    held = Holds.of(round(100 * stall), seed).bits(gates - 1 + EXTRA)
 
     async def watch(ctx: SimulatorContext) -> None:
-        while len(record.logits) < wanted:
-            await _cycle(ctx, accelerator, record, rng, stall)
+        rest = _REST
+        while rest:
             if record.cycles > deadline:
                 raise CheckFailed(
                     f"{len(record.logits)} of {wanted} logits after {deadline} cycles"
                 )
+            bits = next(held)
+            ctx.set(accelerator.hold, sum(int(bit) << gate for gate, bit in enumerate(bits[:gates])))
+            accepted = await _cycle(ctx, accelerator, record, ready=not bits[gates + 1])
+            source.step(ctx, record.cycles, accepted, gap=bool(bits[gates]))
+            beats = [len(sweeps) for sweeps in record.sweeps]
+            rest -= len(record.logits) >= wanted and all(map(ge, beats, swept))
         await _read_counters(ctx, accelerator, record)
 
     simulator = Simulator(accelerator)
     simulator.add_clock(PERIOD)
-    simulator.add_testbench(drive, background=True)
     simulator.add_testbench(watch)
     simulator.run()
+    logits = np.array([beat[2] for beat in record.logits]).reshape(len(inputs), -1)
+    trace = _trace(image, record, len(inputs))
     counters = from_values([core.node for core in image.cores], record.values)
-    return Run(_trace(image, record, len(inputs)), counters, record.cycles)
+    return Run(trace, tuple(_carried_back(counters)), logits, record.cycles - READ_LAG)
+
+
+class _Source:
+    """Offers beats as the bench in Verilog does; `step` ends a cycle."""
+
+    def __init__(self, accelerator: Accelerator, beats: list[int], start: int) -> None:
+        self.accelerator, self.start = accelerator, start
+        self.beats, self.offers = iter(beats), False
+
+    def step(self, ctx: SimulatorContext, cycle: int, accepted: bool, gap: bool) -> None:
+        """Cycle `cycle` comes next; `accepted`: the accelerator was ready in the one before."""
+        if self.offers and not accepted:
+            return
+        beat = next(self.beats, None) if cycle >= self.start and not gap else None
+        self.offers = beat is not None
+        ctx.set(self.accelerator.in_valid, self.offers)
+        if beat is not None:
+            width = len(self.accelerator.in_data)
+            ctx.set(self.accelerator.in_last, beat >> width)
+            ctx.set(self.accelerator.in_data, beat & ((1 << width) - 1))
 
 
 async def _cycle(
-    ctx: SimulatorContext,
-    accelerator: Accelerator,
-    record: _Record,
-    rng: random.Random,
-    stall: float,
-) -> None:
-    """One clock: draw the holds, keep what the edge shows."""
+    ctx: SimulatorContext, accelerator: Accelerator, record: _Record, ready: bool
+) -> bool:
+    """One clock: keep what the edge shows; true if the accelerator took, or would take, a beat."""
     cores = len(record.sweeps)
-    ready = rng.random() >= stall
     ctx.set(accelerator.out_ready, ready)
-    ctx.set(accelerator.hold, sum((rng.random() < stall) << gate for gate in range(cores + 1)))
     names = [
         f"trace_{i}_{name}"
         for i in range(cores)
         for name in ("valid", "address", "fired", "membranes")
     ]
     traced = [getattr(accelerator, name) for name in names]
-    outputs = (accelerator.out_valid, accelerator.out_last, accelerator.out_data)
-    _, _, valid, last, data, *shown = await ctx.tick().sample(*outputs, *traced)
-    record.cycles += 1
+    outputs = [getattr(accelerator, f"out_{name}") for name in BEAT]
+    watched = (accelerator.in_ready, accelerator.broken, *outputs, *traced)
+    _, _, accepted, broken, valid, last, data, *shown = await ctx.tick().sample(*watched)
+    if broken:
+        name = record.names[(broken & -broken).bit_length() - 1]
+        raise CheckFailed(f"cycle {record.cycles}: stream {name!r} breaks the protocol")
     if valid and ready:
-        record.logits.append((last, data))
+        record.logits.append((last, data, record.cycles))
+    record.cycles += 1
     for core, (shows, *beat) in enumerate(zip(*[iter(shown)] * 4, strict=True)):
         if shows:
             record.sweeps[core].append((beat[0], beat[1], beat[2]))
+    return bool(accepted)
 
 
 async def _read_counters(ctx: SimulatorContext, accelerator: Accelerator, record: _Record) -> None:
-    """Every counter, when the last increments have arrived."""
-    await ctx.tick().repeat(3)
+    """Every counter, one after the other."""
     for select in range(STRIDE * len(record.sweeps)):
-        if select % STRIDE < len(COUNTERS):
-            ctx.set(accelerator.count_select, select)
-            await ctx.tick().repeat(2)
-            record.values.append(ctx.get(accelerator.count_value))
+        ctx.set(accelerator.count_select, select)
+        await ctx.tick().repeat(_READ)
+        record.values.append(ctx.get(accelerator.count_value))
+
+
+def _carried_back(counters: Sequence[Counters]) -> Iterator[Counters]:
+    """Counters as they were when the first was read: since then all cores have been idle."""
+    place = list(COUNTERS).index("idle") + 1
+    for index, core in enumerate(counters):
+        yield replace(core, idle=core.idle - _READ * (index * STRIDE + place))
 
 
 def _trace(image: Image, record: _Record, batch: int) -> Trace:
     spikes, membranes = {}, {}
     for core, beats in zip(image.cores, record.sweeps, strict=True):
         fired, membrane = _core_trace(core, beats, batch * image.timesteps)
+        if core not in image.traced:
+            continue
         shape = (batch, image.timesteps, *core.shape)
         membranes[core.node] = membrane.reshape(shape)
         if core.kind == "lif":
             spikes[core.node] = fired.reshape(shape)
     classes = image.cores[-1].shape[0]
     logits = np.zeros((batch, classes), np.int64)
-    for place, (last, data) in enumerate(record.logits):
+    for place, (last, data, _) in enumerate(record.logits):
         inference, nth = divmod(place, classes)
         if last != (nth == classes - 1):
             raise CheckFailed(
@@ -162,10 +211,11 @@ def _core_trace(
     core: CoreImage, beats: list[tuple[int, int, int]], steps: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Spikes and membranes (steps, neurons) from the beats of a core's sweeps."""
-    if [beat[0] for beat in beats] != list(range(core.words)) * steps:
+    if [beat[0] for beat in beats] != core.order.tolist() * steps:
         raise CheckFailed(f"core {core.node!r}: {len(beats)} words swept, or not in order")
-    present = core.neurons.T >= 0
-    order = core.neurons.T[present]
+    visited = core.neurons.T[core.order]  # (words, lanes), in the order of the sweep
+    present = visited >= 0
+    order = visited[present]
     bits, lanes = core.state_bits, range(core.lanes)
     fired = np.array([[beat[1] >> lane & 1 for lane in lanes] for beat in beats], np.uint8)
     value = np.array(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from golden.image import Image
+from hw.accelerator import SELECT_BITS, stream_names
 
 _TEMPLATES = Path(__file__).with_name("templates")
 # Quiet cycles behind the last logit in which nothing may come any more.
@@ -24,6 +25,7 @@ VIOLATIONS = {
     2: "out_data or out_last changed before the beat was taken",
     3: "a handshake signal is X",
     4: "a logit came before the first event",
+    5: "a stream inside breaks the rules",
 }
 # Visible to cocotb; everything else is free to be optimised away.
 PUBLIC = "/* verilator public_flat_rw */"
@@ -37,10 +39,16 @@ def bench_verilog(images: Sequence[Image], modules: Sequence[str] = ("accelerato
         "tb.v",
         BENCHES="".join(_bench(index, image, module) for index, (image, module) in pairs),
         WIRES="\n".join(f"    wire finished_{i};\n    wire ready_{i};" for i in count),
+        SELECT=SELECT_BITS,
         EVERY=" & ".join(f"finished_{i}" for i in count),
         READY=" & ".join(f"ready_{i}" for i in count),
         INSTANCES="\n".join(_instance(i) for i in count),
     )
+
+
+def streams(image: Image) -> int:
+    """Streams that a bench holds at random: every edge, the output twice, the input."""
+    return sum(len(core.edges) for core in image.cores) + 3
 
 
 def _filled(template: str, **values: object) -> str:
@@ -63,11 +71,13 @@ def _bench(index: int, image: Image, module: str) -> str:
     opened = '        trace_{0}_file = $fopen("{1}_trace_{0}.hex", "w");\n'
     return _filled(
         "bench.v",
+        SELECT=SELECT_BITS,
         INDEX=index,
         MODULE=module,
-        CORES=len(cores),
-        # Holds of every core's input and of the output, gaps of the input, pauses of the taker.
-        STREAMS=len(cores) + 3,
+        HOLDS=streams(image) - 2,
+        # Holds of every edge and of the output, gaps of the input, pauses of the taker.
+        STREAMS=streams(image),
+        WATCHED=len(stream_names(image)),
         IN=max(image.input.event.width, 1),
         OUT=image.output_layout.width,
         DRAIN=DRAIN_CYCLES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from golden import engine, reference
 from golden.counters import Counters
 from golden.errors import BadInput, CheckFailed, require
 from golden.file import fingerprint, load
-from golden.image import Image
+from golden.image import CoreImage, Image
 from golden.network import Network
 from golden.operations import OperationCounts, count
 from golden.trace import Comparison, Mismatch, Trace, compare
 from sim import runner
 from sim.accelerator import Run, prepare, simulate
 from sim.counters import check_work
+from sim.cycles import CycleCheck, check
 from sim.profile import Profile, profile_of
 
 Progress = Callable[[int, int, str], None]
@@ -34,7 +36,8 @@ class Verification:
     """What was compared and measured. Counts are values of the RTL, over all stall rates.
 
     `mismatches` counts those that differ from the reference or from the engine; `first` is the
-    first of them. `profile` is that of the least stalled run.
+    first of them. `cycles_checked` compares what was counted with what the cycle model predicts, at
+    every stall rate. `profile` is that of the least stalled run.
     """
 
     simulator: str
@@ -45,6 +48,7 @@ class Verification:
     compared_logits: int
     mismatches: int
     first: Mismatch | None
+    cycles_checked: CycleCheck
     profile: Profile
     operations: OperationCounts
     trace: Trace
@@ -80,6 +84,11 @@ class Verification:
             raise CheckFailed(
                 f"RTL differs from golden in {self.mismatches} values; first: {self.first}"
             )
+        if self.cycles_checked.differences:
+            raise CheckFailed(
+                f"the RTL's cycles differ from the predicted in {self.cycles_checked.differences} "
+                f"counts; first: {self.cycles_checked.first}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, with schema and units in the keys."""
@@ -96,6 +105,9 @@ class Verification:
             **{name: getattr(self, name) for name in names},
             "stalls_percent": list(self.stalls),
             "first_mismatch": str(self.first) if self.first else None,
+            "compared_cycles": self.cycles_checked.compared,
+            "cycle_differences": self.cycles_checked.differences,
+            "first_cycle_difference": self.cycles_checked.first,
             "cycles": self.cycles,
             "cycles_per_inference": self.cycles_per_inference,
             "latency_cycles": self.latency_cycles,
@@ -110,7 +122,7 @@ def verify(
     stalls: Sequence[int] = (0,), seed: int = 0, waves: bool = False,
     progress: Progress | None = None,
 ) -> Verification:  # fmt: skip
-    """Simulate the accelerator of a build folder; compare every spike, membrane and logit.
+    """Simulate the accelerator of a build folder; compare every spike, membrane, logit and cycle.
 
     Parameters
     ----------
@@ -184,6 +196,7 @@ def verify(
 class Expected:
     """What golden says about a batch: two traces from independent programs, and the work due."""
 
+    inputs: NDArray[np.int64]
     reference: Trace
     engine: Trace
     operations: OperationCounts
@@ -191,14 +204,15 @@ class Expected:
     @classmethod
     def of(cls, network: Network, inputs: NDArray[np.generic]) -> Expected:
         """Run both golden models."""
-        trace = reference.run(network, inputs)
-        return cls(trace, engine.run(network, inputs), count(network, inputs, trace))
+        frames = network.check_inputs(inputs)
+        trace = reference.run(network, frames)
+        return cls(frames, trace, engine.run(network, frames), count(network, frames, trace))
 
 
 def conclude(
     image: Image, expected: Expected, runs: dict[int, Run], simulator: str
 ) -> Verification:
-    """Compare runs (by stall rate) with golden, and their counters with golden's counts.
+    """Compare runs (by stall rate) with golden, and their counters with golden's counts and cycles.
 
     Raises
     ------
@@ -209,9 +223,11 @@ def conclude(
     for run in runs.values():
         results += [_strict(expected.reference, expected.engine, run.capture.trace)]
     mismatches = sum(result.mismatches for result in results)
+    checks = [CycleCheck(0, 0, None)]
     if not mismatches:  # wrong spikes make wrong counts: name the cause, not the effect
         for run in runs.values():
-            check_operations(expected.operations, run.counters)
+            check_operations(image, expected.operations, expected.reference, run.counters)
+            checks.append(check(image, expected.inputs, expected.engine, run))
     best = runs[min(runs)]
     return Verification(
         simulator=simulator, images=len(best.capture.last_output), stalls=tuple(runs),
@@ -219,6 +235,10 @@ def conclude(
         compared_membranes=sum(result.membranes for result in results),
         compared_logits=sum(result.logits for result in results),
         mismatches=mismatches, first=next((r.first for r in results if r.first), None),
+        cycles_checked=CycleCheck(
+            sum(found.compared for found in checks), sum(found.differences for found in checks),
+            next((found.first for found in checks if found.first), None),
+        ),
         profile=profile_of(image, best), operations=expected.operations, trace=best.capture.trace,
     )  # fmt: skip
 
@@ -230,15 +250,25 @@ def _strict(first: Trace, second: Trace, actual: Trace) -> Comparison:
     return Comparison(one.spikes, one.membranes, one.logits, wrong, one.first or two.first)
 
 
-def check_operations(operations: OperationCounts, counters: Sequence[Counters]) -> None:
+def check_operations(
+    image: Image, operations: OperationCounts, trace: Trace, counters: Sequence[Counters]
+) -> None:
     """Hardware must count exactly golden's events and synaptic operations, core by core."""
-    edges = {edge.target: edge for edge in operations.edges}
-    spikes = {node.name: node.spikes for node in operations.nodes[:-1]}
-    logits = operations.nodes[-1]
-    spikes[logits.name] = logits.neurons * operations.images
-    check_work(
-        counters,
-        synops={name: edge.synops for name, edge in edges.items()},
-        events_in={name: edge.events for name, edge in edges.items()},
-        events_out=spikes,
-    )
+    synops, events = Counter[str](), Counter[str]()
+    for edge in operations.edges:
+        synops[edge.target] += edge.synops
+        events[edge.target] += edge.events
+    sent = {core.node: sent_events(core, trace.spikes[core.node]) for core in image.cores[:-1]}
+    last = image.cores[-1]
+    sent[last.node] = last.size[0] * operations.images
+    if image.counting:  # one synapse for every spike of the output
+        synops[last.node] = events[last.node] = sent[image.cores[-2].node]
+    check_work(counters, synops=synops, events_in=events, events_out=sent)
+
+
+def sent_events(core: CoreImage, spikes: NDArray[np.uint8]) -> int:
+    """How many events a core sends: a max pool merges the spikes of a window."""
+    _, height, width = core.size
+    (down, along), (ky, kx) = core.sent, core.window
+    whole = spikes.reshape(-1, height, width)[:, : down * ky, : along * kx]
+    return int(whole.reshape(-1, down, ky, along, kx).any(axis=(2, 4)).sum())

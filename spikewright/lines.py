@@ -45,8 +45,8 @@ def of_build(result: Values, folder: BuildFolder) -> list[str]:
 def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     """Every link with its counts, and the verdict."""
     waves = [f"waves       {folder.path / place}" for place in result["waves"]]
-    lines = [_accuracy(result), *_links(result), _compared(result, "Verilog"), _cycles(result)]
-    return lines + waves
+    lines = [_accuracy(result), *_links(result), _compared(result, "Verilog")]
+    return [*lines, _predicted(result), _cycles(result), *waves]
 
 
 def of_profile(result: Values) -> list[str]:
@@ -69,6 +69,7 @@ def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
         _size(summary),
         *_links(summary),
         _compared(summary, "Verilog"),
+        _predicted(summary),
         _cycles(summary),
         f"report      {folder.html}",
     ]
@@ -103,6 +104,13 @@ def _compared(result: Values, what: str) -> str:
         f"compared    {what}, {result['images']} images: {result['compared_spikes']} spikes, "
         f"{result['compared_membranes']} membranes, {result['compared_logits']} logits; "
         f"{result['mismatches']} mismatches"
+    )
+
+
+def _predicted(result: Values) -> str:
+    return (
+        f"predicted   {result['compared_cycles']} counters and cycles of logits; "
+        f"{result['cycle_differences']} differ from the Verilog's"
     )
 
 

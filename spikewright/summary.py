@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CYCLE_KINDS = ("busy", "sweep", "waiting", "stalled", "idle")
 FIGURES = (
     "name", "timesteps", "weight_bits", "density", "images", "compared_spikes",
-    "compared_membranes", "compared_logits", "mismatches", "first_mismatch", "simulator",
-    "stalls_percent", "stimulus", "spike_rate", "zeta", "fingerprint",
+    "compared_membranes", "compared_logits", "compared_cycles", "cycle_differences", "mismatches",
+    "first_mismatch", "simulator", "stalls_percent", "stimulus", "spike_rate", "zeta", "fingerprint",
 )  # fmt: skip
 MEASURED = ("cycles_per_inference", "latency_cycles", "utilization", "synops", "energy")
 
@@ -94,23 +94,26 @@ def _optional(folder: BuildFolder, name: str, fingerprint: str) -> dict[str, Any
 def _layers(network: Network, profile: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     measured = {row["node"]: row for row in profile["layers"]}
-    for edge, source, node in zip(network.edges, network.nodes, network.nodes[1:], strict=False):
+    for node in network.neurons:
         row, images = measured[node.name], profile["images"]
-        weight = edge.synapse.weight if edge.synapse is not None else np.ones(0)
-        kept = int(np.count_nonzero(weight))
-        assert isinstance(node, LIF | Readout)
+        edges = network.into(node.name)
+        synapses = [edge.synapse for edge in edges]
+        trained = [s for s in synapses if isinstance(s, Linear | Conv2d)]
+        weights = sum(synapse.weight.size for synapse in trained)
+        kept = sum(int(np.count_nonzero(synapse.weight)) for synapse in trained)
+        sources = dict.fromkeys(_shape(network.node(edge.source).shape) for edge in edges)
         rows.append(
             {
                 "node": node.name,
                 "kind": _kind(node),
-                "source_shape": _shape(source.shape),
+                "source_shape": ", ".join(sources),
                 "shape": _shape(node.shape),
-                "connection": _connection(edge),
+                "connection": _connections(edges),
                 "neurons": int(np.prod(node.shape)),
-                "weights": int(weight.size),
+                "weights": weights,
                 "kept": kept,
-                "weight_bits": edge.synapse.weight_bits if edge.synapse is not None else None,
-                "density": kept / weight.size if weight.size else None,
+                "weight_bits": max((synapse.weight_bits for synapse in trained), default=None),
+                "density": kept / weights if weights else None,
                 "spike_rate": row["spike_rate"] if isinstance(node, LIF) else None,
                 "zeta": row["zeta"] if isinstance(node, LIF) else None,
                 "events_in": row["events_in"],
@@ -136,15 +139,24 @@ def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
+def _connections(edges: tuple[Edge, ...]) -> str:
+    """How events arrive; the sender is named where several meet."""
+    if len(edges) == 1:
+        return _connection(edges[0])
+    late = ("", ", a step later")
+    return "; ".join(f"{edge.source}: {_connection(edge)}{late[edge.delay]}" for edge in edges)
+
+
 def _connection(edge: Edge) -> str:
     parts = []
     if edge.pool is not None:
-        parts.append(f"SumPool {_shape(edge.pool.kernel_size)}")
+        kind = type(edge.pool).__name__.removesuffix("2d")
+        parts.append(f"{kind} {_shape(edge.pool.kernel_size)}")
     if isinstance(edge.synapse, Conv2d):
         parts.append(f"Conv {_shape(edge.synapse.weight.shape[2:])}")
         parts[-1] += _options(edge.synapse)
-    elif isinstance(edge.synapse, Linear):
-        parts.append("Linear")
+    elif edge.synapse is not None:
+        parts.append(type(edge.synapse).__name__)
     return " → ".join(parts)
 
 

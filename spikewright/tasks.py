@@ -171,8 +171,9 @@ def verify(
         place.path, frames, simulator, tuple(stalls), seed=seed, waves=waves, progress=progress
     )
     links = _links(network, load_image(place.path), frames, found, progress)
-    wrong = found.mismatches + sum(link.mismatches for link in links[:-1])
-    first = found.first or next((link.first for link in links if link.first), None)
+    cycles = found.cycles_checked
+    wrong = found.mismatches + cycles.differences + sum(link.mismatches for link in links[:-1])
+    first = found.first or next((link.first for link in links if link.first), cycles.first)
     result = {
         **results.describe(network),
         "fingerprint": file.fingerprint(network),
@@ -189,6 +190,8 @@ def verify(
         "compared_spikes": found.compared_spikes,
         "compared_membranes": found.compared_membranes,
         "compared_logits": found.compared_logits,
+        "compared_cycles": cycles.compared,
+        "cycle_differences": cycles.differences,
         "mismatches": wrong,
         "first_mismatch": str(first) if first else None,
         "links": [link.as_dict() for link in links],

@@ -47,7 +47,7 @@ async def inferences(dut: HierarchyObject) -> None:
     dut.go.value = 1
     await RisingEdge(dut.finished)
     await RisingEdge(dut.clk)
-    results = [status(dut, index, cores) for index, cores in enumerate(settings["cores"])]
+    results = [status(dut, index, about) for index, about in enumerate(settings["accelerators"])]
     if not any(result["failure"] for result in results):
         await read_counters(dut, results)
     Path("result.json").write_text(json.dumps(results, sort_keys=True))
@@ -82,17 +82,21 @@ async def clear_counters(dut: HierarchyObject) -> None:
     dut.count_clear.value = 0
 
 
-def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
+def status(dut: HierarchyObject, index: int, about: dict) -> dict:
     """Where bench `index` stands; `failure` is empty or one line."""
-    bench = getattr(dut, f"bench_{index}")
+    bench, cores = getattr(dut, f"bench_{index}"), about["cores"]
     value = {
         name: int(getattr(bench, name).value)
-        for name in ("cycle", "sent", "received", "completed", "stuck", "held")
+        for name in ("cycle", "began", "cleared", "sent", "received", "completed", "stuck", "held")
     }
     beats = [int(getattr(bench, f"beats_{i}").value) for i in range(len(cores))]
     code, failure = int(bench.violation.value), ""
     if code:
         failure = f"protocol: {VIOLATIONS[code]}, in cycle {int(bench.violation_cycle.value)}"
+        which = int(bench.broken_first.value)
+        failure += "".join(
+            f", stream {name!r}" for bit, name in enumerate(about["streams"]) if which >> bit & 1
+        )
     elif value["stuck"]:
         places = ", ".join(f"{core} {count}" for core, count in zip(cores, beats, strict=True))
         more = "" if int(bench.exhausted.value) else " and another one waits"
@@ -101,8 +105,7 @@ def status(dut: HierarchyObject, index: int, cores: list[str]) -> dict:
             f"beats taken{more}, membrane words swept: {places}; "
             f"{value['completed']} inferences complete"
         )
-    streams = len(cores) + 3
-    share = value["held"] / (streams * max(value["cycle"], 1))
+    share = value["held"] / (about["held"] * max(value["cycle"], 1))
     return {"failure": failure, "cores": cores, "beats": beats, "stall_share": share, **value}
 
 

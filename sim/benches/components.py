@@ -1,7 +1,6 @@
 """Each component of a core by itself, against golden's tables, rows and interpreter.
 
-Settings: `network` (file; its first core is the one), `lanes`, `stall` (share of pauses, 0..1),
-`seed`.
+Settings: `network` (file), `lanes`, `core` (its number), `stall` (share of pauses, 0..1), `seed`.
 """
 
 from __future__ import annotations
@@ -19,44 +18,69 @@ from sim.benches.expected import (
     Case,
     LaneModel,
     check_membranes,
+    edge_beats,
     events_of,
     frame_of,
     logit_events,
+    logit_vector,
     request_of,
     spike_events,
-    vector_events,
 )  # fmt: skip
 from sim.benches.stream import CYCLES, known, receive, send, start, until
 
 
 @cocotb.test()
 async def decoder(dut: HierarchyObject) -> None:
-    """Every position of the map becomes the row request of the tables, in order, at any room."""
+    """Events of all edges become the row requests of their tables, in the order in which they went.
+
+    Which edge goes first depends on the pauses; that tokens go together, and that every edge's
+    beats go in order, is checked here.
+    """
     case = Case()
-    await start(dut, ["decoder__events__valid", "decoder__events__payload", "decoder__room"])
-    layout, pause = request_layout(case.core), case.pause()
-    events = events_of(case)
-    beats = [int(event_layout(case.core.edges[0].event).pack(**event)) for event in events]
-    sender = cocotb.start_soon(send(dut, "decoder__events", beats, case.pause()))
+    core, edges = case.core, range(len(case.core.edges))
+    ports = [f"decoder__source_{edge}" for edge in edges]
+    names = [f"{port}__{name}" for port in ports for name in ("valid", "payload")]
+    await start(dut, [*names, "decoder__room"])
+    layout, pause = request_layout(core), case.pause()
+    events = [events_of(case, edge) for edge in edges]
+    senders = [
+        cocotb.start_soon(send(dut, port, [
+            int(event_layout(about.event).pack(**event)) for event in given
+        ], case.pause()))
+        for port, about, given in zip(ports, core.edges, events, strict=True)
+    ]  # fmt: skip
     requests: list[int] = []
+    went: list[list[int]] = []  # the edges whose beats went in a cycle
 
     async def listen() -> None:
         while True:
             await FallingEdge(dut.clk)
             dut.decoder__room.value = not pause()
             await RisingEdge(dut.clk)
+            taken = [
+                edge for edge, port in enumerate(ports)
+                if known(getattr(dut, f"{port}__valid")) and known(getattr(dut, f"{port}__ready"))
+            ]  # fmt: skip
+            went.extend([taken] if taken else [])
             if known(dut.decoder__valid):
                 requests.append(known(dut.decoder__request))
 
     cocotb.start_soon(listen())
-    await until(dut, sender.done, "the decoder takes every event")
+    done = lambda: all(sender.done() for sender in senders)  # noqa: E731
+    await until(dut, done, "the decoder takes every event")
     await ClockCycles(dut.clk, 8)
-    expected = [request for event in events if (request := request_of(case.core, event))]
+    expected = []
+    for taken in went:
+        beats = [events[edge].pop(0) for edge in taken]
+        assert len(taken) == 1 or all(beat["last"] for beat in beats)
+        request = request_of(core, taken[0], beats[0])
+        expected += [request] if request else []
+    assert not any(events)
     assert len(requests) == len(expected) > 0
     for found, request in zip(requests, expected, strict=True):
         names = [name for name, _ in layout.fields if name in request]
         assert {name: int(layout.unpack(found, name)) for name in names} == {
-            n: request[n] for n in names
+            n: request[n] & ((1 << layout.bits(n)) - 1) for n in names
         }
 
 
@@ -96,7 +120,7 @@ async def sweep(dut: HierarchyObject) -> None:
             releases.append(known(dut.sweep__done))
         if len(releases) == due + 1:
             break
-    words = [(w, w % core.local_channels, int(w == core.words - 1)) for w in range(core.words)]
+    words = [(int(w), int(w) % core.local_channels, int(w == core.words - 1)) for w in core.order]
     cleared = [visit for visit in visits if visit[0]]
     assert [visit[2:] for visit in cleared] == words
     swept = [visit for visit in visits if not visit[0]]
@@ -118,11 +142,12 @@ async def serialiser(dut: HierarchyObject) -> None:
     cocotb.start_soon(receive(dut, "serialiser__events", taken, case.pause()))
     present, pause = core.neurons >= 0, case.pause()
     expected: list[dict[str, int]] = []
+    spikes = np.zeros((12, int(np.prod(core.shape))), np.uint8)
     flight: list[dict[str, int] | None] = [None] * 9  # vectors come a fixed time behind their word
     for sweep_number in range(12):
         rate = case.random.choice([0.0, 0.1, 0.5, 1.0])
         final = sweep_number % 3 == 2
-        for word in range(core.words):
+        for word in core.order.tolist():
             lanes = [
                 lane
                 for lane in range(core.lanes)
@@ -144,9 +169,11 @@ async def serialiser(dut: HierarchyObject) -> None:
             else:
                 raise AssertionError("deadline: the serialiser has no room")
             await _shift(dut, flight, vector)
-            expected += vector_events(core, word, lanes, values, final)
-        if core.kind == "lif":
-            expected.append({"last": 1})
+            spikes[sweep_number, core.neurons[lanes, word]] = 1
+            if core.kind == "readout" and final:
+                expected += logit_vector(core, word, values)
+    if core.kind == "lif":
+        expected = spike_events(core, spikes)
     for _ in range(len(flight) + 1):
         await FallingEdge(dut.clk)
         await _shift(dut, flight, None)
@@ -188,12 +215,15 @@ async def lane(dut: HierarchyObject) -> None:
     for step in range(4 * steps):
         # A direct frame is accumulated once and kept. No source fires twice in one step: words are
         # as wide as that asks for.
-        silent = core.direct and step % steps > 0
-        events = [] if silent else frame_of(case)
-        requests = [request for event in events if (request := request_of(core, event))]
+        requests = [
+            request
+            for index, edge in enumerate(core.edges) if not edge.direct or step % steps == 0
+            for event in frame_of(case, index) if (request := request_of(core, index, event))
+        ]  # fmt: skip
+        case.random.shuffle(requests)
         for request in requests:
             model.add(request)
-        token = {"last": 1, "row": 0, "base": 0, "mask_y": 0, "mask_x": 0, "value": 0}
+        token = {**dict.fromkeys(dict(layout.fields), 0), "last": 1}
         for request in [*requests, token]:
             await FallingEdge(dut.clk)
             for _ in range(CYCLES):
@@ -207,7 +237,7 @@ async def lane(dut: HierarchyObject) -> None:
         await FallingEdge(dut.clk)
         dut.lane__valid.value = 0
         await until(dut, lambda: bool(known(dut.lane__waiting)), "the lane meets the token")
-        await ClockCycles(dut.clk, timing.WALK)
+        await ClockCycles(dut.clk, timing.walk(core.relative))
         final = step % steps == steps - 1
         found = await _sweep_lane(dut, core, restart=final)
         assert found == model.sweep(restart=final), f"step {step}"
@@ -249,28 +279,23 @@ async def core(dut: HierarchyObject) -> None:
     """A whole core: spikes in the order of golden's interpreter, tokens, and every membrane."""
     case = Case()
     image, about = case.image, case.core
-    await start(
-        dut,
-        ["core__source__valid", "core__source__payload", "core__sink__ready", "core__count_clear"],
-    )
+    ports = [f"core__source_{edge}" for edge in range(len(about.edges))]
+    names = [f"{port}__{name}" for port in ports for name in ("valid", "payload")]
+    await start(dut, [*names, "core__sink__ready", "core__count_clear"])
     batch = 4
     generator = np.random.default_rng(case.settings["seed"])
     node = case.network.input
-    shape = (batch, *node.shape) if about.framed else (batch, image.timesteps, *node.shape)
+    shape = (batch, *node.shape) if image.input.direct else (batch, image.timesteps, *node.shape)
     inputs = generator.integers(node.lowest, node.highest, shape, endpoint=True)
     inputs *= generator.random(shape) < 0.4
     trace = interpreter.run(image, inputs)
-    layout = event_layout(about.event)
-    beats = []
-    for frame in inputs.reshape(-1, *(*node.shape, 1, 1)[:3]):
-        c, y, x = np.nonzero(frame)
-        beats += layout.pack(last=0, c=c, y=y, x=x, value=frame[c, y, x]).tolist()
-        beats.append(int(layout.pack(last=1, c=0, y=0, x=0, value=0)))
     taken: list[int] = []
     swept: list[tuple[int, int, int]] = []
     cocotb.start_soon(receive(dut, "core__sink", taken, case.pause()))
     cocotb.start_soon(_watch(dut, about, swept))
-    cocotb.start_soon(send(dut, "core__source", beats, case.pause()))
+    beats = edge_beats(image, case.settings["core"], inputs, trace)
+    for port, given in zip(ports, beats, strict=True):
+        cocotb.start_soon(send(dut, port, given, case.pause()))
     lif = about.kind == "lif"
     spikes = trace.spikes.get(about.node)
     expected = logit_events(about, trace.logits) if spikes is None else spike_events(about, spikes)
@@ -289,6 +314,7 @@ async def _watch(dut: HierarchyObject, about: CoreImage, swept: list[tuple[int, 
         await RisingEdge(dut.clk)
         value = dut.core__trace.value
         assert str(value[0]) in "01", f"core__trace is {value}"
+        assert not known(dut.core__broken), "a stream inside the core breaks the rules"
         if value[0] == 1:
             word = known(dut.core__trace)
             address = word >> 1 & ((1 << about.address_bits) - 1)

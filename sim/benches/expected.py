@@ -13,10 +13,12 @@ import numpy as np
 from golden.file import load
 from golden.image import CoreImage, Image
 from golden.network import Network
-from golden.rows import row_spans
+from golden.trace import Trace
 from hw.compiler import compile_network
+from hw.shapes import event_layout
 from sim.benches import SETTINGS
 from sim.benches.stream import pauses
+from sim.stimulus import input_beats
 
 
 class Case:
@@ -26,7 +28,7 @@ class Case:
         self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
         self.network: Network = load(self.settings["network"])
         self.image: Image = compile_network(self.network, self.settings["lanes"])
-        self.core: CoreImage = self.image.cores[0]
+        self.core: CoreImage = self.image.cores[self.settings["core"]]
         self.random = random.Random(self.settings["seed"])
         self._pauses = 0
 
@@ -36,31 +38,43 @@ class Case:
         return pauses(self.settings["stall"], self.settings["seed"] * 1000 + self._pauses)
 
 
-def events_of(case: Case) -> list[dict[str, int]]:
-    """Frames of events with tokens between them, two of which follow each other at once."""
+def events_of(case: Case, index: int) -> list[dict[str, int]]:
+    """Beats of an edge: events in steps with tokens between them, two of which stand together.
+
+    Two inferences, so that a direct edge beside others brings two frames.
+    """
+    core, edge = case.core, case.core.edges[index]
     token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
+    steps = 1 if edge.direct or core.framed else case.image.timesteps
     found: list[dict[str, int]] = []
-    for _ in range(4):
-        found += [*frame_of(case), token]
-    return [*found, token]
+    for step in range(2 * steps):
+        found += [*(frame_of(case, index) if step != 1 else []), token]
+    return found
 
 
-def frame_of(case: Case) -> list[dict[str, int]]:
-    """Most sources of the first core once, with random values, shuffled."""
-    core, (channels, height, width) = case.core, (*case.image.input.shape, 1, 1)[:3]
-    values = 1 << core.value_bits
+def frame_of(case: Case, index: int) -> list[dict[str, int]]:
+    """Most places of an edge's source once, with random values, shuffled."""
+    edge = case.core.edges[index]
+    if edge.source == case.image.input.name:
+        shape, codes = case.image.input.shape, range(case.image.input.shape[0])
+    else:
+        sender = next(core for core in case.image.cores if core.node == edge.source)
+        shape, codes = (sender.size[0], *sender.sent), sender.codes
+    _, height, width = (*shape, 1, 1)[:3]
+    bits = edge.event.bits("value")
     found = [
-        {"last": 0, "y": y, "x": x, "c": c, "value": case.random.randrange(values)}
-        for c in range(channels) for y in range(height) for x in range(width)
+        {"last": 0, "y": y, "x": x, "c": c, "value": case.random.randrange(1 << bits)}
+        for c in codes for y in range(height) for x in range(width)
         if case.random.random() < 0.8
     ]  # fmt: skip
     case.random.shuffle(found)
     return found
 
 
-def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
-    """What the tables make of an event; None if no tap of it stays inside."""
-    y, x = core.memories["table_y_0"], core.memories["table_x_0"]
+def request_of(core: CoreImage, index: int, event: dict[str, int]) -> dict[str, int] | None:
+    """What the tables of an edge make of an event; None if no tap of it stays inside."""
+    edge = core.edges[index]
+    y, x = core.memories[f"table_y_{index}"], core.memories[f"table_x_{index}"]
     if event["last"]:
         return {"last": 1}
     mask_y, mask_x = int(y.field("mask")[event["y"]]), int(x.field("mask")[event["x"]])
@@ -69,37 +83,45 @@ def request_of(core: CoreImage, event: dict[str, int]) -> dict[str, int] | None:
     position = int(y.field("row")[event["y"]] + x.field("row")[event["x"]])
     base = int(y.field("base")[event["y"]] + x.field("base")[event["x"]])
     base &= (1 << core.address_bits) - 1
-    row = event["c"] << core.edges[0].row_bits | position
+    value = event["value"] if edge.event.bits("value") else 1
     return {
-        "last": 0,
-        "row": row,
-        "base": base,
-        "mask_y": mask_y,
-        "mask_x": mask_x,
-        "value": event["value"],
-    }
+        "last": 0, "row": edge.row_start + (event["c"] << edge.row_bits | position), "base": base,
+        "mask_y": mask_y, "mask_x": mask_x, "value": value, "direct": int(edge.direct),
+    }  # fmt: skip
 
 
-def vector_events(
-    core: CoreImage, word: int, lanes: list[int], values: list[int], final: bool
-) -> list[dict[str, int]]:
-    """What must leave for one vector."""
-    position, local = divmod(word, core.local_channels)
-    if core.kind == "readout":
-        last_word = word == core.words - 1
-        holders = (
-            [lane for lane in range(core.lanes) if core.neurons[lane, word] >= 0] if final else []
-        )
-        return [
-            {
-                "index": local * core.lanes + lane,
-                "value": values[lane],
-                "last": int(last_word and lane == holders[-1]),
-            }
-            for lane in holders
-        ]
-    y, x = divmod(position, core.size[2])
-    return [{"last": 0, "y": y, "x": x, "c": local << core.lane_bits | lane} for lane in lanes]
+def edge_beats(image: Image, index: int, inputs: np.ndarray, trace: Trace) -> list[list[int]]:
+    """What enters core `index` in a run: the beats of each of its edges."""
+    senders = {core.node: core for core in image.cores}
+    beats = []
+    for edge in image.cores[index].edges:
+        if edge.source == image.input.name:
+            found = input_beats(image, inputs)
+            # The bench packs the token above the event, a stream below it.
+            token = found >> max(edge.event.width, 1)
+            beats.append((token | (found << 1 & ((2 << edge.event.width) - 1))).tolist())
+            continue
+        spikes = trace.spikes[edge.source].copy()
+        first: list[dict[str, int]] = []
+        if edge.delay:
+            spikes[:, -1] = 0
+            first = [{"last": 1}]
+        layout = event_layout(edge.event)
+        names = dict.fromkeys(dict(layout.fields), 0)
+        events = [*first, *spike_events(senders[edge.source], spikes)]
+        beats.append([int(layout.pack(**{**names, **event})) for event in events])
+    return beats
+
+
+def logit_vector(core: CoreImage, word: int, values: list[int]) -> list[dict[str, int]]:
+    """What must leave for one vector of a readout in an inference's last step."""
+    holders = [lane for lane in range(core.lanes) if core.neurons[lane, word] >= 0]
+    final = word == core.words - 1
+    return [
+        {"index": word * core.lanes + lane, "value": values[lane],
+         "last": int(final and lane == holders[-1])}
+        for lane in holders
+    ]  # fmt: skip
 
 
 class LaneModel:
@@ -107,33 +129,25 @@ class LaneModel:
 
     def __init__(self, core: CoreImage, number: int) -> None:
         self.core = core
-        self.entries = core.memories[f"entries_{number}"]
-        self.starts, self.lengths = row_spans(core.memories[f"pointers_{number}"], self.entries)
+        self.rows = core.rows(number)
         self.constants = core.memories[f"constants_{number}"]
         self.state = [0] * core.words
         self.drive = [0] * core.words
 
     def add(self, request: dict[str, int]) -> None:
         """Walk the row of a request."""
-        core, taps = self.core, self.core.memories["taps"]
+        core, rows, taps = self.core, self.rows, self.core.memories["taps"]
         value = request["value"] if core.value_bits else 1
         if core.value_signed:
             value -= (value >> (core.value_bits - 1)) << core.value_bits
-        start, length = int(self.starts[request["row"]]), int(self.lengths[request["row"]])
-        for at in range(start, start + length):
-            tap = int(self.entries.field("tap")[at])
-            inside = request["mask_y"] >> int(taps.field("ky")[tap]) & request["mask_x"] >> int(
-                taps.field("kx")[tap]
-            )
-            address = (
-                request["base"]
-                + int(taps.field("offset")[tap])
-                + int(self.entries.field("channel")[at])
-            )
+        target = self.drive if request["direct"] else self.state
+        for at in rows.walk(np.array([request["row"]]))[1]:
+            tap = int(rows.tap[at])
+            inside = request["mask_y"] >> int(taps.field("ky")[tap])
+            inside &= request["mask_x"] >> int(taps.field("kx")[tap])
+            address = request["base"] + int(taps.field("offset")[tap]) + int(rows.channel[at])
             if inside & 1:
-                target = self.drive if core.direct else self.state
-                weight = int(self.entries.field("weight", signed=True)[at])
-                target[address & ((1 << core.address_bits) - 1)] += weight * value
+                target[address & ((1 << core.address_bits) - 1)] += int(rows.weight[at]) * value
 
     def sweep(self, restart: bool) -> list[tuple[int, int]]:
         """End the step: `(fired, membrane)` of every word."""
@@ -159,17 +173,17 @@ class LaneModel:
 
 
 def spike_events(about: CoreImage, spikes: np.ndarray) -> list[dict[str, int]]:
-    """The event stream of a core: by address, then lane; a token behind every step."""
+    """The event stream of a core: by window, channel, then lane; a token behind every step."""
     found: list[dict[str, int]] = []
-    width = about.size[2]
-    for step in spikes.reshape(-1, int(np.prod(about.shape))):
-        for word in range(about.words):
-            position, local = divmod(word, about.local_channels)
-            for lane_number in range(about.lanes):
-                neuron = about.neurons[lane_number, word]
-                if neuron >= 0 and step[neuron]:
-                    code = local << about.lane_bits | lane_number
-                    found.append({"y": position // width, "x": position % width, "c": code})
+    (down, along), (ky, kx) = about.sent, about.window
+    for step in spikes.reshape(-1, *about.size):
+        whole = step[:, : down * ky, : along * kx].reshape(-1, down, ky, along, kx)
+        merged = whole.any(axis=(2, 4))
+        codes = sorted(range(len(about.codes)), key=about.codes.__getitem__)
+        for y, x in np.ndindex(down, along):
+            found += [
+                {"last": 0, "y": y, "x": x, "c": about.codes[c]} for c in codes if merged[c, y, x]
+            ]
         found.append({"last": 1})
     return found
 
@@ -190,7 +204,8 @@ def check_membranes(
     assert len(swept) == len(steps) * about.words
     mask = (1 << about.state_bits) - 1
     for index, (address, _, values) in enumerate(swept):
-        step, word = divmod(index, about.words)
+        step, place = divmod(index, about.words)
+        word = about.order[place]
         assert address == word
         for lane_number in range(about.lanes):
             neuron = about.neurons[lane_number, word]

@@ -2,7 +2,7 @@ module bench_@INDEX@ (
     input wire clk, input wire rst, input wire go, input wire wake,
     input wire [8:0] rate, input wire [31:0] seed,
     input wire [31:0] inferences, input wire [31:0] patience,
-    input wire [7:0] count_select, input wire count_clear,
+    input wire [@SELECT@-1:0] count_select, input wire count_clear,
     output reg finished, output wire ready
 );
     wire clock = clk & ~(finished & ~wake & ~rst);
@@ -10,6 +10,9 @@ module bench_@INDEX@ (
     // What cocotb reads at the end, and where a stuck run stands.
     reg [31:0] cycle /* verilator public_flat_rw */;         // since go rose
     reg [31:0] age /* verilator public_flat_rw */;           // since the counters were cleared
+    reg [31:0] since;                                        // reset
+    reg [31:0] began /* verilator public_flat_rw */;         // cycle since reset in which go rose
+    reg [31:0] cleared /* verilator public_flat_rw */;       // cycle since reset in which the counters were cleared
     reg [31:0] quiet /* verilator public_flat_rw */;         // cycles since anything moved
     reg stuck /* verilator public_flat_rw */;
     reg [2:0] violation /* verilator public_flat_rw */;      // 0, or the first broken rule
@@ -62,6 +65,8 @@ module bench_@INDEX@ (
     wire out_ready = ~stall[@STREAMS@-1];
     wire taken = in_valid & in_ready;
     wire given = out_valid & out_ready;
+    wire [@WATCHED@-1:0] broken;
+    reg [@WATCHED@-1:0] broken_first /* verilator public_flat_rw */;  // streams inside, at the first violation
     reg awake;  // in_ready has been high since the reset
     assign ready = awake;
 @TRACE_DECLARE@
@@ -79,7 +84,8 @@ module bench_@INDEX@ (
 @TRACE_CONNECT@        .count_select(count_select),
         .count_value(count_value),
         .count_clear(count_clear),
-        .hold(stall[@CORES@:0])
+        .hold(stall[@HOLDS@-1:0]),
+        .broken(broken)
     );
 
     // Files are opened anew whenever go rises, so a run can be repeated behind a reset.
@@ -119,7 +125,7 @@ module bench_@INDEX@ (
             end
             if (taken | ~in_valid) begin
                 in_valid <= 1'b0;
-                if (~exhausted & ~stall[@CORES@+1]) begin
+                if (~exhausted & ~stall[@HOLDS@]) begin
                     scanned = $fscanf(stimulus_file, "%h", beat);
                     if (scanned == 1) begin
                         in_valid <= 1'b1;
@@ -144,6 +150,9 @@ module bench_@INDEX@ (
         waiting_data <= out_data;
         age <= (rst | count_clear) ? 0 : age + 1;
         awake <= ~rst & (awake | in_ready);
+        since <= rst ? 0 : since + 1;
+        if (~go) began <= since + 1;
+        if (count_clear) cleared <= since;
         if (rst) begin
             cycle <= 0;
             quiet <= 0;
@@ -159,9 +168,11 @@ module bench_@INDEX@ (
             quiet <= active ? 0 : quiet + 1;
             if (violation == 3'd0) begin
                 violation_cycle <= cycle;
+                broken_first <= broken;
                 if (waiting & ~out_valid) violation <= 3'd1;
                 else if (waiting & ({out_last, out_data} != {waiting_last, waiting_data})) violation <= 3'd2;
                 if (^{in_ready, out_valid@TRACE_UNKNOWN@} === 1'bx) violation <= 3'd3;
+                if (|broken) violation <= 3'd5;
             end
             if (given) begin
                 $fwrite(logits_file, "%h %h %h\n", out_last, out_data, cycle);

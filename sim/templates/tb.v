@@ -10,7 +10,7 @@ module tb;
     reg [31:0] seed /* verilator public_flat_rw */;
     reg [31:0] inferences /* verilator public_flat_rw */;
     reg [31:0] patience /* verilator public_flat_rw */;  // cycles without any progress until the run counts as stuck
-    reg [7:0] count_select /* verilator public_flat_rw */;
+    reg [@SELECT@-1:0] count_select /* verilator public_flat_rw */;
     reg count_clear /* verilator public_flat_rw */;
 @WIRES@
     wire finished /* verilator public_flat_rw */;

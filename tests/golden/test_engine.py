@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from golden import engine, fuzz, reference, wiring
+from golden import engine, fuzz, graphs, kernels, reference, wiring
 from golden.edges import Edge, Linear
 from golden.errors import BadInput
 from golden.network import Network
@@ -31,6 +31,21 @@ def test_random_networks(first: int) -> None:
         assert np.array_equal(engine.logits(network, inputs), expected.logits)
 
 
+def _drive_bytes(network: Network) -> set[int]:
+    return {r.drive.itemsize for layer in wiring.compiled(network) for r in layer.routes}
+
+
+@pytest.mark.parametrize("first", range(0, 500, 50))
+def test_random_graphs(first: int) -> None:
+    for seed in range(first, first + 50):
+        network = graphs.random_graph(seed)
+        inputs = fuzz.random_inputs(network, 4, seed)
+        expected = reference.run(network, inputs)
+        result = compare(expected, engine.run(network, inputs))
+        assert result.mismatches == 0, f"seed {seed}: {result.first}"
+        assert np.array_equal(engine.logits(network, inputs), expected.logits)
+
+
 def test_larger_networks() -> None:
     for seed in range(6):
         network = fuzz.random_network(seed, fuzz.Limits(side=20, channels=40, units=300, kernel=9))
@@ -48,7 +63,7 @@ def test_wide_drive(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "node_widths", wider)
     for seed in range(20):
         network = fuzz.random_network(seed)
-        assert {layer.empty_drive.itemsize for layer in wiring.compiled(network)} == {bits // 8}
+        assert _drive_bytes(network) == {bits // 8}
         inputs = fuzz.random_inputs(network, 3, seed)
         assert compare(reference.run(network, inputs), engine.run(network, inputs)).mismatches == 0
 
@@ -63,7 +78,7 @@ def test_drive_is_narrow_exactly_as_long_as_proven(last: int, size: int) -> None
         (Input("input", (259,), "events", 1), Readout("readout", (1,), np.array([2**31 - 1]))),
         (Edge("input", "readout", (Linear(weight, 8),)),),
     )
-    assert wiring.compiled(network)[0].empty_drive.itemsize == size
+    assert _drive_bytes(network) == {size}
     assert engine.logits(network, np.ones((1, 2, 259), np.uint8)).tolist() == [
         [2 * (2**31 - 1 + 258 * 127 + last)]
     ]
@@ -158,4 +173,4 @@ def test_compiles_also_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch
         return real(**options)
 
     monkeypatch.setattr(numba, "njit", without_folder)
-    assert engine._jit(lambda a: a + 1)(1) == 2
+    assert kernels._jit(lambda a: a + 1)(1) == 2

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from golden.rows import Layout, bits_for, pack_rows, row_spans, signed_bits
+from golden.rows import (
+    Entries,
+    Layout,
+    bits_for,
+    entry_layout,
+    pack_entries,
+    pack_pointers,
+    read_rows,
+    row_spans,
+    signed_bits,
+)
 
 
 def test_fields_lie_least_significant_first():
@@ -30,29 +40,65 @@ def test_a_word_has_at_most_63_bits():
         Layout.of(a=32, b=32)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_rows_are_found_from_counts_and_flags_alone(seed):
-    rng = np.random.default_rng(seed)
-    lengths = rng.choice([0, 0, 1, 2, 3, 4, 7], 40)
-    rows = [
-        [(int(rng.integers(4)), int(rng.integers(8)), int(rng.integers(-8, 8))) for _ in range(n)]
+def packed(rows, relative=False, flags=True):
+    """Rows of (place, weight) packed with 3 channel bits, with pointers, and read back."""
+    number = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    flat = np.array([entry for row in rows for entry in row], np.int64).reshape(-1, 2)
+    entries = Entries(number, flat[:, 0], flat[:, 1])
+    skip = int(entries.skips.max(initial=0)).bit_length() if relative else None
+    pointers, flagged = pack_pointers(entries.lengths(len(rows)))
+    layout = entry_layout(2, 3, 4, skip, flags)
+    return pointers, pack_entries(entries, layout, 3, flagged)
+
+
+def unpacked(rows):
+    """The rows again, as lists of (place, weight)."""
+    places = (rows.tap << 3 | rows.channel).tolist()
+    flat = list(zip(places, rows.weight.tolist(), strict=True))
+    spans = zip(rows.start.tolist(), rows.length.tolist(), strict=True)
+    return [flat[start : start + length] for start, length in spans]
+
+
+def random_rows(rng, lengths):
+    return [
+        [(int(p), int(rng.integers(-8, 8))) for p in np.sort(rng.permutation(32)[:n])]
         for n in lengths
     ]
-    pointers, entries = pack_rows(rows, 2, 3, 4)
-    starts, found = row_spans(pointers, entries)
-    assert found.tolist() == lengths.tolist()
-    for row, start, length in zip(rows, starts, found, strict=True):
-        span = slice(int(start), int(start + length))
-        fields = (
-            entries.field("tap"),
-            entries.field("channel"),
-            entries.field("weight", signed=True),
-        )
-        assert list(zip(*(f[span].tolist() for f in fields), strict=True)) == row
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_are_found_from_counts_and_flags_alone(seed, relative):
+    rng = np.random.default_rng(seed)
+    rows = random_rows(rng, rng.choice([0, 0, 1, 2, 3, 4, 7], 40))
+    pointers, entries = packed(rows, relative)
+    assert unpacked(read_rows(pointers, entries, 0, 3, relative)) == rows
+
+
+@pytest.mark.parametrize("relative", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 5])
+def test_rows_of_one_length_need_neither_pointers_nor_flags(length, relative):
+    rows = random_rows(np.random.default_rng(length), [length] * 9)
+    _, entries = packed(rows, relative, flags=False)
+    assert entries.layout.bits("last") == 0
+    assert unpacked(read_rows(None, entries, length, 3, relative)) == rows
+
+
+def test_a_dense_row_has_no_offsets():
+    rows = [[(place, 1) for place in range(32)]] * 3
+    _, entries = packed(rows, relative=True, flags=False)
+    assert entries.layout.fields == (("weight", 4),)
+    assert unpacked(read_rows(None, entries, 32, 3, True)) == rows
+
+
+def test_skips_count_the_places_between_entries():
+    places = np.array([3, 4, 9, 0, 7])
+    entries = Entries(np.array([0, 0, 0, 1, 2]), places, np.ones(5, np.int64))
+    assert entries.skips.tolist() == [3, 0, 4, 0, 7]
 
 
 def test_no_rows_at_all_still_make_a_memory():
-    pointers, entries = pack_rows([[], []], 0, 0, 4)
+    pointers, entries = packed([[], []])
     assert len(entries.words) == 1
     assert row_spans(pointers, entries)[1].tolist() == [0, 0]
     assert bits_for(1) == 0

@@ -40,12 +40,20 @@ def conv_core():
 
 @pytest.fixture
 def dense_core():
-    """A linear core with rows of the given lengths in one lane, 64 targets, plain spikes."""
+    """A linear core with rows of the given lengths in one lane, 64 targets, plain spikes.
 
-    def make(lengths: list[int], targets: int = 64) -> CoreImage:
+    A row goes to the first targets, and entries are relative; or, `scattered`, to any targets, the
+    last among them, and entries are absolute.
+    """
+
+    def make(lengths: list[int], targets: int = 64, scattered: bool = False) -> CoreImage:
         weight = np.zeros((targets, len(lengths)), int)
+        rng = np.random.default_rng(0)
         for row, length in enumerate(lengths):
-            weight[:length, row] = 1 + (np.arange(length) + row) % 7
+            places = np.arange(length)
+            if scattered:
+                places = np.sort([targets - 1, *rng.permutation(targets - 1)])[-length:]
+            weight[places[:length], row] = 1 + (np.arange(length) + row) % 7
         network = Network(
             2,
             (Input("input", (len(lengths),), "events", 1), _lif((targets,)),
@@ -74,5 +82,24 @@ def neuron_core(conv_core):
 
     def make(**changes) -> CoreImage:
         return replace(conv_core(), acc_bits=14, clamp_bits=9, state_bits=9, **changes)
+
+    return make
+
+
+@pytest.fixture
+def mixed():
+    """Gives a core a second, direct edge with the same rows behind those of the first."""
+
+    def make(core: CoreImage) -> CoreImage:
+        first = core.edges[0]
+        second = replace(first, source="other", direct=True, row_start=first.rows)
+        tables = {f"table_{axis}_1": core.memories[f"table_{axis}_0"] for axis in "yx"}
+        rows = {
+            name: replace(core.memories[name], words=np.tile(core.memories[name].words, 2))
+            for lane, length in enumerate(core.row_lengths)
+            for name in [f"{'pointers' if length is None else 'entries'}_{lane}"]
+        }
+        memories = {**core.memories, **tables, **rows}
+        return replace(core, edges=(first, second), memories=memories)
 
     return make

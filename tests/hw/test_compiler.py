@@ -9,8 +9,8 @@ from golden.errors import BadInput
 from golden.fuzz import random_inputs, random_network
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
-from golden.rows import row_spans
 from golden.trace import compare
+from hw import plan
 from hw.compiler import compile_network
 from hw.lanes import assign_channels, choose_lanes
 
@@ -94,9 +94,12 @@ def test_one_layout_word_by_word():
     assert (core.lanes, core.local_channels, core.words) == (2, 2, 2)
     assert core.codes == (0, 1, 2, 3)
     assert core.neurons.tolist() == [[0, 2], [1, 3]]
-    assert core.memories["pointers_0"].field("count").tolist() == [2] * 8
-    assert core.memories["pointers_0"].field("start").tolist() == list(range(0, 16, 2))
-    assert core.memories["entries_0"].field("channel").tolist() == [0, 1] * 8
+    # Dense rows: no pointers, and entries that are nothing but weights.
+    assert (core.row_lengths, core.relative) == ((2, 2), True)
+    assert core.memories["entries_0"].layout.fields == (("weight", 3),)
+    assert core.rows(0).start.tolist() == list(range(0, 16, 2))
+    assert core.rows(0).channel.tolist() == [0, 1] * 8
+    assert "pointers_0" not in core.memories
 
 
 def conv_image(convolution, shape, pool=None):
@@ -119,13 +122,19 @@ def fields(memory, *names):
 
 def rows_of(core):
     """The rows of lane 0 as lists of (tap, channel, weight)."""
-    starts, lengths = row_spans(core.memories["pointers_0"], core.memories["entries_0"])
-    entries = core.memories["entries_0"]
-    columns = entries.field("tap"), entries.field("channel"), entries.field("weight", signed=True)
-    flat = list(zip(*(column.tolist() for column in columns), strict=True))
-    return [flat[start : start + n] for start, n in zip(starts, lengths, strict=True)]
+    rows = core.rows(0)
+    columns = rows.tap.tolist(), rows.channel.tolist(), rows.weight.tolist()
+    flat = list(zip(*columns, strict=True))
+    return [flat[start : start + n] for start, n in zip(rows.start, rows.length, strict=True)]
 
 
+@pytest.fixture
+def by_tap(monkeypatch):
+    """Convolutions of small maps keep their taps, too."""
+    monkeypatch.setattr(plan, "UNROLLED", 0)
+
+
+@pytest.mark.usefixtures("by_tap")
 def test_a_stride_is_a_residue_in_the_row_and_a_quotient_in_the_base():
     kernel = np.array([[[[1, 2, 3]]]])
     core = conv_image(Conv2d(kernel, 4, (0, 0, 1, 1), (1, 2)), (1, 1, 5))
@@ -139,6 +148,7 @@ def test_a_stride_is_a_residue_in_the_row_and_a_quotient_in_the_base():
     assert core.edges[0].row_bits == 1
 
 
+@pytest.mark.usefixtures("by_tap")
 def test_residues_of_both_axes_share_the_row_number():
     kernel = np.arange(1, 13).reshape(1, 1, 3, 4)
     core = conv_image(Conv2d(kernel, 5, (0, 0), (2, 3)), (1, 5, 7))
@@ -150,9 +160,10 @@ def test_residues_of_both_axes_share_the_row_number():
     assert [[weight for _, _, weight in row] for row in rows[:6]] == [
         [1, 4, 9, 12], [2, 10], [3, 11], [5, 8], [6], [7]
     ]  # fmt: skip
-    assert rows[6:] == [[], []]  # three bits number six residues
+    assert len(rows) == 6
 
 
+@pytest.mark.usefixtures("by_tap")
 def test_empty_residues_are_dropped_by_the_decoder():
     core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(3, 4)), (1, 7, 11))
     assert fields(core.memories["table_y_0"], "mask") == [[1, 0, 0, 1, 0, 0, 1]]
@@ -161,6 +172,7 @@ def test_empty_residues_are_dropped_by_the_decoder():
     assert sum(map(len, rows_of(core))) == 2
 
 
+@pytest.mark.usefixtures("by_tap")
 def test_a_pool_divides_before_the_stride():
     core = conv_image(Conv2d(np.full((1, 1, 1, 2), 3), 3, stride=(1, 2)), (1, 1, 11), pool=(1, 2))
     mask, row, base = fields(core.memories["table_x_0"], "mask", "row", "base")
@@ -170,6 +182,7 @@ def test_a_pool_divides_before_the_stride():
     assert base[:8] == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
+@pytest.mark.usefixtures("by_tap")
 def test_a_row_has_no_channels_of_another_group():
     depthwise = conv_image(Conv2d(np.array([1, 2, 3])[:, None, None, None], 3, groups=3), (3, 2, 2))
     assert rows_of(depthwise) == [[(0, 0, 1)], [(0, 1, 2)], [(0, 2, 3)]]
@@ -215,31 +228,36 @@ def _wide(classes=2, side=4, channels=2):
 
 
 def test_a_map_that_no_lane_holds_names_the_remedy():
-    network = _wide(side=256, channels=2)
+    network = _wide(side=1024, channels=2)
     message = (
-        r"node 'hidden': membrane words in each of 1 lanes is 131072, "
-        r"must be at most 65536; it takes at least 2 lanes"
+        r"node 'hidden': membrane words in each of 1 lanes is 2097152, "
+        r"must be at most 1048576; it takes at least 2 lanes"
     )
     with pytest.raises(BadInput, match=message):
         compile_network(network, {"hidden": 1, "readout": 1})
-    assert compile_network(network, {"hidden": 2, "readout": 1}).cores[0].words == 65536
+    assert compile_network(network, {"hidden": 2, "readout": 1}).cores[0].words == 1 << 20
 
 
-def test_too_many_rows_or_entries_are_refused():
-    many = Network(
+def _into_readout(shape, weight):
+    return Network(
         1,
-        (Input("input", (2, 256, 256), "direct", 1), Readout("readout", (2,), np.zeros(2, int))),
-        (Edge("input", "readout", (Linear(np.zeros((2, 2 * 65536), int), 3),)),),
+        (Input("input", shape, "direct", 1), Readout("readout", (32,), np.zeros(32, int))),
+        (Edge("input", "readout", (Linear(weight, 3),)),),
     )
-    with pytest.raises(BadInput, match="node 'readout': rows is 131072, must be at most 65536"):
-        compile_network(many, {"readout": 1})
-    full = Network(
-        1,
-        (Input("input", (4096,), "direct", 1), Readout("readout", (32,), np.zeros(32, int))),
-        (Edge("input", "readout", (Linear(np.ones((32, 4096), int), 3),)),),
+
+
+def test_too_many_rows_are_refused():
+    network = _into_readout((2, 1024, 1024), np.zeros((32, 1 << 21), np.int8))
+    with pytest.raises(BadInput, match="node 'readout': rows is 2097152, must be at most 1048576"):
+        compile_network(network, {"readout": 1})
+
+
+def test_too_many_entries_in_a_lane_name_the_lanes_that_hold_them():
+    network = _into_readout((65536,), np.ones((32, 65536), np.int8))
+    message = (
+        r"node 'readout': weight entries in a lane, of 1, is 2097152, must be at most 1048576; "
+        r"take at least 2 lanes"
     )
-    with pytest.raises(
-        BadInput, match=r"weight entries in lane 0 of 1 is 131072, must be at most 65536"
-    ):
-        compile_network(full, {"readout": 1})
-    assert compile_network(full, {"readout": 2}).cores[0].lanes == 2
+    with pytest.raises(BadInput, match=message):
+        compile_network(network, {"readout": 1})
+    assert compile_network(network, {"readout": 2}).cores[0].lanes == 2

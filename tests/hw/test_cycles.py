@@ -2,92 +2,46 @@
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 
-from golden import engine
-from golden.counters import COUNTERS, STRIDE
-from golden.cycles import predict
-from golden.edges import Conv2d, Edge, Linear
-from golden.errors import BadInput
+from golden import engine, timing
+from golden.cycles import Source, predict
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d
+from golden.errors import BadInput, CheckFailed
 from golden.fuzz import Limits, random_inputs, random_network
+from golden.graphs import features, random_graph
+from golden.holds import Holds
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.timing import Latencies
-from hw.accelerator import Accelerator
 from hw.compiler import compile_network
-from sim.counters import READ_LAG
-from sim.pysim import PERIOD, simulate
-from sim.stimulus import input_beats
+from sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=3, timesteps=4)
 DEEP = Limits(side=4, channels=3, units=8, kernel=3, layers=9, timesteps=3)
 SEEDS = 60
+STALLS = (0, 0, 20, 50, 80)
 
 
-def measure(image, inputs, start=0):
-    """What the hardware does: the cycle of every logit, and every counter of every core.
-
-    The source offers the first beat in cycle `start` and the next ones at once; the sink is always
-    ready. Counters are as at the end of the last logit: what they count after it, until they are
-    read, is idleness, as nothing else can be.
-    """
-    accelerator = Accelerator(image)
-    beats = input_beats(image, inputs).tolist()
-    width = max(image.input.event.width, 1)
-    wanted = len(inputs) * image.cores[-1].shape[0]
-    logits, counters = [], []
-
-    async def drive(ctx):
-        if start:
-            await ctx.tick().repeat(start)
-        ctx.set(accelerator.in_valid, 1)
-        for beat in beats:
-            ctx.set(accelerator.in_last, beat >> width)
-            ctx.set(accelerator.in_data, beat & ((1 << width) - 1))
-            await ctx.tick().until(accelerator.in_ready)
-        ctx.set(accelerator.in_valid, 0)
-
-    async def watch(ctx):
-        ctx.set(accelerator.out_ready, 1)
-        cycle = 0
-        while len(logits) < wanted:
-            _, _, valid = await ctx.tick().sample(accelerator.out_valid)
-            if valid:
-                logits.append(cycle)
-            cycle += 1
-        end = cycle
-        for core in range(len(image.cores)):
-            counters.append([])
-            for register in range(len(COUNTERS)):
-                ctx.set(accelerator.count_select, core * STRIDE + register)
-                await ctx.tick().repeat(3)
-                cycle += 3
-                counters[-1].append(ctx.get(accelerator.count_value))
-                if list(COUNTERS)[register] == "idle":
-                    counters[-1][-1] -= cycle - READ_LAG - end
-
-    simulator = Simulator(accelerator)
-    simulator.add_clock(PERIOD)
-    simulator.add_testbench(drive, background=True)
-    simulator.add_testbench(watch)
-    simulator.run()
-    return np.array(logits).reshape(len(inputs), -1), counters
+def rows(cores):
+    """Counters as a list, core by core."""
+    return [list(core.as_dict().values()) for core in cores]
 
 
-def rows(prediction):
-    """The counters of a prediction, as `measure` gives them."""
-    return [[getattr(core, name) for name in COUNTERS] for core in prediction.cores]
+def counted(prediction, run):
+    """The predicted counters as they are when those of the run were read."""
+    return rows(prediction.counters([run.counted] * len(run.counters)))
 
 
-def agree(network, inputs, lanes, start=0):
-    """Predict and measure; the prediction, if both are the same."""
+def agree(network, inputs, lanes, start=1, stall=0, seed=0):
+    """Predict and simulate; the prediction, if every counter and every cycle is the same."""
     image = compile_network(network, lanes)
     inputs = network.check_inputs(inputs)
-    prediction = predict(image, inputs, engine.run(network, inputs), start)
-    logits, counters = measure(image, inputs, start)
-    assert rows(prediction) == counters
-    np.testing.assert_array_equal(prediction.logits, logits)
-    assert {core.cycles for core in prediction.cores} == {prediction.cycles}
+    source = Source(start, holds=Holds.of(stall, seed))
+    prediction = predict(image, inputs, engine.run(network, inputs), source)
+    run = simulate(image, inputs, stall / 100, seed, start)
+    np.testing.assert_array_equal(prediction.logits, run.logits)
+    assert counted(prediction, run) == rows(run.counters)
+    assert {core.cycles for core in prediction.cores} == {prediction.counted}
     return prediction
 
 
@@ -100,10 +54,17 @@ def lanes_for(network, seed):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_random_networks_cycle_by_cycle(seed):
-    network = random_network(seed, SMALL)
+def test_random_graphs_cycle_by_cycle(seed):
+    network = random_graph(seed, SMALL)
     inputs = random_inputs(network, 3 + seed % 2, seed)
-    agree(network, inputs[::-1] if seed % 3 == 0 else inputs, lanes_for(network, seed))
+    inputs = inputs[::-1] if seed % 3 == 0 else inputs
+    agree(network, inputs, lanes_for(network, seed), 1 + seed % 4, STALLS[seed % 5], seed)
+
+
+def test_the_random_graphs_have_every_feature():
+    found = set().union(*(features(random_graph(seed, SMALL)) for seed in range(SEEDS)))
+    everything = set().union(*(features(random_graph(seed)) for seed in range(500)))
+    assert found == everything
 
 
 # The first networks of seven cores or more.
@@ -117,12 +78,13 @@ def test_deep_chains_with_back_pressure(seed):
     assert len(agree(network, inputs, lanes_for(network, seed)).cores) >= 7
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 def test_tokens_back_to_back(seed):
-    network = random_network(seed, Limits(5, 5, 12, 3, 3, 1 + seed % 3))
+    limits = Limits(5, 5, 12, 3, 3, 1 + seed % 3)
+    network = (random_network, random_graph)[seed // 6](seed, limits)
     silent = np.zeros_like(random_inputs(network, 12, seed))
     silent[5:7] = random_inputs(network, 2, seed)
-    prediction = agree(network, silent, lanes_for(network, seed))
+    prediction = agree(network, silent, lanes_for(network, seed), stall=30 * (seed % 2), seed=seed)
     assert prediction.cores[0].idle + prediction.cores[0].waiting > 0
 
 
@@ -217,43 +179,133 @@ def test_a_larger_network():
 
 @pytest.mark.parametrize("start", [1, 3, 4, 9, 60, 300])
 def test_a_source_that_starts_later(start):
-    network = random_network(4, SMALL)
+    network = random_graph(4, SMALL)
     inputs = random_inputs(network, 2, 4)
     assert agree(network, inputs, 2, start).first_beat >= start
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_counters_that_pysim_reads(seed):
-    network = random_network(seed, SMALL)
-    inputs = network.check_inputs(random_inputs(network, 3, seed))
-    image = compile_network(network, 3)
-    run = simulate(image, inputs)
-    prediction = predict(image, inputs, run.trace)
-    assert prediction.cycles == run.cycles
-    for place, (core, counters) in enumerate(zip(prediction.cores, run.counters, strict=True)):
-        idle = core.idle + 11 + 16 * place  # it reads one register after the other, idle going on
-        expected = [idle if name == "idle" else getattr(core, name) for name in COUNTERS]
-        assert expected == list(counters.as_dict().values())
+def lif(name, size, threshold=4):
+    """Neurons that fire every few events."""
+    fill = np.zeros(size, int)
+    return LIF(name, (size,), fill + threshold, fill, 1, 3, "subtract", 12)
+
+
+def dense(source, target, sizes, seed, delay=0):
+    """A linear edge of random weights, half of them 0."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-3, 8, sizes[::-1]) * (rng.random(sizes[::-1]) < 0.5)
+    return Edge(source, target, (Linear(weight, 5),), delay)
+
+
+@pytest.mark.parametrize("stall", [0, 60])
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_crossed_diamonds(stall, lanes):
+    """Two cores, each of which hears two others, one fast and one slow; a skip over all of them."""
+    one = np.ones(8, int)
+    nodes = (Input("input", (8,), "events", 1), lif("left", 8), lif("right", 8, 9),
+             lif("over", 8), lif("under", 8, 7), Readout("readout", (3,), np.zeros(3, int)))  # fmt: skip
+    edges = (
+        dense("input", "left", (8, 8), 1), dense("input", "right", (8, 8), 2),
+        dense("left", "over", (8, 8), 3), Edge("right", "over", (Identity(5 * one, 4),)),
+        Edge("left", "under", (Identity(3 * one, 4),)), dense("right", "under", (8, 8), 4),
+        dense("over", "readout", (8, 3), 5), dense("under", "readout", (8, 3), 6),
+        dense("input", "readout", (8, 3), 7),
+    )  # fmt: skip
+    inputs = np.random.default_rng(lanes).random((4, 5, 8)) < 0.5
+    counts = {"left": lanes, "right": 1, "over": 2, "under": lanes, "readout": 2}
+    agree(Network(5, nodes, edges), inputs.astype(int), counts, stall=stall, seed=lanes)
+
+
+@pytest.mark.parametrize("stall", [0, 40])
+def test_loops_and_a_core_that_outlives_the_logits(stall):
+    """`echo` is heard only a step later: its last sweep runs behind the last logit."""
+    nodes = (Input("input", (6,), "events", 1), lif("main", 6, 3), lif("echo", 70, 2),
+             Readout("readout", (2,), np.zeros(2, int)))  # fmt: skip
+    edges = (
+        dense("input", "main", (6, 6), 1), dense("main", "main", (6, 6), 2, delay=1),
+        dense("main", "echo", (6, 70), 3), dense("echo", "main", (70, 6), 4, delay=1),
+        dense("main", "readout", (6, 2), 5),
+    )  # fmt: skip
+    inputs = np.random.default_rng(3).random((3, 4, 6)) < 0.7
+    lanes = {"main": 2, "echo": 1, "readout": 1}
+    found = agree(Network(4, nodes, edges), inputs.astype(int), lanes, stall=stall, seed=5)
+    assert found.counted > found.cycles
+
+
+@pytest.mark.parametrize("stall", [0, 70])
+def test_max_pools_of_partial_windows(stall):
+    rng = np.random.default_rng(9)
+    zero = np.zeros(3, int)
+    nodes = (Input("input", (2, 7, 5), "direct", 4),
+             LIF("lif", (3, 7, 5), zero + 20, zero, 0, 0, "zero", 10),
+             LIF("pooled", (3, 3, 2), zero + 2, zero, 0, 0, "zero", 10),
+             Readout("readout", (2,), np.zeros(2, int)))  # fmt: skip
+    edges = (
+        Edge("input", "lif", (Conv2d(rng.integers(-2, 4, (3, 2, 3, 3)), 4, (1, 1)),)),
+        Edge("lif", "pooled", (MaxPool2d((2, 2)), Identity(np.array([1, 2, 3]), 3))),
+        Edge("pooled", "readout", (Linear(rng.integers(-2, 3, (2, 18)), 3),)),
+    )
+    inputs = rng.integers(0, 16, (3, 2, 7, 5))
+    agree(Network(4, nodes, edges), inputs, {"lif": 2, "pooled": 1, "readout": 1}, stall=stall)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_sweeps_of_a_frame_follow_at_once(steps):
+    """A direct core of fewer words than the pipeline is long, and of more."""
+    for size in (2, 40):
+        nodes = (Input("input", (5,), "direct", 3), lif("lif", size, 9),
+                 Readout("readout", (2,), np.zeros(2, int)))  # fmt: skip
+        edges = dense("input", "lif", (5, size), 1), dense("lif", "readout", (size, 2), 2)
+        inputs = np.random.default_rng(size).integers(0, 8, (4, 5))
+        agree(Network(steps, nodes, edges), inputs, {"lif": 1, "readout": 1}, stall=30 * (size > 2))
+
+
+@pytest.mark.parametrize("vectors", [3, 12])
+def test_smallest_queues(vectors, monkeypatch):
+    """Hardware with few vectors, descriptors and places is predicted as well."""
+    for name, value in (("VECTORS", vectors), ("DESCRIPTORS", 3), ("QUEUE_DEPTH", 10)):
+        monkeypatch.setattr(timing, name, value)
+    t = Latencies(most=timing.most(1), descriptors=3, vectors=vectors)
+    for seed in range(6):
+        network = random_graph(seed, SMALL)
+        inputs = network.check_inputs(random_inputs(network, 3, seed))
+        image = compile_network(network, lanes_for(network, seed))
+        source = Source(1, holds=Holds.of(30 * (seed % 2), seed))
+        found = predict(image, inputs, engine.run(network, inputs), source, t)
+        run = simulate(image, inputs, 0.3 * (seed % 2), seed)
+        np.testing.assert_array_equal(found.logits, run.logits)
+        assert counted(found, run) == rows(run.counters)
 
 
 def test_every_latency_matters():
     """A constant that could be wrong unnoticed would not be tested by the cases above."""
     unnoticed = set(Latencies._fields)
     for seed in range(SEEDS):
-        network = random_network(seed, SMALL)
+        network = random_graph(seed, SMALL)
         inputs = network.check_inputs(random_inputs(network, 4, seed))
         image = compile_network(network, lanes_for(network, seed))
         trace = engine.run(network, inputs)
-        right = rows(predict(image, inputs, trace))
+        right = rows(predict(image, inputs, trace).cores)
         for name in tuple(unnoticed):
             wrong = Latencies()._replace(**{name: getattr(Latencies(), name) + 1})
-            if rows(predict(image, inputs, trace, latencies=wrong)) != right:
+            if rows(predict(image, inputs, trace, latencies=wrong).cores) != right:
                 unnoticed.remove(name)
     assert unnoticed == set()
 
 
+def test_counting_may_begin_late():
+    network = random_graph(2, SMALL)
+    inputs = network.check_inputs(random_inputs(network, 2, 2))
+    image, trace = compile_network(network, 2), engine.run(network, inputs)
+    whole = predict(image, inputs, trace, Source(5))
+    late = predict(image, inputs, trace, Source(5, counted=4))
+    assert late.counted == whole.counted - 4
+    assert {core.cycles for core in late.cores} == {late.counted}
+    np.testing.assert_array_equal(late.logits, whole.logits)
+
+
 def test_rates_come_from_the_logits():
-    network = random_network(0, SMALL)
+    network = random_graph(0, SMALL)
     inputs = network.check_inputs(random_inputs(network, 3, 0))
     image = compile_network(network, 2)
     three = predict(image, inputs, engine.run(network, inputs))
@@ -262,6 +314,16 @@ def test_rates_come_from_the_logits():
     assert one.latency_cycles <= three.latency_cycles
     ends = three.logits[:, -1]
     assert three.cycles_per_inference == (ends[2] - ends[0]) / 2
+
+
+def test_what_stands_still_for_ever_is_said():
+    """Cores whose queues never have room take nothing."""
+    network = random_graph(0, SMALL)
+    inputs = network.check_inputs(random_inputs(network, 1, 0))
+    trace = engine.run(network, inputs)
+    image = compile_network(network, 2)
+    with pytest.raises(CheckFailed, match=r"^cycle model: nothing moves any more after \d+ cycles"):
+        predict(image, inputs, trace, latencies=Latencies()._replace(most=-1))
 
 
 @pytest.mark.parametrize("wrong", ["none", "inputs", "trace", "batch"])

@@ -13,7 +13,7 @@ from hw.membrane import Membrane
 
 
 def run_adds(core, stream, words=16):
-    """Present `(address, operand)` or None per cycle, then sweep; what every word then holds."""
+    """Present `(address, operand[, direct])` or None per cycle, then sweep; the words after it."""
     dut = Membrane(core, 0, Shape(8, signed=True))
     found = []
 
@@ -32,6 +32,7 @@ def run_adds(core, stream, words=16):
             if beat is not None:
                 ctx.set(dut.address, beat[0])
                 ctx.set(dut.operand, beat[1])
+                ctx.set(dut.direct, beat[2] if len(beat) > 2 else 0)
             await ctx.tick()
         ctx.set(dut.valid, 0)
         for cycle in range(words + SUM + 1):
@@ -80,6 +81,20 @@ def test_direct_words_keep_state_and_drive_apart(conv_core, framed):
     assert found[2] == (0, -70)
     assert found[5] == (0, 127)
     assert found[3] == (0, 0)
+
+
+def test_events_add_to_the_state_and_direct_events_to_the_drive(conv_core, mixed):
+    core = replace(mixed(conv_core(lanes=1)), state_bits=7, acc_bits=10, drive_bits=12)
+    rng = random.Random(2)
+    stream = [
+        (rng.randrange(3), rng.randrange(-9, 10), rng.randrange(2)) if rng.random() < 0.8 else None
+        for _ in range(150)
+    ]
+    state, drive = [0] * 16, [0] * 16
+    for address, operand, direct in filter(None, stream):
+        (drive if direct else state)[address] += operand
+    assert run_adds(core, stream) == list(zip(state, drive, strict=True))
+    assert min(map(max, (state, drive))) > 0
 
 
 def test_bias_is_the_operand_of_a_sweep(conv_core):

@@ -89,6 +89,40 @@ def test_spikes_in_address_order_then_the_token(conv_core, lanes, rate, stall):
         assert beat["last"] == 1 if due == "token" else beat == due
 
 
+@pytest.mark.parametrize("window", [(2, 2), (1, 3), (5, 6), (3, 4)])
+@pytest.mark.parametrize(("rate", "stall"), [(0.1, 0.5), (0.6, 0.0), (1.0, 0.75)])
+def test_a_window_leaves_as_one(conv_core, window, rate, stall):
+    core, rng = replace(conv_core(lanes=3), window=window), random.Random(rate)
+    vectors = [
+        (sum((rng.random() < rate) << lane for lane in range(3)), 0, 0)
+        for _ in range(2 * core.words)
+    ]
+    _, height, width = core.size
+    maps, expected = {}, []
+    for place, (fired, _, _) in enumerate(vectors):
+        position, local = divmod(int(core.order[place % core.words]), core.local_channels)
+        (y, dy), (x, dx) = (
+            divmod(a, b) for a, b in zip(divmod(position, width), window, strict=True)
+        )
+        if y < height // window[0] and x < width // window[1]:
+            merged = maps.get((y, x, local), 0) | fired
+            maps[y, x, local] = merged
+            if (dy + 1, dx + 1) == window:
+                expected += [
+                    {"last": 0, "x": x, "y": y, "c": local << core.lane_bits | lane}
+                    for lane in range(3) if merged >> lane & 1
+                ]  # fmt: skip
+        if place % core.words == core.words - 1:
+            expected.append("token")
+            maps.clear()
+    beats = serialise(core, vectors, ready=lambda: rng.random() >= stall)
+    assert len(beats) == len(expected)
+    for beat, due in zip(beats, expected, strict=True):
+        # Fields of width 0, as the position of a window that is the whole map, are absent.
+        present = due == "token" or {name: due[name] for name in beat}
+        assert beat["last"] == 1 if due == "token" else beat == present
+
+
 def test_the_last_spike_comes_before_its_token(conv_core):
     core = conv_core(lanes=2)
     vectors = [(0, 0, 0)] * (core.words - 1) + [(3, 0, 0)]

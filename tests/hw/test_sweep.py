@@ -1,11 +1,13 @@
 """The common sweep: order, pauses, steps, and what it waits for."""
 
 import random
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from amaranth.sim import Simulator
 
-from golden.timing import SWEEP, WALK
+from golden.timing import SWEEP, TURN, WALK
 from hw.sweep import SweepController
 
 
@@ -78,17 +80,22 @@ def test_released_lanes_read_behind_the_last_write(conv_core):
         assert go + 2 + WALK == end + WALK + SWEEP + 1
 
 
-def test_a_direct_core_sweeps_all_steps_behind_one_token(conv_core, framed):
-    core = framed(conv_core())
-    visits, released = watch(core, 3, 5 * (core.words + 15))
-    steps = sweeps(visits, core.words)[:4]
+@pytest.mark.parametrize("local", [1, 3])
+def test_a_direct_core_sweeps_all_steps_behind_one_token(conv_core, framed, local):
+    side = (3, 2) if local == 1 else (5, 6)  # fewer words than a sweep takes to turn, and more
+    core = replace(framed(conv_core()), shape=(2 * local, *side), local_channels=local)
+    assert (core.words < TURN) == (local == 1)
+    visits, released = watch(core, 3, 9 * (core.words + 15))
     ends = [cycle for cycle, visit in visits.items() if visit[3]]
     # One release after reset, one after the three steps of the first inference.
     assert released[0][0] < ends[1]
     assert ends[3] < released[1][0] < ends[4]
     assert [done for _, done in released[:2]] == [0, 1]
-    for end, start in zip(ends[1:3], [s[0][0] for s in steps[2:]], strict=True):
-        assert start + WALK > end + SWEEP  # the first word is rewritten before it is read again
+    steps = sweeps(visits, core.words)[1:4]
+    assert [{visit[2] for _, visit in step} for step in steps] == [{0}, {0}, {1}]
+    starts = [step[0][0] for step in steps]
+    # No word is visited again before it is rewritten, and nothing else is waited for.
+    assert [after - before for before, after in pairwise(starts)] == [max(core.words, TURN)] * 2
 
 
 @pytest.mark.parametrize("seed", range(3))

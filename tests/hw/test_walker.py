@@ -7,8 +7,7 @@ from amaranth.hdl import Elaboratable, Module
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-from golden.rows import row_spans
-from golden.timing import DESCRIPTORS, QUEUE_DEPTH, QUEUE_SLACK
+from golden.timing import DESCRIPTORS, QUEUE_DEPTH, slack
 from hw.fetch import Fetch
 from hw.walker import Walker
 
@@ -28,7 +27,7 @@ class Front(Elaboratable):
         return m
 
 
-def walk(core, rows, go_after=4, gaps=lambda: False, deadline=4000):
+def walk(core, rows, go_after=5, gaps=lambda: False, deadline=4000):
     """Feed row numbers (TOKEN ends a step); `(cycle, address, operand)` of every addition.
 
     Also the cycles at which the walker was found waiting, before it was let go.
@@ -74,24 +73,42 @@ def walk(core, rows, go_after=4, gaps=lambda: False, deadline=4000):
 
 def entries(core, row):
     """The additions that a row stands for, read from the image."""
-    memory = core.memories["entries_0"]
-    starts, lengths = row_spans(core.memories["pointers_0"], memory)
-    span = slice(int(starts[row]), int(starts[row] + lengths[row]))
-    channel, weight = memory.field("channel"), memory.field("weight", signed=True)
-    return [(int(a), int(w)) for a, w in zip(channel[span], weight[span], strict=True)]
+    rows = core.rows(0)
+    span = slice(int(rows.start[row]), int(rows.start[row] + rows.length[row]))
+    pairs = zip(rows.channel[span], rows.weight[span], strict=True)
+    return [(int(channel), int(weight)) for channel, weight in pairs]
 
 
 LENGTHS = [0, 1, 2, 3, 4, 5, 9, 0, 1, 1, 2, 3, 30, 0, 0, 64]
 
 
+@pytest.mark.parametrize("scattered", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_rows_of_any_length_in_any_order(dense_core, seed):
-    core, rng = dense_core(LENGTHS), random.Random(seed)
+def test_rows_of_any_length_in_any_order(dense_core, seed, scattered):
+    core, rng = dense_core(LENGTHS, scattered=scattered), random.Random(seed)
+    assert core.relative != scattered
+    assert core.row_lengths == (None,)
     rows = [rng.choice([*range(16), 0, 1, 8, TOKEN]) for _ in range(150)] + [TOKEN]
     additions, _ = walk(core, rows, gaps=lambda: rng.random() < 0.2 * seed)
     expected = [pair for row in rows if row is not TOKEN for pair in entries(core, row)]
     assert [(address, operand) for _, address, operand in additions] == expected
     assert {row for row in rows if row is not TOKEN} == set(range(16))
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 9])
+def test_rows_of_one_length_without_pointers(dense_core, length, scattered):
+    core = dense_core([length] * 16, scattered=scattered)
+    assert core.relative != scattered
+    assert core.row_lengths == (length,)
+    rng = random.Random(length)
+    rows = [rng.choice([*range(16), TOKEN]) for _ in range(100)] + [TOKEN]
+    additions, _ = walk(core, rows)
+    expected = [pair for row in rows if row is not TOKEN for pair in entries(core, row)]
+    assert [(address, operand) for _, address, operand in additions] == expected
+    settled, _ = walk(core, [3] * 20 + [TOKEN])
+    cycles = [cycle for cycle, _, _ in settled[3 * length :]]
+    assert cycles == list(range(cycles[0], cycles[0] + 17 * length))
 
 
 @pytest.mark.parametrize("row", [2, 3, 4, 6])
@@ -144,7 +161,7 @@ def test_room_falls_before_the_queue_overflows(dense_core):
             taken.append(cycle)
             if not ctx.get(fetch.room):
                 break
-        for cycle in range(QUEUE_SLACK):
+        for cycle in range(slack(1)):
             ctx.set(fetch.request, {"last": 0, "row": 1 + (len(taken) + cycle) % 3})
             await ctx.tick()
         ctx.set(fetch.valid, 0)
@@ -154,7 +171,7 @@ def test_room_falls_before_the_queue_overflows(dense_core):
             _, _, valid, payload = await ctx.tick().sample(fetch.rows.valid, fetch.rows.payload)
             if valid:
                 starts.append(payload["count"])
-        counts = [min(LENGTHS[1 + i % 3], 3) for i in range(len(taken) + QUEUE_SLACK)]
+        counts = [min(LENGTHS[1 + i % 3], 3) for i in range(len(taken) + slack(1))]
         assert starts == counts
 
     simulator = Simulator(fetch)

@@ -8,7 +8,8 @@ import torch
 
 from model import batches, data
 from model.export import export
-from model.prune import allocate, erk_densities, lamp_scores, target_density
+from model.magnitude import allocate, erk_densities, lamp_scores
+from model.prune import target_density
 from model.recipe import ALLOCATIONS, Pruning, Recipe
 from model.trainer import Trainer
 

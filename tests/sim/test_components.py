@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from golden import file
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.edges import Conv2d, Edge, Linear, MaxPool2d, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from hw.compiler import compile_network
@@ -63,17 +63,43 @@ def _logits() -> Network:
     )
 
 
-NETWORKS = {"convolution": (_convolution, 3), "pooled": (_pooled, 3), "logits": (_logits, 4)}
+def _joined() -> Network:
+    """A node with an event, a direct and a delayed edge, whose sweep merges windows."""
+    rng = np.random.default_rng(4)
+
+    def weight(*shape: int) -> np.ndarray:
+        return rng.integers(-4, 4, shape) * (rng.random(shape) < 0.6)
+
+    return Network(
+        3,
+        (Input("input", (2, 5, 6), "direct", 3, signed=True),
+         LIF("first", (3, 5, 6), rng.integers(2, 9, 3), rng.integers(-2, 3, 3), 0, 0, "zero", 6),
+         LIF("lif", (5, 5, 6), rng.integers(2, 9, 5), rng.integers(-2, 3, 5), 1, 2, "subtract", 7),
+         Readout("readout", (2,), np.zeros(2, int))),
+        (Edge("input", "first", (Conv2d(weight(3, 2, 3, 3), 3, (1, 1)),)),
+         Edge("first", "lif", (Conv2d(weight(5, 3, 3, 2), 3, (1, 1, 0, 1)),)),
+         Edge("input", "lif", (Conv2d(weight(5, 2, 1, 3), 3, (0, 1)),)),
+         Edge("first", "lif", (Conv2d(weight(5, 3, 3, 3), 3, (1, 1)),), delay=1),
+         Edge("lif", "readout", (MaxPool2d((2, 4)), Linear(np.ones((2, 10), int), 2)))),
+    )  # fmt: skip
+
+
+NETWORKS = {
+    "convolution": (_convolution, 3, 0), "pooled": (_pooled, 3, 0), "logits": (_logits, 4, 0),
+    "joined": (_joined, 3, 1),
+}  # fmt: skip
+"""Network, lanes, and the number of the core whose components are tested."""
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Build]:
     place = tmp_path_factory.mktemp(request.param)
-    make, lanes = NETWORKS[request.param]
+    make, lanes, core = NETWORKS[request.param]
     network = make()
     file.save(network, place / "network.safetensors")
-    (place / "components.v").write_text(components_verilog(compile_network(network, lanes)))
-    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "seed": 7}
+    (place / "components.v").write_text(components_verilog(compile_network(network, lanes), core))
+    path = str(place / "network.safetensors")
+    settings = {"network": path, "lanes": lanes, "core": core, "seed": 7}
     return settings, runner.build([place / "components.v"], "tb", simulations)
 
 
@@ -98,8 +124,8 @@ def test_component_alone(results: runner.RunResult, component: str):
 FAULTS = {
     "decoder": (
         "decoder.py",
-        'position.eq(found_y["row"] + found_x["row"])',
-        'position.eq(found_y["row"])',
+        'position.eq(y["row"] + x["row"])',
+        'position.eq(y["row"])',
     ),
     "lane": ("membrane.py", "Mux(far, f_word, word)", "word"),
     "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
@@ -127,7 +153,7 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
     build = runner.build([tmp_path / "components.v"], "tb", simulations)
-    settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3}
+    settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3, "core": 0}
     noticed = set()
     for stall in (0, 0.5):
         result = runner.run(

@@ -18,7 +18,7 @@ from golden.nodes import LIF, Input, Readout
 from golden.trace import compare
 from hw.compiler import compile_network
 from sim import runner
-from sim.accelerator import Bench, simulate
+from sim.accelerator import Bench, settings_of, simulate
 from sim.benches import SETTINGS
 from sim.capture import read_capture
 from sim.rename import prefix_verilog
@@ -140,6 +140,8 @@ BROKEN = {
     "trace beat twice": ("else if (out_ready) begin",
                          "else if (out_ready) begin trace_0_valid <= cycles[7:5] == 0;",
                          "left over"),
+    "stream inside": ("assign broken = 0;", "assign broken = 2 * (cycles == 900);",
+                      "a stream inside breaks the rules, in cycle"),
 }  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def test_every_broken_accelerator_is_named(tmp_path, simulations):
     for index in range(len(texts)):
         (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, inputs)))
     settings = {"rate": 128, "seed": 5, "inferences": BATCH, "patience": 3000, "reset_after": 0,
-                "cores": [["lif1", "lif2", "readout"]] * len(texts)}  # fmt: skip
+                "accelerators": [settings_of(image)] * len(texts)}  # fmt: skip
     result = runner.run(bench.build, "sim.benches.accelerator", folder,
                         environment={SETTINGS: json.dumps(settings)}, deadline_s=60)  # fmt: skip
     assert len(result.failures) == 1

@@ -30,7 +30,7 @@ module tb;
     wire [{logit}:0] out_tdata /* verilator public_flat_rw */;
     wire out_tvalid /* verilator public_flat_rw */, out_tlast /* verilator public_flat_rw */;
     reg out_tready /* verilator public_flat_rw */, perf_clear /* verilator public_flat_rw */;
-    reg [7:0] perf_select /* verilator public_flat_rw */;
+    reg [9:0] perf_select /* verilator public_flat_rw */;
     wire [31:0] perf_value /* verilator public_flat_rw */;
     top top (
         .aclk(aclk), .aresetn(aresetn),

@@ -1,0 +1,60 @@
+"""Memories that hold geometry and constants: decoder tables, taps, thresholds and biases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from golden.nodes import LIF, Readout
+from golden.rows import Layout, Memory, bits_for, signed_bits
+from hw.lower import Synapses
+
+
+def decoder_tables(synapses: Synapses, local: int, address_bits: int) -> tuple[Memory, Memory]:
+    """What an event's row and column say: valid taps, part of the row number, part of the base."""
+    tables = []
+    for axis, step in enumerate((synapses.target[1] * local, local)):
+        mask, row, place = synapses.axis(axis)
+        layout = Layout.of(mask=synapses.grid[axis], row=synapses.row_bits, base=address_bits)
+        tables.append(Memory(layout, layout.pack(mask=mask, row=row, base=place * step)))
+    return tables[0], tables[1]
+
+
+def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memory:
+    """Of all taps of a core, edge by edge: what they add to the base, and their mask bits."""
+    parts: list[np.ndarray] = []
+    for synapses in edges:
+        width = synapses.target[1]
+        places = synapses.grid if synapses.moves else synapses.target
+        down, along = (k.reshape(-1) for k in np.indices(places))
+        offset = (down * width + along) * local
+        # A convolution's tap leads back from the window's base; a row's leads to its target.
+        moved = (-offset, down, along) if synapses.moves else (offset, 0 * down, 0 * along)
+        parts.append(np.stack(moved))
+    offset, ky, kx = np.concatenate(parts, axis=1)
+    grids = [synapses.grid for synapses in edges]
+    layout = Layout.of(
+        offset=address_bits,
+        ky=bits_for(max(rows for rows, _ in grids)),
+        kx=bits_for(max(columns for _, columns in grids)),
+    )
+    return Memory(layout, layout.pack(offset=offset, ky=ky, kx=kx))
+
+
+def constant_tables(
+    node: LIF | Readout, codes: tuple[int, ...], lanes: int, local: int
+) -> list[Memory]:
+    """Threshold and bias of every local channel, by lane; a padding channel can never fire."""
+    bias = np.zeros((lanes, local), np.int64)
+    threshold = np.ones((lanes, local), np.int64)
+    place, lane = np.divmod(np.array(codes), 1 << bits_for(lanes))
+    lif = isinstance(node, LIF)
+    bias[lane, place] = node.bias
+    threshold[lane, place] = node.threshold if lif else 0
+    layout = Layout.of(
+        threshold=int(threshold.max()).bit_length() if lif else 0,
+        bias=signed_bits(int(bias.min()), int(bias.max())),
+    )
+    packed = layout.pack(threshold=threshold, bias=bias)
+    return [Memory(layout, packed[lane]) for lane in range(lanes)]
