@@ -1,7 +1,7 @@
 """The load stream: a memory image as 32-bit words, for a machine whose memories wake up empty.
 
     MAGIC, shape (2 words), number of words behind the header, fingerprint (8 words),
-    for every memory of the image, in order: number | parts << 16, depth, depth * parts words,
+    for every memory (`memories`): number | parts << 16, depth, depth * parts words,
     CRC-32 of all words before it
 
 A memory word takes `parts` stream words, lowest bits first. Bytes of a stream word come lowest
@@ -39,11 +39,14 @@ _UNSIGNED = ("start", "threshold")
 
 
 def memories(image: Image) -> list[tuple[str, Memory]]:
-    """Every memory of an image with the name of its file; its place here is its number."""
+    """Every memory of an image with the name of its file; its place here is its number.
+
+    In the order of the cores, then of names: an image that was read back has the same.
+    """
     return [
         (f"{core.node}_{name}", memory)
         for core in image.cores
-        for name, memory in core.memories.items()
+        for name, memory in sorted(core.memories.items())
     ]
 
 
@@ -159,7 +162,7 @@ def _fit_core(core: CoreImage, into: CoreImage) -> CoreImage:
     wider = {name: getattr(into, name) for name in _WIDER}
     alike = replace(core, **wider, codes=into.codes, memories={})
     _same(alike, replace(into, memories={}), where)
-    _same(list(core.memories), list(into.memories), f"{where}: memories")
+    _same(sorted(core.memories), sorted(into.memories), f"{where}: memories")
     found = {
         name: _fit_memory(memory, into.memories[name], f"{where}: memory {name}")
         for name, memory in core.memories.items()

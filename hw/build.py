@@ -53,9 +53,9 @@ def build(
     outside = outside or Outside()
     require(outside.loadable or not also, "build", "number of other networks", len(also),
             "0 unless the build is loadable")  # fmt: skip
-    image = compile_network(network, lanes)
+    image = compile_network(network, lanes, outside.loadable)
     if outside.loadable:
-        image = room([image, *(compile_network(other, lanes) for other in also)])
+        image = room([image, *(compile_network(other, lanes, True) for other in also)])
     name = network.meta.get("name", "network")
     files = rtl_files(image, outside, name)
     manifest = {

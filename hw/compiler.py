@@ -27,8 +27,14 @@ MAX_CORES = 32
 """Cores whose counters `count_select` can name."""
 
 
-def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
+def compile_network(
+    network: Network, lanes: int | dict[str, int] = 8, reloadable: bool = False
+) -> Image:
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
+
+    With `reloadable` every choice depends on the network's shape alone, so that others of this
+    shape get the same formats: no rows of one length, no distances between entries, no unrolled
+    convolutions.
 
     Raises
     ------
@@ -42,14 +48,14 @@ def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
                 f"at most {MAX_CORES}; drop {len(whole.neurons) - MAX_CORES} nodes")  # fmt: skip
     merged, widths = windows(whole), node_widths(whole)
     plans = {
-        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes)
+        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes, reloadable)
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
     given = _input_image(network.input)
     senders = _senders(whole, plans, merged, given)
     compiled = tuple(
-        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name])
+        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name], reloadable)
         for node in whole.neurons
     )
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
@@ -99,7 +105,7 @@ def _senders(
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window,
+    widths: Widths, window: Window, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
@@ -109,8 +115,8 @@ def _core(
             f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
     address_bits = max(bits_for(words), 1)
     into = network.into(node.name)
-    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into])
-    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.local)
+    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into], reloadable)
+    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.local, reloadable)
     memories = {}
     for index, synapses in enumerate(of.edges):
         tables = decoder_tables(synapses, of.local, address_bits)

@@ -84,10 +84,13 @@ def windows(network: Network) -> dict[str, Window]:
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int],
+    lanes: int | dict[str, int], reloadable: bool,
 ) -> Plan:  # fmt: skip
-    """Lower the edges into a node, and share its channels among lanes."""
-    edges = tuple(_lowered(network, edge, merged[edge.source]) for edge in network.into(node.name))
+    """Lower the edges into a node, and share its channels among lanes.
+
+    `reloadable` as in `hw.compiler.compile_network`.
+    """
+    edges = tuple(_lowered(network, edge, merged[edge.source], reloadable) for edge in network.into(node.name))
     channels = node.shape[0]
     kept = np.zeros(channels, np.int64)
     for synapses in edges:
@@ -102,13 +105,13 @@ def plan(
     return Plan(edges, count, codes)
 
 
-def _lowered(network: Network, edge: Edge, window: Window) -> Synapses:
+def _lowered(network: Network, edge: Edge, window: Window, reloadable: bool) -> Synapses:
     """An edge as rows; of a convolution's two forms that with the smaller bits x entries walked."""
     source = network.node(edge.source)
     shape = sent_shape(source.shape, window)
     by_tap = lower(edge, shape)
     small = by_tap.target[0] * by_tap.target[1] <= UNROLLED
-    if not isinstance(edge.synapse, Conv2d) or not small:
+    if not isinstance(edge.synapse, Conv2d) or not small or reloadable:
         return by_tap
     events = np.asarray(network.activity.get(source.name, np.ones(source.shape, np.int64)))
     if isinstance(source, Input) or window == (1, 1):

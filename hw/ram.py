@@ -120,8 +120,7 @@ def _ports(memory: Ram, name: str) -> dict[str, ValueLike | str]:
         "p_WIDTH": len(Value.cast(memory.read_ports[0].data)),
         "p_DEPTH": memory.depth,
         "p_ADDRESS": address,
-        "p_INIT": name,
-    }
+    } | ({"p_INIT": name} if name else {})
     write, place, word = Const(0, 1), Const(0, address), Const(0, 1)
     for port in memory.write_ports:
         write, place, word = port.en, port.addr, Value.cast(port.data)

@@ -106,7 +106,7 @@ def test_the_load_stream(seed, tmp_path, simulations):
     machine = build(networks["first"], tmp_path / "build", 2, outside, also=[networks["second"]])
     settings = plan(machine, networks["first"], inputs, outside)
     for which, network in networks.items():
-        image = fit(compile_network(network, 2), machine)
+        image = fit(compile_network(network, 2, reloadable=True), machine)
         settings[which] = exchange(machine, network, inputs) | {
             "load": load_words(image).tolist(),
             "network": list(hash_words(image.fingerprint, FINGERPRINT_WORDS)),
