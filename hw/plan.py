@@ -96,9 +96,12 @@ def windows(network: Network) -> dict[str, Window]:
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int], widths: int | Mapping[str, int],
+    lanes: int | dict[str, int], widths: int | Mapping[str, int], reloadable: bool,
 ) -> Plan:  # fmt: skip
-    """Lower the edges into a node, and share its channels among lanes."""
+    """Lower the edges into a node, and share its channels among lanes.
+
+    `reloadable` as in `hw.compiler.compile_network`.
+    """
     into = network.into(node.name)
     shapes = [sent_shape(network.node(edge.source).shape, merged[edge.source]) for edge in into]
     edges = tuple(lower(edge, shape) for edge, shape in zip(into, shapes, strict=True))
@@ -114,7 +117,9 @@ def plan(
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
     codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
-    return Plan(_bordered(edges, count, width), count, width, codes)
+    if not reloadable:
+        edges = _bordered(edges, count, width)
+    return Plan(edges, count, width, codes)
 
 
 def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:
