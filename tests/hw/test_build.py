@@ -70,7 +70,7 @@ def test_every_memory_file_is_read_by_the_verilog_and_exists(built):
 
 def test_a_loadable_build_reads_no_file(built, tmp_path):
     network, _, _ = built
-    image = build(network, tmp_path, 4, Outside(loadable=True))
+    image = build(network, tmp_path, 4, outside=Outside(loadable=True))
     text = (tmp_path / "rtl" / "accelerator.v").read_text()
     assert ".INIT" not in text
     assert (tmp_path / "rtl" / "load.bin").read_bytes() == load_words(image).tobytes()

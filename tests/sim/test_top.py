@@ -78,7 +78,7 @@ def plan(image, network, inputs):
 def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
-    image = build(network, tmp_path / "build", 2, Outside(registers=False))
+    image = build(network, tmp_path / "build", 2, outside=Outside(registers=False))
     rtl = tmp_path / "build" / "rtl"
     high = widths((rtl / "top.v").read_text())
     harness = tmp_path / "tb.v"
