@@ -1,4 +1,4 @@
-"""What a graph has, and what a run of it has visited: the corners that random graphs must reach.
+"""What a run of a graph has visited: the corners that random graphs must reach.
 
 `golden.fuzz.coverage` looks at the step of a neuron; here it is what edges do: where they meet,
 what a delay keeps and drops, what a pool joins, who wins a tie.
@@ -6,13 +6,11 @@ what a delay keeps and drops, what a pool joins, who wins a tie.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
 from golden import reference
-from golden.edges import Conv2d, Edge, MaxPool2d
+from golden.edges import Edge, MaxPool2d
 from golden.network import Network
 from golden.nodes import LIF
 from golden.operations import windows
@@ -20,67 +18,11 @@ from golden.trace import Trace
 
 Ints = NDArray[np.int64]
 
-FEATURES: tuple[str, ...] = (
-    "join", "fork", "diamond", "delayed skip", "edge back", "self loop", "max pool", "identity",
-    "bare pool", "spiking output", "leaky readout", "direct and events in one node",
-    "input into a later node", "signed events of several bits", "parallel edges",
-    "strided convolution", "convolution in groups", "one-sided padding",
-    "max pool before a convolution", "sum pool before an identity", "pool on a delayed edge",
-)  # fmt: skip
-
 CORNERS: tuple[str, ...] = (
     "edges that both bring drive", "drives that cancel", "drive from the step before",
     "spike too late to be carried", "window with several spikes", "spike in no whole window",
     "frame and events in one sum", "tie in a spiking output",
 )  # fmt: skip
-
-
-def features(network: Network) -> set[str]:
-    """Which of `FEATURES` a network has."""
-    place = {node.name: index for index, node in enumerate(network.nodes)}
-    first, last = network.input, network.output
-    into = {node.name: network.into(node.name) for node in network.nodes}
-    ends = [(edge.source, edge.target) for edge in network.edges]
-    kinds = [tuple(type(operation).__name__ for operation in e.operations) for e in network.edges]
-    convs = [edge.synapse for edge in network.edges if isinstance(edge.synapse, Conv2d)]
-    mixed = any(len({e.source == first.name for e in edges}) == 2 for edges in into.values())
-    found = {
-        "join": any(len(edges) > 1 for edges in into.values()),
-        "fork": any(len(network.out_of(name)) > 1 for name in place),
-        "diamond": _has_diamond(network),
-        "delayed skip": any(e.delay and place[e.source] < place[e.target] for e in network.edges),
-        "edge back": any(place[e.source] > place[e.target] for e in network.edges),
-        "self loop": any(a == b for a, b in ends),
-        "max pool": any("MaxPool2d" in kind for kind in kinds),
-        "identity": any("Identity" in kind for kind in kinds),
-        "bare pool": any(kind in (("MaxPool2d",), ("SumPool2d",)) for kind in kinds),
-        "spiking output": isinstance(last, LIF),
-        "leaky readout": not isinstance(last, LIF) and last.leak_mul > 0,
-        "direct and events in one node": first.coding == "direct" and mixed,
-        "input into a later node": any(a == first.name and place[b] > 1 for a, b in ends),
-        "signed events of several bits": first.coding == "events" and first.signed,
-        "parallel edges": len(set(ends)) < len(ends),
-        "strided convolution": any(max(conv.stride) > 1 for conv in convs),
-        "convolution in groups": any(conv.groups > 1 for conv in convs),
-        "one-sided padding": any(c.padding[::2] != c.padding[1::2] for c in convs),
-        "max pool before a convolution": ("MaxPool2d", "Conv2d") in kinds,
-        "sum pool before an identity": ("SumPool2d", "Identity") in kinds,
-        "pool on a delayed edge": any(e.delay and e.pool is not None for e in network.edges),
-    }
-    assert tuple(found) == FEATURES
-    return {name for name, there in found.items() if there}
-
-
-def _has_diamond(network: Network) -> bool:
-    """Two senders meet in a node without delay, and neither lies behind the other."""
-    behind: dict[str, set[str]] = {}  # the nodes that lead to one without delay
-    for node in network.nodes:
-        before = [edge.source for edge in network.into(node.name) if edge.delay == 0]
-        pairs = itertools.combinations(set(before), 2)
-        if any(one not in behind[other] and other not in behind[one] for one, other in pairs):
-            return True
-        behind[node.name] = set(before).union(*(behind[name] for name in before))
-    return False
 
 
 def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dict[str, int]:

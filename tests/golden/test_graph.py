@@ -283,9 +283,9 @@ def test_file_keeps_graphs_and_activity() -> None:
 
 
 def test_every_feature_is_drawn() -> None:
-    seen: dict[str, int] = dict.fromkeys(corners.FEATURES, 0)
+    seen: dict[str, int] = dict.fromkeys(graphs.GRAPH_FEATURES, 0)
     for seed in range(500):
-        for feature in corners.features(graphs.random_graph(seed)):
+        for feature in graphs.features(graphs.random_graph(seed)):
             seen[feature] += 1
     assert {feature: times for feature, times in seen.items() if times < 30} == {}
     for seed in range(100):
