@@ -91,9 +91,7 @@ def visits_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
     return channel, y, x, whole & (y % ky == ky - 1) & (x % kx == kx - 1)
 
 
-def sent_by(
-    core: CoreImage, steps: int, batch: int, spikes: Array | None
-) -> tuple[Array, Ints]:
+def sent_by(core: CoreImage, steps: int, batch: int, spikes: Array | None) -> tuple[Array, Ints]:
     """The addresses that a core sends, sweep by sweep; where those of each sweep end."""
     local, y, x, closes = visits_of(core)
     channel = np.full((core.local_channels, core.lanes), -1)
@@ -129,7 +127,11 @@ def _core_places(core: CoreImage) -> tuple[Ints, Ints, Ints]:
     """The same of a core."""
     local, y, x, _ = visits_of(core)
     code = (local[:, None] << core.lane_bits | np.arange(core.lanes)).reshape(-1)
-    return code, np.repeat(y // core.window[0], core.lanes), np.repeat(x // core.window[1], core.lanes)
+    return (
+        code,
+        np.repeat(y // core.window[0], core.lanes),
+        np.repeat(x // core.window[1], core.lanes),
+    )
 
 
 def beats_of(image: Image, inputs: Array) -> Ints:
@@ -166,6 +168,8 @@ class Synapses:
         position &= (1 << edge.row_bits) - 1
         row = edge.row_start + (code << edge.row_bits | position)
         kept = (mask_y != 0) & (mask_x != 0) & (row < len(self.entries))
-        taps = mask_y[:, None] >> self.taps.field("ky") & mask_x[:, None] >> self.taps.field("kx") & 1
+        taps = (
+            mask_y[:, None] >> self.taps.field("ky") & mask_x[:, None] >> self.taps.field("kx") & 1
+        )
         reach = (self.entries[np.where(kept, row, 0)] * taps).sum(1) * kept
         return np.where(kept, row, -1).astype(np.int32), reach.astype(np.int32)

@@ -202,8 +202,10 @@ def dense(source, target, sizes, seed, delay=0):
 def test_crossed_diamonds(stall, lanes):
     """Two cores, each of which hears two others, one fast and one slow; a skip over all of them."""
     one = np.ones(8, int)
-    nodes = (Input("input", (8,), "events", 1), lif("left", 8), lif("right", 8, 9),
-             lif("over", 8), lif("under", 8, 7), Readout("readout", (3,), np.zeros(3, int)))  # fmt: skip
+    nodes = (
+        Input("input", (8,), "events", 1), lif("left", 8), lif("right", 8, 9),
+        lif("over", 8), lif("under", 8, 7), Readout("readout", (3,), np.zeros(3, int)),
+    )  # fmt: skip
     edges = (
         dense("input", "left", (8, 8), 1), dense("input", "right", (8, 8), 2),
         dense("left", "over", (8, 8), 3), Edge("right", "over", (Identity(5 * one, 4),)),
