@@ -81,9 +81,9 @@ class Accelerator(wiring.Component):
         }
         for index, core in enumerate(image.cores):
             ports[f"trace_{index}_valid"] = Out(1)
-            ports[f"trace_{index}_address"] = Out(core.address_bits)
-            ports[f"trace_{index}_fired"] = Out(core.lanes)
-            ports[f"trace_{index}_membranes"] = Out(core.lanes * core.state_bits)
+            ports[f"trace_{index}_address"] = Out(core.visit_bits)
+            ports[f"trace_{index}_fired"] = Out(core.columns)
+            ports[f"trace_{index}_membranes"] = Out(core.columns * core.state_bits)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:

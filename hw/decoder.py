@@ -116,6 +116,7 @@ class Decoder(wiring.Component):
             "mask_x": x["mask"],
             "value": self._value(held, index),
             "direct": Const(int(edge.direct)),
+            "steps": field(held, layout, "steps"),
         }
         kept = {name: word[name] for name, _ in found_layout(core).fields}
         return y["mask"].any() & x["mask"].any(), kept

@@ -17,11 +17,14 @@ from golden.errors import require
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout, Shape
 from golden.rows import Layout, bits_for
-from hw.lanes import assign_channels, lanes_of
+from hw.lanes import assign_channels, lanes_of, width_of
 from hw.lower import UNROLLED, Synapses, lower, unrolled
 
 Ints = NDArray[np.int64]
 Window = tuple[int, int]
+
+MAX_STEPS = 32
+"""Time steps that a pass may have."""
 
 QUEUE = 4
 """Places of a delayed edge's queue in which no full step has to wait."""
@@ -41,16 +44,22 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: its incoming edges as rows, its lanes, the code of every channel."""
+    """A core to be: incoming edges as rows, lanes, channels in a word, the code of every channel."""
 
     edges: tuple[Synapses, ...]
     lanes: int
+    width: int
     codes: tuple[int, ...]
 
     @property
+    def columns(self) -> int:
+        """Channels side by side: `lanes` words of `width`."""
+        return self.lanes * self.width
+
+    @property
     def local(self) -> int:
-        """Channels in each lane."""
-        return -(-len(self.codes) // self.lanes)
+        """Channels in each column."""
+        return -(-len(self.codes) // self.columns)
 
 
 def sent_shape(shape: Shape, window: Window) -> Shape:
@@ -84,7 +93,7 @@ def windows(network: Network) -> dict[str, Window]:
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int],
+    lanes: int | dict[str, int], widths: int | Mapping[str, int],
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes."""
     edges = tuple(_lowered(network, edge, merged[edge.source]) for edge in network.into(node.name))
@@ -93,13 +102,14 @@ def plan(
     for synapses in edges:
         kept += np.bincount(synapses.weights.out, minlength=channels)
     rows = sum(s.channels * s.positions[0] * s.positions[1] for s in edges)
-    count = lanes_of(lanes, node.name, channels, float(kept.sum()) / rows)
+    width = width_of(widths, node.name, channels)
+    count = lanes_of(lanes, node.name, channels, float(kept.sum()) / rows, width)
     lif = isinstance(node, LIF)
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    codes = assign_channels(kept, count) if lif else tuple(range(channels))
-    return Plan(edges, count, codes)
+    codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
+    return Plan(edges, count, width, codes)
 
 
 def _lowered(network: Network, edge: Edge, window: Window) -> Synapses:
@@ -136,6 +146,23 @@ def _cost(synapses: Synapses, events: Ints) -> int:
     entry = 1 + bits_for(synapses.taps) + bits_for(synapses.outputs) + synapses.bits
     pointer = bits_for(max(entries, 2)) + 2
     return (entries * entry + len(lengths) * pointer) * walked
+
+
+def check_steps(network: Network, steps: int) -> None:
+    """A pass of `steps` time steps is possible.
+
+    Raises
+    ------
+    BadInput
+        If the time steps are no multiple of it, or an edge brings the spikes of the step before.
+    """
+    most = network.timesteps
+    fit = ", ".join(str(n) for n in range(1, most + 1) if most % n == 0 and n <= MAX_STEPS)
+    for edge in network.edges:
+        name = f"edge {edge.source!r} -> {edge.target!r}"
+        require(steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed")
+    require(1 <= steps <= MAX_STEPS and most % steps == 0, "network", "time steps a pass", steps,
+            f"a divisor of its {most} time steps: {fit}")  # fmt: skip
 
 
 def queue_depth(network: Network, edge: Edge, sent: Shape) -> int:

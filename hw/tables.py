@@ -43,18 +43,18 @@ def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memor
 
 
 def constant_tables(
-    node: LIF | Readout, codes: tuple[int, ...], lanes: int, local: int
+    node: LIF | Readout, codes: tuple[int, ...], columns: int, local: int
 ) -> list[Memory]:
-    """Threshold and bias of every local channel, by lane; a padding channel can never fire."""
-    bias = np.zeros((lanes, local), np.int64)
-    threshold = np.ones((lanes, local), np.int64)
-    place, lane = np.divmod(np.array(codes), 1 << bits_for(lanes))
+    """Threshold and bias of every local channel, by column; a padding channel can never fire."""
+    bias = np.zeros((columns, local), np.int64)
+    threshold = np.ones((columns, local), np.int64)
+    place, column = np.divmod(np.array(codes), 1 << bits_for(columns))
     lif = isinstance(node, LIF)
-    bias[lane, place] = node.bias
-    threshold[lane, place] = node.threshold if lif else 0
+    bias[column, place] = node.bias
+    threshold[column, place] = node.threshold if lif else 0
     layout = Layout.of(
         threshold=int(threshold.max()).bit_length() if lif else 0,
         bias=signed_bits(int(bias.min()), int(bias.max())),
     )
     packed = layout.pack(threshold=threshold, bias=bias)
-    return [Memory(layout, packed[lane]) for lane in range(lanes)]
+    return [Memory(layout, words) for words in packed]

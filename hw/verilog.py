@@ -104,9 +104,9 @@ def _name_memories(verilog: str, folder: Path, memories: dict[str, bytes]) -> st
 
 def _image_file(module: str, memory: str) -> str | None:
     """The `.mem` file of a memory in `accelerator.NODE[.lane_L].PART`, None if it has none."""
-    if memory in ("words", "storage"):
+    if memory in ("words", "storage", "kept", "fired"):
         return None
     _, node, *rest = module.split(".")
     lane = next((part.removeprefix("lane_") for part in rest if part.startswith("lane_")), "")
-    shared = memory == "taps" or memory.startswith("table_")
-    return f"{node}_{memory}.mem" if shared else f"{node}_{memory}_{lane}.mem"
+    named = memory == "taps" or memory.startswith(("table_", "constants_"))
+    return f"{node}_{memory}.mem" if named else f"{node}_{memory}_{lane}.mem"

@@ -123,7 +123,7 @@ def fields(memory, *names):
 def rows_of(core):
     """The rows of lane 0 as lists of (tap, channel, weight)."""
     rows = core.rows(0)
-    columns = rows.tap.tolist(), rows.channel.tolist(), rows.weight.tolist()
+    columns = rows.tap.tolist(), rows.channel.tolist(), rows.weight[:, 0].tolist()
     flat = list(zip(*columns, strict=True))
     return [flat[start : start + n] for start, n in zip(rows.start, rows.length, strict=True)]
 
