@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 from golden.image import CoreImage, EdgeImage, Image
 from golden.machine import CORE, EDGE, TOKEN, Machine, power_up
 from golden.passes import gathered
