@@ -59,8 +59,9 @@ at once; `logits`: sends them, and no tokens.
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
 requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
 `state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` since reset, `due` in all.
-`credits` for vectors, of which `back` return in the next cycle; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
-`taken` read, `shown` if one is at the queue's output. `active`, `left`, `end`: the vector at hand.
+`credits` for vectors, of which `back` return in the next cycle; `counted` events have got into
+vectors, `sent` have left; `queued` vectors written, `taken` read, `shown` if one is at the queue's
+output. `active`, `left`, `end`: the vector at hand.
 """
 
 LANE = np.dtype([
@@ -71,9 +72,9 @@ LANE = np.dtype([
 """A lane, as a record.
 
 `read` requests, `shown` if one is at the queue's output; `credits` for descriptors, of which `back`
-return in the next cycle; `asked` under way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
-the walker reads entries before cycle `until`; `waiting` at the token. Before cycle `wake` nothing
-changes, unless the lane is stirred.
+return in the next cycle; `asked` under way in the pointer memory; `queued` descriptors, `taken` of
+them, `found` if one is at the output; the walker reads entries before cycle `until`; `waiting` at
+the token. Before cycle `wake` nothing changes, unless the lane is stirred.
 """
 
 EDGE = np.dtype([
@@ -85,9 +86,9 @@ EDGE = np.dtype([
 
 Plan: `sender`; `depth` of its delay queue, whose places begin at `queue_at`, or 0; its rows begin
 at `row_at`; `seldom`: direct, into a core that has others. Wires: the sender has `given`, the core
-sees `head`, and is `ready`. Registers: `done`: this branch of the fork has been served; `held`: the
-throttle has shown the beat; `first`: the delay's first token waits; `step` of its sender; `queued`,
-`taken`, `shown` as above.
+sees `head`, and is `ready`. Registers: `done`: this branch of the fork has been served; `offered`:
+the throttle has shown the beat; `first`: the delay's first token waits; `step` of its sender;
+`queued`, `taken`, `shown` as above.
 """
 
 
