@@ -59,8 +59,9 @@ at once; `logits`: sends them, and no tokens.
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
 requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
 `state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` since reset, `due` in all.
-`credits` for vectors, of which `back` return in the next cycle; `counted` events have got into vectors, `sent` have left; `queued` vectors written,
-`taken` read, `shown` if one is at the queue's output. `active`, `left`, `end`: the vector at hand.
+`credits` for vectors, of which `back` return in the next cycle; `counted` events have got into
+vectors, `sent` have left; `queued` vectors written, `taken` read, `shown` if one is at the queue's
+output. `active`, `left`, `end`: the vector at hand.
 """
 
 LANE = np.dtype([
@@ -71,9 +72,9 @@ LANE = np.dtype([
 """A lane, as a record.
 
 `read` requests, `shown` if one is at the queue's output; `credits` for descriptors, of which `back`
-return in the next cycle; `asked` under way in the pointer memory; `queued` descriptors, `taken` of them, `found` if one is at the output;
-the walker reads entries before cycle `until`; `waiting` at the token. Before cycle `wake` nothing
-changes, unless the lane is stirred.
+return in the next cycle; `asked` under way in the pointer memory; `queued` descriptors, `taken` of
+them, `found` if one is at the output; the walker reads entries before cycle `until`; `waiting` at
+the token. Before cycle `wake` nothing changes, unless the lane is stirred.
 """
 
 EDGE = np.dtype([

@@ -10,7 +10,16 @@ from typing import Any
 
 from golden.jit import part
 from golden.machine import (
-    ACCUMULATE, CLEAR, FAR, NONE, RING, SETTLE, SWEEP, TOKEN, TURN, Machine,
+    ACCUMULATE,
+    CLEAR,
+    FAR,
+    NONE,
+    RING,
+    SETTLE,
+    SWEEP,
+    TOKEN,
+    TURN,
+    Machine,
 )  # fmt: skip
 from golden.timing import Latencies
 

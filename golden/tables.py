@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 from golden.image import CoreImage, EdgeImage, Image
 from golden.machine import CORE, EDGE, TOKEN, Machine, power_up
 from golden.passes import gathered
@@ -104,9 +103,7 @@ def places_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
     return channel, y, x, whole & (y % ky == ky - 1) & (x % kx == kx - 1)
 
 
-def sent_by(
-    core: CoreImage, passes: int, batch: int, spikes: Array | None
-) -> tuple[Array, Ints]:
+def sent_by(core: CoreImage, passes: int, batch: int, spikes: Array | None) -> tuple[Array, Ints]:
     """The addresses that a core sends, sweep by sweep; where those of each sweep end."""
     local, y, x, closes = places_of(core)
     channel = np.full((core.local_channels, core.columns), -1)
@@ -183,6 +180,8 @@ class Synapses:
         position &= (1 << edge.row_bits) - 1
         row = edge.row_start + (code << edge.row_bits | position)
         kept = (mask_y != 0) & (mask_x != 0) & (row < len(self.entries))
-        taps = mask_y[:, None] >> self.taps.field("ky") & mask_x[:, None] >> self.taps.field("kx") & 1
+        taps = (
+            mask_y[:, None] >> self.taps.field("ky") & mask_x[:, None] >> self.taps.field("kx") & 1
+        )
         reach = (self.entries[np.where(kept, row, 0)] * taps).sum(1) * kept
         return np.where(kept, row, -1).astype(np.int32), reach.astype(np.int32)

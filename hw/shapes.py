@@ -35,6 +35,11 @@ def ram(m: Module, name: str, memory: Memory) -> Ram:
     return block
 
 
+def elements(array: data.View) -> list[Any]:
+    """The elements of an array, the first lowest."""
+    return [array[place] for place in range(array.shape().length)]
+
+
 def taps(core: CoreImage) -> int:
     """Kernel positions of a core's edge; 1 if an event has one target per row entry."""
     return len(core.memories["taps"].words)

@@ -106,7 +106,9 @@ def simulate(
                     f"{len(record.logits)} of {wanted} logits after {deadline} cycles"
                 )
             bits = next(held)
-            ctx.set(accelerator.hold, sum(int(bit) << gate for gate, bit in enumerate(bits[:gates])))
+            ctx.set(
+                accelerator.hold, sum(int(bit) << gate for gate, bit in enumerate(bits[:gates]))
+            )
             accepted = await _cycle(ctx, accelerator, record, ready=not bits[gates + 1])
             source.step(ctx, record.cycles, accepted, gap=bool(bits[gates]))
             beats = [len(sweeps) for sweeps in record.sweeps]
