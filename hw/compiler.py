@@ -22,7 +22,14 @@ from golden.widths import Widths, node_widths
 from hw.lanes import check_names
 from hw.pack import MAX_BITS, MAX_WORDS, Arrival, arrivals, pack_lanes
 from hw.plan import (
-    Plan, Sender, Window, check_steps, plan, queue_depth, sent_shape, windows,
+    Plan,
+    Sender,
+    Window,
+    check_steps,
+    plan,
+    queue_depth,
+    sent_shape,
+    windows,
 )  # fmt: skip
 from hw.tables import constant_tables, decoder_tables, tap_table
 
@@ -154,7 +161,8 @@ def _core(
     )
     return CoreImage(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
-        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local, codes=of.codes, window=window, edges=edges,
+        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local,
+        codes=of.codes, window=window, edges=edges,
         relative=packed.relative, row_lengths=packed.row_lengths,
         leak_mul=node.leak_mul, leak_shift=node.leak_shift,
         reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,

@@ -34,8 +34,8 @@ class Core(wiring.Component):
     """Decoder, lanes, common sweep and serialiser of one node.
 
     Accepts one event per cycle while no lane lags by more than its queue; each lane walks one
-    entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause. Bit-exact
-    with `golden.interpreter` in every spike, every membrane and their order.
+    entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause.
+    Bit-exact with `golden.interpreter` in every spike, every membrane and their order.
 
     Members
     -------

@@ -1,5 +1,7 @@
 """The membrane memories of a lane: what is added where, and what a sweep is shown."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -8,7 +10,7 @@ from golden.image import CoreImage
 from golden.rows import bits_for
 from hw.bank import Bank, is_small, matches
 from hw.ram import LoadBus, ram
-from hw.shapes import field, record
+from hw.shapes import elements, field, record
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
@@ -117,7 +119,7 @@ class Membrane(wiring.Component):
         if core.direct:
             into = [Const(1) if core.framed else c["direct"]]
             drives = self._bank(m, "drives", shared, c, into, self.clear_drives)
-            for column, drive in enumerate(drives.held):
+            for column, drive in enumerate(elements(drives.held)):
                 held[column].append(drive)
         if core.slots:
             into = list(c["steps"][1:])
@@ -125,7 +127,9 @@ class Membrane(wiring.Component):
             for column, values in enumerate(held):
                 mine = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
                 values.append(Array([Const(0, 1), *mine])[s["sweep"]["step"]])
-        m.d.sync += [out.eq(sum(values)) for out, values in zip(self.drives, held, strict=True)]
+        m.d.sync += [
+            out.eq(sum(values)) for out, values in zip(elements(self.drives), held, strict=True)
+        ]
         return m
 
     def _states(self, m: Module, shared: data.View, b: data.View, channel: Value) -> None:
@@ -164,7 +168,7 @@ class Membrane(wiring.Component):
             m.d.sync += self.thresholds[column].eq(threshold)
 
     def _bank(
-        self, m: Module, name: str, shared: data.View, c: data.View, into: list[Value],
+        self, m: Module, name: str, shared: data.View, c: data.View, into: Sequence[Value],
         clear: Signal,
     ) -> Bank:  # fmt: skip
         """Drives of all neurons of a word, for each those of `into`, which take what they tell."""
@@ -178,7 +182,7 @@ class Membrane(wiring.Component):
             bank.shared.eq(shared), bank.write.eq(self.write & clear),
             bank.write_address.eq(self.write_address),
         ]  # fmt: skip
-        for place, operand in enumerate(bank.operands):
+        for place, operand in enumerate(elements(bank.operands)):
             column, which = divmod(place, each)
             m.d.sync += operand.eq(Mux(into[which], c["operands"][column], 0))
         return bank

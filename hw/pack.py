@@ -114,8 +114,8 @@ def pack_lanes(
     skip = max(int(part.skips.max(initial=0)) for part in parts).bit_length()
     relative = not reloadable and skip < tap_bits + channel_bits
     bits = 1 + min(skip, tap_bits + channel_bits) + weight
-    require(bits <= MAX_BITS, where, f"bits of an entry with {width} channels a word", bits,
-            f"at most {MAX_BITS}; take {_fitting(width, bits, weight)} channels a word")  # fmt: skip
+    require(bits <= MAX_BITS, where, f"bits of an entry of {width} channels", bits,
+            f"at most {MAX_BITS}; take {_fitting(width, bits, weight)} channels")  # fmt: skip
     memories: dict[str, Memory] = {}
     row_lengths: list[int | None] = []
     for lane, part in enumerate(parts):

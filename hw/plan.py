@@ -47,7 +47,7 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: incoming edges as rows, lanes, channels in a word, the code of every channel."""
+    """A core to be: its edges as rows, lanes, channels in a word, the code of every channel."""
 
     edges: tuple[Synapses, ...]
     lanes: int
@@ -162,7 +162,9 @@ def check_steps(network: Network, steps: int) -> None:
     fit = ", ".join(str(n) for n in range(1, most + 1) if most % n == 0 and n <= MAX_STEPS)
     for edge in network.edges:
         name = f"edge {edge.source!r} -> {edge.target!r}"
-        require(steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed")
+        require(
+            steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed"
+        )
     require(1 <= steps <= MAX_STEPS and most % steps == 0, "network", "time steps a pass", steps,
             f"a divisor of its {most} time steps: {fit}")  # fmt: skip
 

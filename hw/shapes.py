@@ -25,6 +25,11 @@ def record(layout: data.Layout, reset_less: bool = False, name: str | None = Non
     return signal
 
 
+def elements(array: data.View) -> list[Any]:
+    """The elements of an array, the first lowest."""
+    return [array[place] for place in range(array.shape().length)]
+
+
 def taps(core: CoreImage) -> int:
     """Kernel positions of a core's edge; 1 if an event has one target per row entry."""
     return len(core.memories["taps"].words)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from golden.image import CoreImage
 from golden.rows import COUNT_BITS, LONG, bits_for
 from hw.ram import LoadBus, ram
-from hw.shapes import context_layout, descriptor_layout, field, record, struct, taps
+from hw.shapes import context_layout, descriptor_layout, elements, field, record, struct, taps
 
 
 class Walker(wiring.Component):
@@ -165,7 +165,7 @@ class Walker(wiring.Component):
             self.direct.eq(field(around, layout, "direct")),
             self.steps.eq(field(around, layout, "steps")),
         ]
-        for column, operand in enumerate(self.operands):
+        for column, operand in enumerate(elements(self.operands)):
             mine = weight.word_select(column, self.weight_bits).as_signed()
             if layout.bits("value"):
                 value = around["value"]

@@ -173,8 +173,8 @@ def test_an_entry_has_at_most_63_bits():
     with pytest.raises(BadInput) as caught:
         compile_network(network, 1, channels_per_word=8)
     assert str(caught.value) == (
-        "node 'readout': bits of an entry with 8 channels a word is 65, must be at most 63; "
-        "take 4 channels a word"
+        "node 'readout': bits of an entry of 8 channels is 65, must be at most 63; "
+        "take 4 channels"
     )
     assert compile_network(network, 1, channels_per_word=4).cores[0].columns == 4
 
@@ -193,8 +193,8 @@ def test_max_pool_merges_the_masks_of_its_window():
     one = np.ones(1, int)
     network = Network(
         4,
-        (Input("input", (1, 2, 2), "events", 1), LIF("lif", (1, 2, 2), one, 0 * one, 0, 0, "zero", 4),
-         Readout("readout", (1,), 0 * one)),
+        (Input("input", (1, 2, 2), "events", 1),
+         LIF("lif", (1, 2, 2), one, 0 * one, 0, 0, "zero", 4), Readout("readout", (1,), 0 * one)),
         (Edge("input", "lif", (Identity(one, 2),)),
          Edge("lif", "readout", (MaxPool2d((2, 2)), Linear(np.array([[1]]), 2)))),
     )  # fmt: skip
