@@ -83,22 +83,23 @@ class Decoder(wiring.Component):
         m.d.sync += [which.eq(join.taken), token.eq(join.token)]
         found = [self._look_up(m, index) for index in range(len(self.core.edges))]
         if len(found) == 1:
-            self._request(m, found[0][0], found[0][1], which, token)
+            hit, word = found[0]
+            self._request(m, which & hit, token, word)
             return m
         hits, words = zip(*found, strict=True)
         chosen, start = record(struct(found_layout(self.core))), Signal(self.layout.bits("row"))
         hit, passed = Signal(), Signal()
-        m.d.sync += [hit.eq(which & Cat(hits) != 0), passed.eq(token)]
+        m.d.sync += [hit.eq((which & Cat(hits)).any()), passed.eq(token)]
         m.d.sync += [
             chosen[name].eq(_select(which, [word[name] for word in words]))
             for name, _ in found_layout(self.core).fields
         ]
-        m.d.sync += start.eq(_select(which, [Const(e.row_start) for e in self.core.edges]))
-        self._request(m, hit, {name: chosen[name] for name in words[0]}, Const(1), passed, start)
+        m.d.sync += start.eq(_select(which, [Const(edge.row_start) for edge in self.core.edges]))
+        self._request(m, hit, passed, {name: chosen[name] for name in words[0]}, start)
         return m
 
     def _look_up(self, m: Module, index: int) -> tuple[Value, dict[str, Value]]:
-        """Does the event that edge `index` showed a cycle ago hit anything, and where?"""
+        """Whether the event that edge `index` showed a cycle ago hits anything, and where."""
         core, edge = self.core, self.core.edges[index]
         layout = event_layout(edge.event)
         beat = self.sources[index].payload
@@ -134,13 +135,12 @@ class Decoder(wiring.Component):
         return {key: field(port.data, memory.layout, key) for key in ("mask", "row", "base")}
 
     def _request(
-        self, m: Module, hit: Value, word: dict[str, Value], which: Value, token: Value,
-        start: Value | int = 0,
-    ) -> None:  # fmt: skip
+        self, m: Module, hit: Value, token: Value, word: dict[str, Value], start: Value | int = 0
+    ) -> None:
         """The last register: the row of the pointer memory, and its context."""
         request = self.request
         m.d.sync += [
-            self.valid.eq(token | (which & hit)),
+            self.valid.eq(token | hit),
             request["last"].eq(token),
             request["row"].eq(word["part"] + start),
         ]

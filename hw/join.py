@@ -1,4 +1,4 @@
-"""The join: which of a core's incoming edges is heard in this cycle, and when a step is complete."""
+"""The join: which of a core's incoming edges is heard in a cycle, and when a step is complete."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring

@@ -103,7 +103,7 @@ class Order(wiring.Component):
 
 
 def _ends(inside: Signal, window: Signal, size: int, length: int) -> tuple[Value, Value]:
-    """Is this the last position of the window along an axis, and is the window whole?"""
+    """Whether this is the window's last position along an axis, and whether the window is whole."""
     whole, rest = divmod(size, length)
     last = inside == length - 1 if length > 1 else Const(1)
     if rest == 0:

@@ -4,7 +4,7 @@ It prices arithmetic and nothing else. Memory accesses, which dominate a real ch
 sweep and static power are not in it; that is why every figure carries its assumptions along.
 
     ANN:   E = E_MAC x multiply-accumulates of all layers
-    SNN:   E = E_MAC x synops of a direct first layer + E_AC x synops of all other layers
+    SNN:   E = E_MAC x synops of events with a value, from the input + E_AC x all other synops
 
 where E_MAC is a multiplication and an addition, E_AC an addition, and a synop is one event meeting
 one kept weight (border positions that do not exist are not counted).
@@ -52,8 +52,8 @@ ASSUMPTIONS = (
     "pruned ANN: the same, times the density of each layer (nonzero weights / all weights)",
     "SNN: an addition per synaptic operation as counted by the hardware, over all time steps",
     (
-        "SNN, direct input: the first layer is counted once per inference, as "
-        "multiply-accumulates, because its drive is kept and added again at every step"
+        "SNN, direct input: its edges are counted once per inference, as multiply-accumulates, "
+        "because their drive is kept and added again at every step"
     ),
 )
 
@@ -138,12 +138,12 @@ def op_count_energy(network: Network, operations: OperationCounts) -> Energy:
     """
     layers = []
     images = max(operations.images, 1)
-    for index, edge in enumerate(operations.edges):
+    for edge in operations.edges:
         synops = edge.synops / images
         density = edge.kept / edge.weights if edge.weights else 1.0
         # Events of one bit are spikes already; wider or signed ones meet a multiplier.
         node = network.input
-        multiplies = index == 0 and (node.bits > 1 or node.signed)
+        multiplies = edge.source == node.name and (node.bits > 1 or node.signed)
 
         def snn(price: Price, operations: float = synops, multiplies: bool = multiplies) -> float:
             return operations * (price.mac_pj if multiplies else price.add_pj)

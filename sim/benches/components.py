@@ -120,9 +120,7 @@ async def sweep(dut: HierarchyObject) -> None:
             releases.append(known(dut.sweep__done))
         if len(releases) == due + 1:
             break
-    words = [
-        (int(w), int(w) % core.local_channels, int(w == core.words - 1)) for w in core.order
-    ]
+    words = [(int(w), int(w) % core.local_channels, int(w == core.words - 1)) for w in core.order]
     cleared = [visit for visit in visits if visit[0]]
     assert [visit[2:] for visit in cleared] == words
     swept = [visit for visit in visits if not visit[0]]

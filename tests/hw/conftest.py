@@ -88,7 +88,7 @@ def neuron_core(conv_core):
 
 @pytest.fixture
 def mixed():
-    """Gives a core a second, direct edge of the same rows, which stand behind those of the first."""
+    """Gives a core a second, direct edge with the same rows behind those of the first."""
 
     def make(core: CoreImage) -> CoreImage:
         first = core.edges[0]

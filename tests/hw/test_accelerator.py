@@ -160,9 +160,7 @@ def test_zero_spikes_cost_only_sweeps():
 def test_every_cycle_is_in_one_class():
     network, inputs, _ = a_network("events")
     run = simulate(compile_network(network, 2), inputs, stall=0.25, seed=1)
-    # The counters of one core after the other are read, 16 cycles apart.
-    passed = [counters.cycles for counters in run.counters]
-    assert np.diff(passed).tolist() == [16] * (len(passed) - 1)
+    assert {counters.cycles for counters in run.counters} == {run.counted}
 
 
 def test_inferences_in_flight_do_not_meet():

@@ -99,6 +99,16 @@ def test_direct_drive_is_added_and_kept(neuron_core, framed):
         assert got == (fired, membrane, word), total
 
 
+def test_a_state_that_accumulates_is_written_with_its_sign(neuron_core, mixed):
+    core = mixed(neuron_core(drive_bits=10, leak_mul=1, leak_shift=1))
+    assert core.word_bits == 14 + 10
+    totals, drives = [-200, 3, -1], [-7, 0, 511]
+    found = run(core, totals, [5] * 3, drives, [False] * 3)
+    for (_, _, word), total, drive in zip(found, totals, drives, strict=True):
+        _, _, leaked = step(total, 5, core, False)
+        assert word == (leaked & 0x3FFF) | (drive & 1023) << 14
+
+
 @pytest.mark.parametrize("factor", range(257))
 def test_signed_digits_sum_to_the_factor(factor):
     digits = signed_digits(factor)

@@ -13,7 +13,7 @@ from hw.membrane import Membrane
 
 
 def run_adds(core, stream, words=16):
-    """Present `(address, operand[, direct])` or None per cycle, then sweep; what every word then holds."""
+    """Present `(address, operand[, direct])` or None per cycle, then sweep; the words after it."""
     dut = Membrane(core, 0, Shape(8, signed=True))
     found = []
 

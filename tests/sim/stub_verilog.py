@@ -61,11 +61,11 @@ def stub(network: Network, image: Image) -> str:
     )
     return f"""
 module accelerator (clk, rst, in_valid, in_ready, in_last, in_data,
-    out_valid, out_ready, out_last, out_data, hold, broken, count_select, count_value, count_clear, {
-        ", ".join(ports)
-    });
+    out_valid, out_ready, out_last, out_data, hold, broken, count_select, count_value, count_clear,
+    {", ".join(ports)});
 input clk, rst, in_valid, in_last, out_ready, count_clear;
-input [{max(layout.width, 1) - 1}:0] in_data; input [{len(cores)}:0] hold; input [{SELECT_BITS - 1}:0] count_select;
+input [{max(layout.width, 1) - 1}:0] in_data; input [{len(cores)}:0] hold;
+input [{SELECT_BITS - 1}:0] count_select;
 output [{len(stream_names(image)) - 1}:0] broken; assign broken = 0;
 output in_ready, out_valid, out_last; output [{image.output_layout.width - 1}:0] out_data;
 output reg [31:0] count_value;

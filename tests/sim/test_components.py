@@ -98,7 +98,8 @@ def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Bu
     network = make()
     file.save(network, place / "network.safetensors")
     (place / "components.v").write_text(components_verilog(compile_network(network, lanes), core))
-    settings = {"network": str(place / "network.safetensors"), "lanes": lanes, "core": core, "seed": 7}
+    path = str(place / "network.safetensors")
+    settings = {"network": path, "lanes": lanes, "core": core, "seed": 7}
     return settings, runner.build([place / "components.v"], "tb", simulations)
 
 
@@ -123,10 +124,10 @@ def test_component_alone(results: runner.RunResult, component: str):
 FAULTS = {
     "decoder": (
         "decoder.py",
-        'position.eq(found_y["row"] + found_x["row"])',
-        'position.eq(found_y["row"])',
+        'position.eq(y["row"] + x["row"])',
+        'position.eq(y["row"])',
     ),
-    "lane": ("membrane.py", "Mux(far, f_word, word)", "word"),
+    "lane": ("membrane.py", "Mux(older, held, word)", "word"),
     "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
     "serialiser": ("serialiser.py", 'current["end"] & (left == 0)', 'current["end"]'),
 }

@@ -17,6 +17,7 @@ from golden import engine, file, operations, reference
 from golden.counters import COUNTERS
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import BadInput, CheckFailed
+from golden.image import load_image
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from hw.build import build
@@ -145,12 +146,12 @@ def test_a_planted_difference_in_either_model_is_found_and_named(folder, monkeyp
 
 
 @pytest.mark.parametrize("name", ["synops", "events_in", "events_out"])
-def test_a_counter_that_is_one_off_is_named(verification, name):
-    result = verification[0]
+def test_a_counter_that_is_one_off_is_named(folder, verification, name):
+    result, image = verification[0], load_image(folder)
     one = result.counters[1]
     wrong = (result.counters[0], replace(one, **{name: getattr(one, name) + 1}), result.counters[2])
     with pytest.raises(CheckFailed, match=rf"core 'pool': counter {name} is"):
-        check_operations(result.operations, wrong)
+        check_operations(image, result.operations, result.trace, wrong)
 
 
 def test_a_cycle_in_no_class_is_named(verification):
