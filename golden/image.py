@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from golden.errors import BadInput
 from golden.rows import Layout, Memory, Rows, bits_for, read_rows
+from golden.timing import block
 
 SCHEMA = 2
 
@@ -32,7 +33,8 @@ class InputImage:
     direct
         One frame and one token per inference, not per step.
     event
-        Fields `x`, `y`, `c` (the channel number) and `value`; without `value` it is 1.
+        Fields `x`, `y`, `c` (the channel number), `value` (without it, it is 1) and, where a pass
+        has several steps and the input is not direct, `steps`, the mask of those that it is of.
     signed
         `value` is two's complement.
     """
@@ -63,9 +65,6 @@ class EdgeImage:
         The fields of an event as the sender sends them; without `value` an event is worth 1.
     value_signed
         `value` is two's complement.
-    unrolled
-        A convolution into a small map whose rows are of every source position, and list the
-        targets that it really reaches; its taps are positions of the target.
     """
 
     source: str
@@ -74,7 +73,6 @@ class EdgeImage:
     direct: bool
     event: Layout
     value_signed: bool
-    unrolled: bool
     row_bits: int
     row_start: int
     rows: int
@@ -84,20 +82,30 @@ class EdgeImage:
 class CoreImage:
     """One core: the lanes that compute one node, and the decoder that feeds them.
 
-    A neuron (channel, y, x) sits in lane `code & (2^lane_bits - 1)` at address
-    `(y * width + x) * local_channels + (code >> lane_bits)`, where `code = codes[channel]`.
+    Membranes stand in columns: lane l owns columns l * W .. l * W + W - 1, W being
+    `channels_per_word`, and each of its words holds one neuron of each. So entries have W weights,
+    and a local channel is a group of W channels. A neuron (channel, y, x) sits in column
+    `code & (2^column_bits - 1)` at address
+    `(y * width + x) * local_channels + (code >> column_bits)`, where `code = codes[channel]`.
+
+    A pass is what lies between two tokens: P = `steps_per_pass` time steps, whose events come
+    together, each with the mask of its steps, into P slots of the membrane word.
 
     The sweep visits windows of `window` = (rows, columns) in raster order, partial ones at the
     border included; in a window every local channel, and for each channel the window's positions
-    in raster order. Behind the last position of a whole window leave the spikes of all lanes, each
-    the OR over the window, lowest lane first, with the window's y and x.
+    in raster order. Blocks of `golden.timing.block` words of this order are visited P times, once
+    for every step of the pass. Behind the last visit of the last position of a whole window leave
+    the spikes of all columns, each the OR over the window, lowest column first, with the window's y
+    and x, and the mask of the steps in which it fired.
 
     Memories (`_e` per incoming edge, `_l` per lane)
         table_y_e, table_x_e: for every source row, column: `mask` of valid taps, `row` (under a
         stride the residue) and `base` (the quotient) to add. taps: of all edges, one edge behind
         the other, for every kernel position (under a stride its quotient) the `offset` and the
         place `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
-        edges, as `golden.rows` says. constants_l: `threshold` and `bias` of every local channel.
+        edges, as `golden.rows` says.
+    Memories (`_k` per column)
+        constants_k: `threshold` and `bias` of every local channel.
 
     Attributes
     ----------
@@ -111,6 +119,8 @@ class CoreImage:
     kind: Literal["lif", "readout"]
     shape: tuple[int, ...]
     lanes: int
+    channels_per_word: int
+    steps_per_pass: int
     local_channels: int
     codes: tuple[int, ...]
     window: tuple[int, int]
@@ -144,14 +154,19 @@ class CoreImage:
         return max(bits_for(self.words), 1)
 
     @property
-    def lane_bits(self) -> int:
-        """Bits of a lane number, the low bits of a channel code."""
-        return bits_for(self.lanes)
+    def columns(self) -> int:
+        """Neurons that one address of all lanes holds, lane 0 lowest."""
+        return self.lanes * self.channels_per_word
+
+    @property
+    def column_bits(self) -> int:
+        """Bits of a column number, the low bits of a channel code."""
+        return bits_for(self.columns)
 
     @property
     def code_bits(self) -> int:
         """Bits of a channel code."""
-        return self.lane_bits + bits_for(self.local_channels)
+        return self.column_bits + bits_for(self.local_channels)
 
     @property
     def direct(self) -> bool:
@@ -182,29 +197,33 @@ class CoreImage:
     @property
     def event(self) -> Layout:
         """The fields of an event as this core sends it; a readout's beats are logits."""
-        down, along = self.sent
-        return Layout.of(x=bits_for(along), y=bits_for(down), c=self.code_bits)
+        return spike_layout(self.sent, self.code_bits, self.steps_per_pass)
+
+    @property
+    def slots(self) -> int:
+        """Slots of a membrane word beside the state, which takes the events of the first step."""
+        return 0 if self.framed else self.steps_per_pass - 1
+
+    @property
+    def held_bits(self) -> int:
+        """Bits of the state in a membrane word, which takes events unless all edges are direct."""
+        return self.state_bits if self.framed else self.acc_bits
 
     @property
     def word_bits(self) -> int:
-        """Bits of a membrane word: the accumulator, or state and drive side by side.
-
-        The state of a core with direct and event edges accumulates, so it is as wide as sums are.
-        """
-        if not self.direct:
-            return self.acc_bits
-        return (self.state_bits if self.framed else self.acc_bits) + self.drive_bits
+        """Bits that a membrane word has for each of its neurons: state, direct drive, slots."""
+        return self.held_bits + self.drive_bits * (self.direct + self.slots)
 
     @property
     def neurons(self) -> NDArray[np.int32]:
-        """(lanes, words): the flat C-order index of the neuron there, or -1 for padding."""
+        """(columns, words): the flat C-order index of the neuron there, or -1 for padding."""
         _, height, width = self.size
-        table = np.full((self.lanes, height * width, self.local_channels), -1, np.int32)
+        table = np.full((self.columns, height * width, self.local_channels), -1, np.int32)
         positions = np.arange(height * width)
         for channel, code in enumerate(self.codes):
-            lane, local = code & ((1 << self.lane_bits) - 1), code >> self.lane_bits
-            table[lane, :, local] = channel * height * width + positions
-        return table.reshape(self.lanes, self.words)
+            column, local = code & ((1 << self.column_bits) - 1), code >> self.column_bits
+            table[column, :, local] = channel * height * width + positions
+        return table.reshape(self.columns, self.words)
 
     @property
     def row_count(self) -> int:
@@ -216,6 +235,7 @@ class CoreImage:
         return read_rows(
             self.memories.get(f"pointers_{lane}"), self.memories[f"entries_{lane}"],
             self.row_lengths[lane] or 0, bits_for(self.local_channels), self.relative,
+            self.channels_per_word,
         )  # fmt: skip
 
     @property
@@ -227,6 +247,19 @@ class CoreImage:
         return np.lexsort((x % kx, y % ky, channel, x // kx, y // ky))
 
     @property
+    def visit_bits(self) -> int:
+        """Bits of a visit as the trace shows it: the step of the pass above the address."""
+        return self.address_bits + bits_for(self.steps_per_pass)
+
+    @property
+    def visits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(words * P,) each: the steps and the membrane addresses of a pass's visits, in order."""
+        length = block(self.words, self.steps_per_pass)
+        step, place = np.divmod(np.arange(self.steps_per_pass * self.words), self.words)
+        order = np.lexsort((place, step, place // length))
+        return step[order], self.order[place[order]]
+
+    @property
     def memory_bits(self) -> dict[str, int]:
         """Storage in bits: weights (entries), pointers, membranes, and tables with constants."""
         total = {"weights": 0, "pointers": 0, "tables": 0}
@@ -235,7 +268,7 @@ class CoreImage:
                 name.rsplit("_", 1)[0], "tables"
             )
             total[key] += memory.bits
-        return total | {"membranes": self.lanes * self.words * self.word_bits}
+        return total | {"membranes": self.columns * self.words * self.word_bits}
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +286,16 @@ class Image:
     counting: bool = False
 
     @property
+    def steps_per_pass(self) -> int:
+        """Time steps between two tokens; every core has the same."""
+        return self.cores[0].steps_per_pass
+
+    @property
+    def passes(self) -> int:
+        """Passes of an inference."""
+        return self.timesteps // self.steps_per_pass
+
+    @property
     def traced(self) -> tuple[CoreImage, ...]:
         """The cores that are nodes of the network."""
         return self.cores[:-1] if self.counting else self.cores
@@ -264,15 +307,32 @@ class Image:
         return Layout.of(index=max(bits_for(int(np.prod(last.shape))), 1), value=last.state_bits)
 
 
+def spike_layout(size: tuple[int, int], code: int, steps: int) -> Layout:
+    """The fields of a spike from a map of `size` (rows, columns), by its bits of channel code.
+
+    `steps` is the mask of the steps of the pass in which the neuron fired; absent where a pass is
+    one step.
+    """
+    down, along = size
+    mask = steps if steps > 1 else 0
+    return Layout.of(x=bits_for(along), y=bits_for(down), c=code, steps=mask)
+
+
 def memory_files(image: Image) -> dict[str, bytes]:
     """The `.mem` files of an image: name -> text, one binary word a line, as $readmemb reads it."""
     files = {}
     for core in image.cores:
         for name, memory in core.memories.items():
-            width = memory.layout.width
-            lines = (format(int(word), f"0{width}b") for word in memory.words)
-            files[f"{core.node}_{name}.mem"] = ("\n".join(lines) + "\n").encode()
+            places = _places(memory.layout)
+            lines = np.full((len(memory.words), len(places) + 1), ord("\n"), np.uint8)
+            lines[:, :-1] = (memory.words[:, None] >> places & 1) + ord("0")
+            files[f"{core.node}_{name}.mem"] = lines.tobytes()
     return files
+
+
+def _places(layout: Layout) -> NDArray[np.int64]:
+    """The places of a word's binary digits, as they are written: highest first."""
+    return np.arange(layout.width - 1, -1, -1)
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -353,7 +413,9 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
         if hashlib.sha256(text).hexdigest() != about["sha256"]:
             raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
         layout = _layout(about["fields"])
-        memories[name] = Memory(layout, np.array([int(line, 2) for line in text.split()], np.int64))
+        places = _places(layout)
+        lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
+        memories[name] = Memory(layout, (lines[:, :-1].astype(np.int64) - ord("0")) @ (1 << places))
     edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
     return CoreImage(edges=edges, memories=memories, **_typed(row))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import CoreImage, EdgeImage, Image
+from golden.passes import gathered
 from golden.trace import Trace
 
 Ints = NDArray[np.int64]
@@ -21,15 +22,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events of one step: channel code, row, column and value of each."""
+    """Events of one pass: channel code, row, column, value and mask of steps of each."""
 
     code: Ints
     y: Ints
     x: Ints
     value: Ints
+    steps: Ints
 
 
-_NONE = Events(*(np.zeros(0, np.int64),) * 4)
+_NONE = Events(*(np.zeros(0, np.int64),) * 5)
 
 
 def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
@@ -55,45 +57,48 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
         core.node: np.zeros((batch, steps, *core.shape), np.int64) for core in image.traced
     }
     logits = np.zeros((batch, image.cores[-1].size[0]), np.int64)
-    for b, t in np.ndindex(batch, steps):
-        if t == 0:
+    for b, index in np.ndindex(batch, image.passes):
+        if index == 0:
             for core in cores:
                 core.restart()
-        _step(image, cores, queues, inputs[b] if image.input.direct else inputs[b, t], t)
+        span = slice(index * image.steps_per_pass, (index + 1) * image.steps_per_pass)
+        _pass(image, cores, queues, inputs[b : b + 1] if image.input.direct else inputs[b, span], index)
         for core in cores:
             node = core.image.node
             if node in membranes:
-                membranes[node][b, t].reshape(-1)[core.neurons] = core.membrane[core.present]
+                shown = membranes[node][b, span].reshape(image.steps_per_pass, -1)
+                shown[:, core.neurons] = core.membrane[:, core.present]
             if node in spikes:
-                spikes[node][b, t].reshape(-1)[core.neurons] = core.fired[core.present]
+                shown = spikes[node][b, span].reshape(image.steps_per_pass, -1)
+                shown[:, core.neurons] = core.fired[:, core.present]
         last = cores[-1]
-        logits[b][last.neurons] = last.membrane[last.present]
+        logits[b][last.neurons] = last.membrane[-1, last.present]
     return Trace(spikes, membranes, logits)
 
 
-def _step(
+def _pass(
     image: Image, cores: list[_Core], queues: dict[EdgeImage, deque[Events]],
-    frame: NDArray[np.generic], step: int,
+    frames: NDArray[np.generic], index: int,
 ) -> None:  # fmt: skip
-    """One time step of all cores, in order."""
-    # A direct frame is accumulated once and kept; the later steps bring no event.
-    silent = image.input.direct and step > 0
-    sent = {image.input.name: _NONE if silent else _frame_events(frame)}
+    """One pass of all cores, in order."""
+    # A direct frame is accumulated once and kept; the later passes bring no event.
+    silent = image.input.direct and index > 0
+    sent = {image.input.name: _NONE if silent else _frame_events(image, frames)}
     for core in cores:
-        for index, edge in enumerate(core.image.edges):
+        for edge_index, edge in enumerate(core.image.edges):
             events = queues[edge].popleft() if edge.delay else sent[edge.source]
-            core.accumulate(index, events)
+            core.accumulate(edge_index, events)
         sent[core.image.node] = core.sweep()
     for edge, queue in queues.items():
         # Spikes of the last step are dropped; its token is the next inference's first.
-        queue.append(_NONE if step == image.timesteps - 1 else sent[edge.source])
+        queue.append(_NONE if index == image.passes - 1 else sent[edge.source])
 
 
-def _frame_events(frame: NDArray[np.generic]) -> Events:
-    values = np.asarray(frame, np.int64)
-    values = values.reshape((*values.shape, 1, 1)[:3])
-    c, y, x = np.nonzero(values)
-    return Events(c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), values[c, y, x])
+def _frame_events(image: Image, frames: NDArray[np.generic]) -> Events:
+    beats = gathered(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
+    shape = (*image.input.shape, 1, 1)[:3]
+    c, y, x = np.unravel_index(beats.place, shape)
+    return Events(c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), beats.value, beats.steps)
 
 
 class _Core:
@@ -105,7 +110,7 @@ class _Core:
         self.present = index >= 0
         self.neurons = index[self.present]
         self.rows = [image.rows(lane) for lane in range(image.lanes)]
-        constants = [image.memories[f"constants_{lane}"] for lane in range(image.lanes)]
+        constants = [image.memories[f"constants_{column}"] for column in range(image.columns)]
         local = np.arange(image.words) % image.local_channels
         self.bias = np.stack([m.field("bias", signed=True)[local] for m in constants])
         self.threshold = np.stack([m.field("threshold")[local] for m in constants])
@@ -113,14 +118,16 @@ class _Core:
 
     def restart(self) -> None:
         """Start values: every membrane 0."""
-        shape = (self.image.lanes, self.image.words)
-        self.word = np.zeros(shape, np.int64)
-        self.drive = np.zeros(shape, np.int64)
-        self.fired = np.zeros(shape, bool)
-        self.membrane = np.zeros(shape, np.int64)
+        shape = (self.image.columns, self.image.words)
+        every = (self.image.steps_per_pass, *shape)
+        self.state = np.zeros(shape, np.int64)
+        self.drive = np.zeros((1, *shape), np.int64)
+        self.slots = np.zeros(every, np.int64)
+        self.fired = np.zeros(every, bool)
+        self.membrane = np.zeros(every, np.int64)
 
     def accumulate(self, index: int, events: Events) -> None:
-        """Add the weights of an edge's events into the words, or into the direct drive."""
+        """Add the weights of an edge's events into the slots of their steps, or into the drive."""
         image, memories, edge = self.image, self.image.memories, self.image.edges[index]
         table_y, table_x = memories[f"table_y_{index}"], memories[f"table_x_{index}"]
         mask_y, mask_x = table_y.field("mask")[events.y], table_x.field("mask")[events.x]
@@ -129,7 +136,7 @@ class _Core:
         position = table_y.field("row")[events.y] + table_x.field("row")[events.x]
         row = edge.row_start + (events.code << edge.row_bits | position)
         taps = memories["taps"]
-        target = self.drive if edge.direct else self.word
+        target = self.drive if edge.direct else self.slots
         # A masked event is dropped by the decoder: the code may then lie outside the pointer table.
         kept = np.flatnonzero((mask_y != 0) & (mask_x != 0))
         for lane, rows in enumerate(self.rows):
@@ -138,31 +145,40 @@ class _Core:
             valid = (mask_y[event] >> taps.field("ky")[place]) & 1
             valid &= (mask_x[event] >> taps.field("kx")[place]) & 1
             address = (base[event] + taps.field("offset")[place] + rows.channel[entry]) & modulus
-            hit = valid == 1
-            np.add.at(target[lane], address[hit], (rows.weight[entry] * events.value[event])[hit])
+            added = rows.weight[entry] * events.value[event, None]
+            for step, slot in enumerate(target):
+                hit = (valid & events.steps[event] >> step) == 1
+                for column, weight in enumerate(added.T, lane * image.channels_per_word):
+                    np.add.at(slot[column], address[hit], weight[hit])
 
     def sweep(self) -> Events:
-        """End the step: bias, threshold, reset, clamp, then the next step's leak."""
+        """End the steps of a pass, each: bias, threshold, reset, clamp, then the coming leak."""
         image = self.image
-        v = self.word + self.bias + self.drive
-        if image.kind == "lif":
-            self.fired = v >= self.threshold
-            after = v - self.threshold if image.reset == "subtract" else 0
-            v = np.where(self.fired, after, v)
-            limit = 1 << (image.clamp_bits - 1)
-            v = np.clip(v, -limit, limit - 1)
-        self.membrane = v
-        self.word = v - ((v * image.leak_mul) >> image.leak_shift)
+        for step, slot in enumerate(self.slots):
+            v = self.state + slot + self.bias + self.drive[0]
+            if image.kind == "lif":
+                fired = self.fired[step] = v >= self.threshold
+                after = v - self.threshold if image.reset == "subtract" else 0
+                v = np.where(fired, after, v)
+                limit = 1 << (image.clamp_bits - 1)
+                v = np.clip(v, -limit, limit - 1)
+            self.membrane[step] = v
+            self.state = v - ((v * image.leak_mul) >> image.leak_shift)
+        self.slots[:] = 0
         return self._spikes()
 
     def _spikes(self) -> Events:
-        """What leaves in this step, in the order in which the serialiser sends it."""
+        """What leaves in this pass, in the order in which the serialiser sends it."""
         image = self.image
         _, height, width = image.size
         (ky, kx), local = image.window, image.local_channels
-        rows, columns = image.sent
-        maps = (self.fired & self.present).reshape(image.lanes, height, width, local)
-        whole = maps[:, : rows * ky, : columns * kx]
-        merged = np.any(whole.reshape(image.lanes, rows, ky, columns, kx, local), axis=(2, 4))
-        y, x, place, lane = np.nonzero(merged.transpose(1, 2, 3, 0))
-        return Events(place << image.lane_bits | lane, y, x, np.ones_like(lane))
+        rows, along = image.sent
+        steps = (self.fired & self.present) << np.arange(len(self.fired))[:, None, None]
+        maps = np.sum(steps, axis=0).reshape(image.columns, height, width, local)
+        whole = maps[:, : rows * ky, : along * kx]
+        whole = whole.reshape(image.columns, rows, ky, along, kx, local)
+        merged = np.bitwise_or.reduce(np.bitwise_or.reduce(whole, axis=4), axis=2)
+        merged = merged.transpose(1, 2, 3, 0)
+        y, x, place, column = np.nonzero(merged)
+        code = place << image.column_bits | column
+        return Events(code, y, x, np.ones_like(column), merged[y, x, place, column])

@@ -2,7 +2,7 @@
 
 Nothing here holds a value of the network: an event is an address, a row is its length, a vector is
 the number of its spikes. An event's address is its place in its sender's order: for the input the
-flat index of the neuron, for a core visit * lanes + lane.
+flat index of the neuron, for a core place * columns + column, by its place in the sweep's order.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ RING = 64
 """Places of every ring of a core: a power of two, more than any queue or pipeline holds."""
 
 _CORE = (
-    "lanes", "lane_at", "edges", "edge_at", "visits", "length_at", "event_at", "frame_at",
-    "decode", "most", "result", "framed", "tokens", "steps", "due", "turn",
+    "lanes", "lane_at", "edges", "edge_at", "visits", "words", "length_at", "event_at", "frame_at",
+    "visit_at", "decode", "most", "result", "framed", "tokens", "steps", "due", "turn",
     "logits",
     "rooms", "waits", "written", "stirred", "fresh", "opening", "step", "opened",
     "state", "visit", "sweeps", "pause", "complete",
@@ -51,9 +51,10 @@ CORE = np.dtype(
 """A core, as a record: its plan, then its registers.
 
 Plan: `lanes` from row `lane_at` of the lanes on, `edges` from row `edge_at` on; `visits` of a
-sweep; its lengths, events and frames begin at `length_at`, `event_at`, `frame_at`; `decode`, `most`
-and `result` as in `Latencies`; `framed`: all edges direct; `tokens` and `steps` per inference;
-`turn`: cycles between the sweeps of a frame; `logits`: sends them, and no tokens.
+sweep, `words` visited; its lengths, events, frames and visits begin at `length_at`, `event_at`,
+`frame_at`, `visit_at`; `decode`, `most` and `result` as in `Latencies`; `framed`: all edges direct;
+`tokens` and `steps` (passes) per inference; `turn`: cycles before the same words are visited again
+at once; `logits`: sends them, and no tokens.
 
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
 requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
@@ -102,6 +103,8 @@ class Machine(NamedTuple):
         By core, row and lane: entries.
     events, frames
         By core: the addresses that its sweeps send, one frame behind the other; where each ends.
+    bounds
+        By core and visit of a pass: all its events before this address have got into vectors then.
     offers
         By sender, the input first: the beat that it offers.
     requests, decoding, vectors, flight
@@ -117,6 +120,7 @@ class Machine(NamedTuple):
     lengths: Array
     events: Array
     frames: Array
+    bounds: Array
     cores: Array
     lanes: Array
     edges: Array

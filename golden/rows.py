@@ -1,9 +1,10 @@
 """Packed memory words, and the row format in which a lane keeps its weights.
 
-A row is the list of `(tap, channel, weight)` that one presynaptic address owns in one lane, in the
-order of the places `tap << channel_bits | channel`. Rows lie one behind the other in the entry
-memory. How an entry says its place: absolute, by the fields `tap` and `channel`; or relative, by
-`skip`, how many places lie between it and the entry before (a dense row needs no bits for that).
+A row is the list of `(tap, channel, weights)` that one presynaptic address owns in one lane, in the
+order of the places `tap << channel_bits | channel`; it has a weight for each neuron of a membrane
+word. Rows lie one behind the other in the entry memory. How an entry says its place: absolute, by
+the fields `tap` and `channel`; or relative, by `skip`, how many places lie between it and the entry
+before (a dense row needs no bits for that).
 
 How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
 more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
@@ -117,7 +118,8 @@ class Memory:
 class Entries:
     """The weights of one lane, in the order of their rows; arrays of one length.
 
-    `row` is the row's number, `place` is `tap << channel_bits | channel`.
+    `row` is the row's number, `place` is `tap << channel_bits | channel`, and `weight` (entries, W)
+    holds one weight for each neuron of the word.
     """
 
     row: Words
@@ -140,8 +142,8 @@ class Entries:
 class Rows:
     """The rows of one lane, as a walker finds them in the memories.
 
-    Row r owns `length[r]` entries from `start[r]` on; `tap`, `channel` and `weight` are those of
-    every entry.
+    Row r owns `length[r]` entries from `start[r]` on; `tap`, `channel` and `weight` (entries, W)
+    are those of every entry.
     """
 
     start: Words
@@ -172,9 +174,31 @@ def pack_entries(entries: Entries, layout: Layout, channel_bits: int, last: Word
     words = layout.pack(
         last=flags, tap=entries.place >> channel_bits,
         channel=entries.place & ((1 << channel_bits) - 1), skip=entries.skips,
-        weight=entries.weight,
+        weight=pack_weights(entries.weight, layout.bits("weight")),
     )  # fmt: skip
     return Memory(layout, words if len(words) else np.zeros(1, np.int64))
+
+
+def pack_weights(weights: Words, bits: int) -> Words:
+    """(entries, W) weights side by side in fields of `bits`, the first lowest.
+
+    >>> pack_weights(np.array([[1, -1], [0, 7]]), 8).tolist()
+    [241, 112]
+    """
+    each = bits // weights.shape[1]
+    shift = each * np.arange(weights.shape[1])
+    return ((weights & ((1 << each) - 1)) << shift).sum(axis=1)
+
+
+def unpack_weights(words: Words, bits: int, width: int) -> Words:
+    """(entries, W) weights from fields of `bits`.
+
+    >>> unpack_weights(np.array([241, 112]), 8, 2).tolist()
+    [[1, -1], [0, 7]]
+    """
+    each = bits // width
+    raw = words[:, None] >> each * np.arange(width) & ((1 << each) - 1)
+    return raw - ((raw >> (each - 1)) << each)
 
 
 def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
@@ -187,8 +211,9 @@ def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
 
 
 def read_rows(
-    pointers: Memory | None, entries: Memory, length: int, channel_bits: int, relative: bool
-) -> Rows:
+    pointers: Memory | None, entries: Memory, length: int, channel_bits: int, relative: bool,
+    width: int = 1,
+) -> Rows:  # fmt: skip
     """The rows of one lane from its memories.
 
     Parameters
@@ -199,6 +224,8 @@ def read_rows(
         The low bits of a place, the local channel.
     relative
         Entries hold the distance to the one before.
+    width
+        Weights in an entry.
     """
     if pointers is not None:
         start, lengths = row_spans(pointers, entries)
@@ -214,7 +241,8 @@ def read_rows(
         base[first] = np.diff(ends[first] - entries.field("skip")[first] - 1, prepend=0)
         place = ends - 1 - np.cumsum(base)
         tap, channel = place >> channel_bits, place & ((1 << channel_bits) - 1)
-    return Rows(start, lengths, tap, channel, entries.field("weight", signed=True))
+    weight = unpack_weights(entries.field("weight"), entries.layout.bits("weight"), width)
+    return Rows(start, lengths, tap, channel, weight)
 
 
 def row_spans(pointers: Memory, entries: Memory) -> tuple[Words, Words]:

@@ -178,12 +178,12 @@ def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
 
 @part
 def _visit(m: Machine, k: int, cycle: int) -> None:
-    """Visit a word; behind the last one the sweep is over."""
+    """Visit a word, at one step of the pass; behind the last visit the sweep is over."""
     core: Any = m.cores[k]
     core.credits -= 1
     spikes, limit = 0, m.frames[core.frame_at + core.sweeps]
-    last = (core.visit + 1) * core.lanes
-    while core.counted < limit and m.events[core.counted] < last:
+    bound = m.bounds[core.visit_at + core.visit]
+    while core.counted < limit and m.events[core.counted] < bound:
         core.counted += 1
         spikes += 1
     core.visit += 1
@@ -197,6 +197,8 @@ def _visit(m: Machine, k: int, cycle: int) -> None:
             core.state = SETTLE
         elif core.turn > 0:
             core.state = TURN
+    elif core.turn > 0 and core.visit % core.words == 0:
+        core.state = TURN
 
 
 @part

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+
 from golden.image import CoreImage, EdgeImage, Image
 from golden.machine import CORE, EDGE, TOKEN, Machine, power_up
+from golden.passes import gathered
 from golden.timing import Latencies
 
 Array = NDArray[Any]
@@ -17,7 +19,7 @@ Ints = NDArray[np.int64]
 
 def machine_of(image: Image, spikes: dict[str, Array], batch: int, t: Latencies) -> Machine:
     """The machine after reset; `spikes` are (batch, timesteps, *shape) of every spiking core."""
-    sent = [sent_by(core, image.timesteps, batch, spikes.get(core.node)) for core in image.cores]
+    sent = [sent_by(core, image.passes, batch, spikes.get(core.node)) for core in image.cores]
     places = {image.input.name: _input_places(image)}
     places |= {core.node: _core_places(core) for core in image.cores[:-1]}
     synapses = [Synapses(core) for core in image.cores]
@@ -28,10 +30,11 @@ def machine_of(image: Image, spikes: dict[str, Array], batch: int, t: Latencies)
     ]
     rows, reach = zip(*found, strict=True)
     lengths = [synapse.lengths.reshape(-1) for synapse in synapses]
+    bounds = [_bounds(core) for core in image.cores]
     cores = _cores(image, batch, t)
     for name, tables in (
         ("length_at", lengths), ("event_at", [events for events, _ in sent]),
-        ("frame_at", [frames for _, frames in sent]),
+        ("frame_at", [frames for _, frames in sent]), ("visit_at", bounds),
     ):  # fmt: skip
         cores[name] = _starts(tables)
     cores["counted"] = cores["sent"] = cores["event_at"]
@@ -41,7 +44,7 @@ def machine_of(image: Image, spikes: dict[str, Array], batch: int, t: Latencies)
     return Machine(
         row=np.concatenate(rows), reach=np.concatenate(reach), lengths=np.concatenate(lengths),
         events=np.concatenate([events for events, _ in sent]), frames=np.concatenate(frames),
-        cores=cores, edges=edges, **power_up(cores, edges, t),
+        bounds=np.concatenate(bounds), cores=cores, edges=edges, **power_up(cores, edges, t),
     )  # fmt: skip
 
 
@@ -52,17 +55,19 @@ def _starts(tables: Any) -> Ints:
 
 def _cores(image: Image, batch: int, t: Latencies) -> Array:
     """The plans of all cores, but for where their tables begin."""
-    cores, steps = np.zeros(len(image.cores), CORE), image.timesteps
+    cores, passes = np.zeros(len(image.cores), CORE), image.passes
     for core, row in zip(image.cores, cores, strict=True):
         several = len(core.edges) > 1
-        row["lanes"], row["edges"], row["visits"] = core.lanes, len(core.edges), core.words
+        row["lanes"], row["edges"], row["words"] = core.lanes, len(core.edges), core.words
+        row["visits"] = core.words * core.steps_per_pass
         row["decode"] = t.decode + t.join * several
         row["most"] = t.most - t.join * several
         row["result"] = t.result + t.relative * core.relative
         row["framed"], row["logits"] = core.framed, core.kind == "readout"
-        row["steps"], row["tokens"] = steps, 1 if core.framed else steps
-        row["due"] = batch * steps
-        row["turn"] = max(t.turn - core.words, 0) if core.framed else 0
+        row["steps"], row["tokens"] = passes, 1 if core.framed else passes
+        row["due"] = batch * passes
+        again = core.framed or core.steps_per_pass > 1
+        row["turn"] = max(t.turn - core.words, 0) if again else 0
     cores["lane_at"] = np.cumsum(cores["lanes"]) - cores["lanes"]
     cores["edge_at"] = np.cumsum(cores["edges"]) - cores["edges"]
     return cores
@@ -75,14 +80,22 @@ def _edges(image: Image) -> Array:
     edges = np.zeros(len(pairs), EDGE)
     for (core, edge), row in zip(pairs, edges, strict=True):
         row["sender"], row["depth"] = senders[edge.source], edge.depth
-        row["steps"] = image.timesteps
+        row["steps"] = image.passes
         row["seldom"] = edge.direct and not core.framed
     edges["queue_at"] = np.cumsum(edges["depth"]) - edges["depth"]
     return edges
 
 
-def visits_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
-    """Every visit of a sweep as local channel, y, x, and whether a window ends with it whole."""
+def _bounds(core: CoreImage) -> Ints:
+    """By visit: the addresses below this leave by then; those of a word, when its last step has."""
+    step, address = core.visits
+    place = np.empty(core.words, np.int64)
+    place[core.order] = np.arange(core.words)
+    return np.where(step == core.steps_per_pass - 1, (place[address] + 1) * core.columns, 0)
+
+
+def places_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
+    """Every place of a sweep's order: local channel, y, x, whether it ends a whole window."""
     _, height, width = core.size
     ky, kx = core.window
     position, channel = np.divmod(core.order, core.local_channels)
@@ -92,22 +105,23 @@ def visits_of(core: CoreImage) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
 
 
 def sent_by(
-    core: CoreImage, steps: int, batch: int, spikes: Array | None
+    core: CoreImage, passes: int, batch: int, spikes: Array | None
 ) -> tuple[Array, Ints]:
     """The addresses that a core sends, sweep by sweep; where those of each sweep end."""
-    local, y, x, closes = visits_of(core)
-    channel = np.full((core.local_channels, core.lanes), -1)
+    local, y, x, closes = places_of(core)
+    channel = np.full((core.local_channels, core.columns), -1)
     for number, code in enumerate(core.codes):
-        channel[code >> core.lane_bits, code & ((1 << core.lane_bits) - 1)] = number
-    channels = channel[local[closes]]  # (vectors, lanes)
-    address = np.flatnonzero(closes)[:, None] * core.lanes + np.arange(core.lanes)
+        channel[code >> core.column_bits, code & ((1 << core.column_bits) - 1)] = number
+    channels = channel[local[closes]]  # (vectors, columns)
+    address = np.flatnonzero(closes)[:, None] * core.columns + np.arange(core.columns)
     if spikes is None:  # a readout sends the whole of the last step
         sent = np.tile(address[channels >= 0], batch)
-        ends = np.repeat(np.arange(batch + 1), steps)[1 : batch * steps + 1]
+        ends = np.repeat(np.arange(batch + 1), passes)[1 : batch * passes + 1]
         return sent.astype(np.int32), ends * (channels >= 0).sum()
     (ky, kx), (_, height, width) = core.window, core.size
     down, along = height // ky, width // kx
-    maps = spikes.reshape(-1, *core.size)[:, :, : down * ky, : along * kx]
+    maps = spikes.reshape(-1, core.steps_per_pass, *core.size).max(axis=1)
+    maps = maps[:, :, : down * ky, : along * kx]
     if core.window != (1, 1):
         maps = maps.reshape(len(maps), -1, down, ky, along, kx).max(axis=(3, 5))
     place = (channels * down + (y[closes] // ky)[:, None]) * along + (x[closes] // kx)[:, None]
@@ -127,17 +141,20 @@ def _input_places(image: Image) -> tuple[Ints, Ints, Ints]:
 
 def _core_places(core: CoreImage) -> tuple[Ints, Ints, Ints]:
     """The same of a core."""
-    local, y, x, _ = visits_of(core)
-    code = (local[:, None] << core.lane_bits | np.arange(core.lanes)).reshape(-1)
-    return code, np.repeat(y // core.window[0], core.lanes), np.repeat(x // core.window[1], core.lanes)
+    local, y, x, _ = places_of(core)
+    code = (local[:, None] << core.column_bits | np.arange(core.columns)).reshape(-1)
+    down, along = core.window
+    return code, np.repeat(y // down, core.columns), np.repeat(x // along, core.columns)
 
 
 def beats_of(image: Image, inputs: Array) -> Ints:
     """What the source sends: the addresses of every frame, each frame's token behind them."""
-    frames = inputs.reshape(len(inputs) * (1 if image.input.direct else image.timesteps), -1)
-    frame, address = np.nonzero(frames)
-    ends = np.cumsum(np.bincount(frame, minlength=len(frames)))
-    return np.insert(address, ends, TOKEN)
+    direct = image.input.direct
+    frames = inputs.reshape(len(inputs) * (1 if direct else image.timesteps), -1)
+    steps = 1 if direct else image.steps_per_pass
+    beats = gathered(frames, steps)
+    ends = np.cumsum(np.bincount(beats.frame, minlength=len(frames) // steps))
+    return np.insert(beats.place, ends, TOKEN)
 
 
 class Synapses:

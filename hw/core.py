@@ -10,27 +10,31 @@ from golden.image import CoreImage
 from hw.counters import WIDTH, Counters
 from hw.decoder import Decoder
 from hw.lane import Lane
-from hw.order import Order
+from hw.ram import LoadBus
 from hw.serialiser import Serialiser, output_event
 from hw.shapes import event_layout, struct
 from hw.sweep import SweepController
+from hw.visits import Visits
 
 
 def trace_layout(core: CoreImage) -> data.StructLayout:
-    """What a sweep shows of one membrane word: spikes and membranes of all lanes, lane 0 lowest."""
+    """What a visit shows of one membrane word: spikes and membranes of all columns, lowest first.
+
+    `address` has the step of the pass above the word's address.
+    """
     return data.StructLayout({
         "valid": 1,
-        "address": core.address_bits,
-        "fired": core.lanes,
-        "membranes": core.lanes * core.state_bits,
+        "address": core.visit_bits,
+        "fired": core.columns,
+        "membranes": core.columns * core.state_bits,
     })  # fmt: skip
 
 
 class Core(wiring.Component):
     """Decoder, lanes, common sweep and serialiser of one node.
 
-    Accepts one event per cycle while no lane lags by more than its queue; each lane adds one
-    weight per cycle; a step ends with one cycle per membrane word, and a fixed pause. Bit-exact
+    Accepts one event per cycle while no lane lags by more than its queue; each lane walks one
+    entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause. Bit-exact
     with `golden.interpreter` in every spike, every membrane and their order.
 
     Members
@@ -52,8 +56,8 @@ class Core(wiring.Component):
     count_clear: Signal
     counts: Signal
 
-    def __init__(self, core: CoreImage, timesteps: int) -> None:
-        self.core, self.timesteps = core, timesteps
+    def __init__(self, core: CoreImage, timesteps: int, load: LoadBus | None = None) -> None:
+        self.core, self.timesteps, self.load = core, timesteps, load
         sources = {
             f"source_{index}": In(stream.Signature(struct(event_layout(edge.event))))
             for index, edge in enumerate(core.edges)
@@ -76,10 +80,11 @@ class Core(wiring.Component):
         """Wires the parts; the sweep reaches every stage behind delays of `golden.timing`."""
         m = Module()
         core = self.core
-        m.submodules.decoder = decoder = Decoder(core, self.timesteps)
+        load = self.load.staged(m) if self.load else None
+        m.submodules.decoder = decoder = Decoder(core, self.timesteps, load)
         m.submodules.controller = sweep = SweepController(core, self.timesteps)
         m.submodules.serialiser = serialiser = Serialiser(core)
-        lanes = [Lane(core, lane) for lane in range(core.lanes)]
+        lanes = [Lane(core, lane, load) for lane in range(core.lanes)]
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
         for source, inner in zip(self.sources, decoder.sources, strict=True):
@@ -114,17 +119,18 @@ class Core(wiring.Component):
         result = _delay(m, marks, walk + timing.RESULT, "result")
         restart = _delay(m, result[3], timing.SWEEP - 1 - timing.RESULT, "restart")
         write = _delay(m, valid, walk + timing.SWEEP, "write")
-        m.submodules.written = written = Order(core)
-        m.d.comb += written.step.eq(write)
+        m.submodules.written, m.submodules.shown = written, shown = Visits(core), Visits(core)
+        m.d.comb += [written.advance.eq(write), shown.advance.eq(result[0])]
         for lane in lanes:
             m.d.comb += [
                 lane.sweep.eq(address),
                 lane.restart.eq(restart),
                 lane.write.eq(write),
+                lane.write_last.eq(written.last),
                 lane.write_address.eq(written.address),
             ]
         fired = Cat(*(lane.fired for lane in lanes))
-        membranes = Cat(*(lane.membrane for lane in lanes))
+        membranes = Cat(*(lane.membranes for lane in lanes))
         m.d.comb += [
             sweep.room.eq(serialiser.room),
             serialiser.issued.eq(valid & ~sweep.clear),
@@ -134,7 +140,7 @@ class Core(wiring.Component):
             serialiser.fired.eq(fired),
             serialiser.membranes.eq(membranes),
             self.trace["valid"].eq(result[0]),
-            self.trace["address"].eq(serialiser.address),
+            self.trace["address"].eq(Cat(shown.address, shown.step)),
             self.trace["fired"].eq(fired),
             self.trace["membranes"].eq(membranes),
         ]

@@ -43,7 +43,7 @@ class Join(wiring.Component):
 
     def __init__(self, core: CoreImage, timesteps: int) -> None:
         self.core = core
-        self.tokens = 1 if core.framed else timesteps  # per inference
+        self.tokens = 1 if core.framed else timesteps // core.steps_per_pass  # per inference
         edges = len(core.edges)
         super().__init__({
             "room": In(1),

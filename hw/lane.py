@@ -1,6 +1,6 @@
 """A lane: a slice of a node's channels, with the rows, membranes and constants that they need."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,12 +9,13 @@ from hw.fetch import Fetch
 from hw.lif import Neuron
 from hw.membrane import Membrane, sweep_layout
 from hw.monitor import Monitor
+from hw.ram import LoadBus
 from hw.shapes import request_layout, struct
 from hw.walker import Walker
 
 
 class Lane(wiring.Component):
-    """One synapse per cycle: queue and pointers, row walker, membrane memory, neuron.
+    """One entry per cycle: queue and pointers, row walker, membrane memories, W neurons.
 
     Nothing here waits for another lane inside a step: requests come without back-pressure as long
     as `room` is seen in time, and additions are never held. At the token the lane stops
@@ -31,11 +32,11 @@ class Lane(wiring.Component):
         An addition enters the membrane pipeline in this cycle (for counting).
     go : In(1)
         The sweep is over.
-    sweep : In(`sweep_layout`), restart : In(1), write : In(1), write_address : In
+    sweep : In(`sweep_layout`), restart : In(1), write, write_last : In(1), write_address : In
         The common sweep; `restart` belongs to it `golden.timing.SWEEP` cycles later, the write one
-        cycle after that.
-    fired, membrane : Out
-        `golden.timing.RESULT` + 1 cycles after `sweep`.
+        cycle after that. `write_last`: with the last step of the pass, so that slots start again.
+    fired, membranes : Out
+        Of the W columns, `golden.timing.RESULT` + 1 cycles after `sweep`.
     """
 
     request: data.View
@@ -49,12 +50,13 @@ class Lane(wiring.Component):
     sweep: data.View
     restart: Signal
     write: Signal
+    write_last: Signal
     write_address: Signal
     fired: Signal
-    membrane: Signal
+    membranes: Signal
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
         super().__init__({
             "request": In(struct(request_layout(core))),
             "valid": In(1),
@@ -67,19 +69,20 @@ class Lane(wiring.Component):
             "sweep": In(sweep_layout(core)),
             "restart": In(1),
             "write": In(1),
+            "write_last": In(1),
             "write_address": In(core.address_bits),
-            "fired": Out(1),
-            "membrane": Out(signed(core.state_bits)),
+            "fired": Out(core.channels_per_word),
+            "membranes": Out(core.channels_per_word * core.state_bits),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         """Wires only."""
         m = Module()
-        m.submodules.fetch = fetch = Fetch(self.core, self.lane)
-        m.submodules.walker = walker = Walker(self.core, self.lane)
-        operand = walker.operand.shape()
-        m.submodules.membranes = membrane = Membrane(self.core, self.lane, operand)
-        m.submodules.neuron = neuron = Neuron(self.core)
+        m.submodules.fetch = fetch = Fetch(self.core, self.lane, self.load)
+        m.submodules.walker = walker = Walker(self.core, self.lane, self.load)
+        m.submodules.membranes = membrane = Membrane(
+            self.core, self.lane, walker.operand, self.load
+        )
         m.submodules.monitor = monitor = Monitor(fetch.rows.payload.shape())
         wiring.connect(m, fetch.rows, walker.rows)
         m.d.comb += [
@@ -96,17 +99,28 @@ class Lane(wiring.Component):
             self.synapse.eq(walker.valid),
             membrane.valid.eq(walker.valid),
             membrane.address.eq(walker.address),
-            membrane.operand.eq(walker.operand),
+            membrane.operands.eq(walker.operands),
             membrane.direct.eq(walker.direct),
             membrane.sweep.eq(self.sweep),
             membrane.write.eq(self.write),
             membrane.write_address.eq(self.write_address),
-            membrane.write_word.eq(neuron.word),
-            neuron.summed.eq(membrane.summed),
-            neuron.drive.eq(membrane.drive),
-            neuron.threshold.eq(membrane.threshold),
-            neuron.restart.eq(self.restart),
-            self.fired.eq(neuron.fired),
-            self.membrane.eq(neuron.membrane),
+            membrane.clear_slots.eq(self.write_last),
+        ]
+        if self.core.slots:
+            m.d.comb += membrane.steps.eq(walker.steps)
+        m.d.sync += membrane.clear_drives.eq(self.restart)
+        neurons = [Neuron(self.core) for _ in range(self.core.channels_per_word)]
+        for column, neuron in enumerate(neurons):
+            m.submodules[f"neuron_{column}"] = neuron
+            m.d.comb += [
+                neuron.summed.eq(membrane.summed[column]),
+                neuron.drive.eq(membrane.drives[column]),
+                neuron.threshold.eq(membrane.thresholds[column]),
+                neuron.restart.eq(self.restart),
+                membrane.write_states[column].eq(neuron.word),
+            ]
+        m.d.comb += [
+            self.fired.eq(Cat(neuron.fired for neuron in neurons)),
+            self.membranes.eq(Cat(neuron.membrane for neuron in neurons)),
         ]
         return m

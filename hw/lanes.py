@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from golden.errors import require
 from golden.rows import bits_for
 
 MAX_LANES = 64
+MAX_COLUMNS = 256
 
 
 def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
@@ -29,57 +30,85 @@ def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
     return min(wanted, most)
 
 
-def lanes_of(lanes: int | dict[str, int], node: str, channels: int, kept_per_row: float) -> int:
-    """The lane count of one core: chosen under a common limit, or as given for this node."""
+def lanes_of(
+    lanes: int | dict[str, int], node: str, channels: int, kept_per_row: float, width: int = 1
+) -> int:
+    """The lane count of one core: chosen under a common limit, or as given for this node.
+
+    A word of `width` channels counts as one channel here.
+    """
+    words, per_row = -(-channels // width), kept_per_row / width
+    most = min(words, MAX_LANES, MAX_COLUMNS // width)
     if isinstance(lanes, int):
         require(1 <= lanes <= MAX_LANES, "lanes", "limit", lanes, f"1..{MAX_LANES}")
-        return choose_lanes(lanes, channels, kept_per_row)
+        return choose_lanes(min(lanes, most), words, per_row)
     require(node in lanes, f"node {node!r}", "lanes", "not given", f"in the table {lanes}")
-    most = min(channels, MAX_LANES)
     require(1 <= lanes[node] <= most, f"node {node!r}", "lanes", lanes[node], f"1..{most}")
     return lanes[node]
 
 
-def check_names(lanes: int | dict[str, int], nodes: Sequence[str]) -> None:
-    """A table of lanes names nodes of the network only.
+def width_of(widths: int | Mapping[str, int], node: str, channels: int) -> int:
+    """How many adjacent channels share a word of one core: as given for all, or for this node.
+
+    Raises
+    ------
+    BadInput
+        If it is no power of two, or a word would have room for twice the node's channels.
+    """
+    width = widths if isinstance(widths, int) else widths.get(node, 1)
+    most = 1 << bits_for(channels)
+    allowed = [1 << n for n in range(bits_for(MAX_COLUMNS) + 1)]
+    shown = ", ".join(str(n) for n in allowed if n <= most)
+    if isinstance(widths, int):
+        require(width in allowed, "channels_per_word", "number", width,
+                f"one of {', '.join(map(str, allowed))}")  # fmt: skip
+        return min(width, most)
+    require(width in allowed and width <= most, f"node {node!r}", "channels per word", width,
+            f"one of {shown}")  # fmt: skip
+    return width
+
+
+def check_names(what: str, table: object, nodes: Sequence[str]) -> None:
+    """A table of lanes, or of channels a word, names nodes of the network only.
 
     Raises
     ------
     BadInput
         Naming the first that is none.
     """
-    for name in lanes if isinstance(lanes, dict) else ():
-        require(name in nodes, "lanes", "node", repr(name), f"one of {', '.join(nodes)}")
+    for name in table if isinstance(table, Mapping) else ():
+        require(name in nodes, what, "node", repr(name), f"one of {', '.join(nodes)}")
 
 
-def assign_channels(kept: NDArray[np.int64], lanes: int) -> tuple[int, ...]:
-    """The code of every channel: longest processing time first, equal counts in every lane.
+def assign_channels(kept: NDArray[np.int64], columns: int) -> tuple[int, ...]:
+    """The code of every channel: longest processing time first, equal counts in every column.
 
     Parameters
     ----------
     kept
         Nonzero weights of every channel, the work that it brings.
-    lanes
-        Number of lanes; each takes at most ceil(channels / lanes) channels.
+    columns
+        Neurons that one address of all lanes holds (`golden.image.CoreImage.columns`); a column
+        takes at most ceil(channels / columns) channels.
 
     Returns
     -------
-    The code `local << lane_bits | lane` of every channel: the channel number as events carry it,
-    so that nothing is looked up at run time.
+    The code `local << column_bits | column` of every channel: the channel number as events carry
+    it, so that nothing is looked up at run time.
 
     >>> assign_channels(np.array([9, 1, 5, 5]), 2)
     (0, 2, 1, 3)
     """
-    room = -(-len(kept) // lanes)
-    heap = [(0, lane) for lane in range(lanes)]
-    members: list[list[int]] = [[] for _ in range(lanes)]
+    room = -(-len(kept) // columns)
+    heap = [(0, column) for column in range(columns)]
+    members: list[list[int]] = [[] for _ in range(columns)]
     for channel in sorted(range(len(kept)), key=lambda c: (-int(kept[c]), c)):
-        load, lane = heapq.heappop(heap)
-        members[lane].append(channel)
-        if len(members[lane]) < room:
-            heapq.heappush(heap, (load + int(kept[channel]), lane))
+        load, column = heapq.heappop(heap)
+        members[column].append(channel)
+        if len(members[column]) < room:
+            heapq.heappush(heap, (load + int(kept[channel]), column))
     codes = [0] * len(kept)
-    for lane, channels in enumerate(members):
+    for column, channels in enumerate(members):
         for local, channel in enumerate(sorted(channels)):
-            codes[channel] = local << bits_for(lanes) | lane
+            codes[channel] = local << bits_for(columns) | column
     return tuple(codes)

@@ -43,10 +43,10 @@ class Neuron(wiring.Component):
     Members
     -------
     summed, drive, threshold : In
-        State + events + bias; the direct drive still to add; the threshold.
+        State + events + bias; the drive still to add, where words hold any; the threshold.
     restart : In(1)
-        Given 5 cycles after the inputs: the word, drive included, starts at 0 again (the last step
-        of an inference, and the sweep after reset).
+        Given 5 cycles after the inputs: the word starts at 0 again (the last step of an inference,
+        and the sweep after reset).
     fired, membrane : Out
         The spike and the membrane of the chain of equality.
     word : Out
@@ -71,7 +71,7 @@ class Neuron(wiring.Component):
             "restart": In(1),
             "fired": Out(1),
             "membrane": Out(signed(core.state_bits)),
-            "word": Out(core.word_bits),
+            "word": Out(signed(core.held_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -81,7 +81,8 @@ class Neuron(wiring.Component):
         wide = signed(core.acc_bits)
         driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
         threshold, over, fired = Signal.like(self.threshold), Signal(), Signal()
-        m.d.sync += driven.eq(self.summed + self.drive if core.direct else self.summed)
+        several = core.direct or core.slots
+        m.d.sync += driven.eq(self.summed + self.drive if several else self.summed)
         m.d.sync += [compared.eq(driven), threshold.eq(self.threshold)]
         if core.kind == "lif":
             # One subtraction both compares and resets.
@@ -109,22 +110,10 @@ class Neuron(wiring.Component):
     def _leak(self, m: Module) -> None:
         """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
         core = self.core
-        drive_bits = core.drive_bits if core.direct else 0
-        membrane, leaked = Signal.like(self.membrane), Signal(signed(core.word_bits - drive_bits))
+        membrane = Signal.like(self.membrane)
         product = Signal(signed(core.state_bits + core.leak_shift + 2))
         m.d.sync += [
             product.eq(times_constant(self.membrane, core.leak_mul)),
             membrane.eq(self.membrane),
         ]
-        m.d.comb += leaked.eq(Mux(self.restart, 0, membrane - (product >> core.leak_shift)))
-        if not core.direct:
-            m.d.sync += self.word.eq(leaked)
-            return
-        drive = Signal(core.drive_bits)
-        history: Value = self.drive[: core.drive_bits]
-        for stage in range(5):
-            held = Signal(core.drive_bits, name=f"drive_{stage}")
-            m.d.sync += held.eq(history)
-            history = held
-        m.d.comb += drive.eq(Mux(self.restart, 0, history))
-        m.d.sync += self.word.eq(Cat(leaked, drive))
+        m.d.sync += self.word.eq(Mux(self.restart, 0, membrane - (product >> core.leak_shift)))

@@ -1,182 +1,184 @@
-"""The membrane memory of a lane: read, add, write, one word per cycle, hazards forwarded."""
+"""The membrane memories of a lane: what is added where, and what a sweep is shown."""
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
-from golden.timing import SUM
-from hw.shapes import field, ram, record
+from golden.rows import bits_for
+from hw.bank import Bank, is_small, matches
+from hw.ram import LoadBus, ram
+from hw.shapes import field, record
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
-    """One address of the common sweep: the membrane word and the channel of its constants."""
+    """One visit of the common sweep: the word, the channel of its constants, the pass's step."""
     return data.StructLayout({
         "valid": 1,
         "address": core.address_bits,
         "channel": max(core.local_channels - 1, 1).bit_length(),
+        "step": bits_for(core.slots + 1),
     })  # fmt: skip
 
 
 class Membrane(wiring.Component):
-    """Adds operands to membrane words, and hands the words of a sweep to the neuron.
+    """Adds operands to membrane words, and hands the words of a sweep to the neurons.
 
     A word takes `golden.timing.SUM` cycles from address to sum and may follow any other in the next
-    cycle: the four sums under way are forwarded. The memory has one reader and one writer; its
-    output goes straight into a register without reset. In a sweep the operand is the bias, and the
-    new word comes back through `write`. The word of a core with direct edges is {drive, state}:
-    direct events add to the drive, which stays, others to the state, which sweeps rewrite.
-    Bit-exact with `golden.interpreter` (accumulate).
+    cycle (`hw.bank`). Of each of the W neurons of a word there is a state; where a pass has several
+    steps, a slot of drive for every one but the first, whose events go into the state; and where
+    the core has direct edges, a direct drive. Each stands in a memory of its own. A visit of a
+    sweep adds the bias to the state, and shows beside it what the step drives it with; the new
+    state comes back through `write`. Bit-exact with `golden.interpreter` (accumulate).
 
     Members
     -------
-    valid, address, operand, direct : In
-        An addition, presented to the pipeline; `direct` if it goes to the drive. Where all edges
-        are direct, all do, whatever `direct` says.
+    valid, address, operands : In
+        An addition, presented to the pipeline: an operand for each neuron of the word.
+    steps : In(P)
+        The steps of the pass in which they count. Absent bits, of cores without slots, are 1.
+    direct : In(1)
+        They go to the direct drive instead. Where all edges are direct, all do, whatever it says.
     sweep : In(`sweep_layout`)
         Presented in the same stage; never together with an addition.
-    summed : Out(signed)
-        Word (or state) + bias of the swept neuron, `SUM` + 1 cycles after its `sweep`:
-        inputs are registered before the address is presented to the memory.
-    drive : Out(signed)
-        Its direct drive in the same cycle; absent bits are 0.
-    threshold : Out(unsigned)
-        Its threshold in the same cycle.
-    write, write_address, write_word : In
-        The swept word's new value; no addition is under way then.
+    summed : Out(array of signed)
+        State + bias of the visited neurons, `SUM` + 1 cycles after `sweep`: inputs are registered
+        before the address is presented to the memories.
+    drives : Out(array of signed)
+        In the same cycle what the visit's step adds to it: its slot and the direct drive.
+    thresholds : Out(array of unsigned)
+        In the same cycle.
+    write, write_address, write_states : In
+        The visited word's new states; no addition is under way then.
+    clear_slots, clear_drives : In(1)
+        With `write`: slots, direct drives become 0.
     """
 
     valid: Signal
     address: Signal
-    operand: Signal
+    operands: data.View
+    steps: Signal
     direct: Signal
     sweep: data.View
-    summed: Signal
-    drive: Signal
-    threshold: Signal
+    summed: data.View
+    drives: data.View
+    thresholds: data.View
     write: Signal
     write_address: Signal
-    write_word: Signal
+    write_states: data.View
+    clear_slots: Signal
+    clear_drives: Signal
 
-    def __init__(self, core: CoreImage, lane: int, operand: Shape) -> None:
-        self.core, self.lane = core, lane
-        constants = core.memories[f"constants_{lane}"].layout
+    def __init__(
+        self, core: CoreImage, lane: int, operand: Shape, load: LoadBus | None = None
+    ) -> None:
+        self.core, self.lane, self.operand, self.load = core, lane, operand, load
+        width = core.channels_per_word
+        self.constants = [
+            core.memories[f"constants_{lane * width + column}"] for column in range(width)
+        ]
+        thresholds = max(self.constants[0].layout.bits("threshold"), 1)
+        drive = signed(max(core.drive_bits, 1))
         super().__init__({
             "valid": In(1),
             "address": In(core.address_bits),
-            "operand": In(operand),
+            "operands": In(data.ArrayLayout(operand, width)),
+            "steps": In(core.slots + 1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "direct": In(1),
             "sweep": In(sweep_layout(core)),
-            "summed": Out(signed(core.acc_bits)),
-            "drive": Out(signed(max(core.drive_bits, 1))),
-            "threshold": Out(unsigned(max(constants.bits("threshold"), 1))),
+            "summed": Out(data.ArrayLayout(signed(core.acc_bits), width)),
+            "drives": Out(data.ArrayLayout(drive, width)),
+            "thresholds": Out(data.ArrayLayout(unsigned(thresholds), width)),
             "write": In(1),
             "write_address": In(core.address_bits),
-            "write_word": In(core.word_bits),
+            "write_states": In(data.ArrayLayout(signed(core.held_bits), width)),
+            "clear_slots": In(1),
+            "clear_drives": In(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Stages a: address, b: memory, c: output register, word chosen, s: sum, d: written."""
+        """Stages a..d of `hw.bank`: operands go to the banks that they are for, and meet in s."""
         m = Module()
         core = self.core
-        m.submodules.words = words = Ram(shape=core.word_bits, depth=max(core.words, 2), init=[])
-        reader, writer = words.read_port(), words.write_port()
-        add, a_sweep, address, a_operand, driven = self._enter(m)
-        m.d.comb += reader.addr.eq(address)
-        adds, addresses = _stages(m, add, "add"), _stages(m, address, "address")
-
-        bias, threshold = self._constants(m, a_sweep["channel"])
-        b_sweep, b_operand = Signal(), Signal(self.operand.shape())
-        c_operand = Signal(Shape(max(self.operand.shape().width, bias.shape().width), signed=True))
-        s_operand = Signal.like(c_operand)
-        c_threshold, s_threshold = (Signal(self.threshold.shape()) for _ in range(2))
-        m.d.sync += [b_sweep.eq(a_sweep["valid"]), b_operand.eq(a_operand)]
-        m.d.sync += [c_operand.eq(Mux(b_sweep, bias, b_operand)), s_operand.eq(c_operand)]
-        m.d.sync += [c_threshold.eq(threshold), s_threshold.eq(c_threshold)]
-        m.d.sync += self.threshold.eq(s_threshold)
-
-        c_word, s_word = Signal(core.word_bits, reset_less=True), Signal(core.word_bits)
-        d_word = Signal(core.word_bits)
-        m.d.sync += c_word.eq(reader.data)
-        total = self._sum(m, s_word, s_operand, _stages(m, driven, "driven")[2])
-        m.d.sync += d_word.eq(total)
-        m.d.sync += s_word.eq(self._forward(m, c_word, total, d_word, address, addresses, adds))
-        with m.If(self.write):
-            m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
-        with m.Else():
-            m.d.comb += [writer.addr.eq(addresses[3]), writer.data.eq(d_word)]
-        m.d.comb += writer.en.eq(self.write | adds[3])
+        add, address = Signal(), Signal(core.address_bits)
+        layout = data.StructLayout({
+            "operands": self.operands.shape(), "steps": len(self.steps), "direct": 1,
+            "sweep": self.sweep.shape(),
+        })  # fmt: skip
+        a, b, c, s = (record(layout, name=f"beat_{stage}") for stage in "abcs")
+        m.d.sync += [
+            add.eq(self.valid), a["operands"].eq(self.operands), a["steps"].eq(self.steps),
+            a["direct"].eq(self.direct), a["sweep"].eq(self.sweep), b.eq(a), c.eq(b), s.eq(c),
+            address.eq(Mux(self.sweep["valid"], self.sweep["address"], self.address)),
+        ]  # fmt: skip
+        shared = matches(m, add, address, is_small(core.words))
+        self._states(m, shared, b, a["sweep"]["channel"])
+        held: list[list[Value]] = [[] for _ in self.constants]  # what drives the state, by column
+        if core.direct:
+            into = [Const(1) if core.framed else c["direct"]]
+            drives = self._bank(m, "drives", shared, c, into, self.clear_drives)
+            for column, drive in enumerate(drives.held):
+                held[column].append(drive)
+        if core.slots:
+            into = list(c["steps"][1:])
+            slots = self._bank(m, "slots", shared, c, into, self.clear_slots)
+            for column, values in enumerate(held):
+                mine = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
+                values.append(Array([Const(0, 1), *mine])[s["sweep"]["step"]])
+        m.d.sync += [out.eq(sum(values)) for out, values in zip(self.drives, held, strict=True)]
         return m
 
-    def _enter(self, m: Module) -> tuple[Signal, data.View, Signal, Signal, Signal]:
-        """Stage a: an addition or an address of the sweep, and whether it aims at the drive."""
-        add, address, driven = Signal(), Signal(self.core.address_bits), Signal()
-        operand, sweep = Signal(self.operand.shape()), record(sweep_layout(self.core))
-        direct = 1 if self.core.framed else self.direct
-        m.d.sync += [add.eq(self.valid), operand.eq(self.operand), sweep.eq(self.sweep)]
-        m.d.sync += address.eq(Mux(self.sweep["valid"], self.sweep["address"], self.address))
-        m.d.sync += driven.eq(~self.sweep["valid"] & direct)
-        return add, sweep, address, operand, driven
+    def _states(self, m: Module, shared: data.View, b: data.View, channel: Value) -> None:
+        """The states: they take what is of the first step and not direct, and in sweeps the bias.
 
-    def _constants(self, m: Module, channel: Value) -> tuple[Value, Value]:
-        """Bias and threshold of the swept channel, a cycle after stage a."""
-        memory = self.core.memories[f"constants_{self.lane}"]
-        port = ram(m, "constants", memory).read_port()
-        m.d.comb += port.addr.eq(channel)
-        return port.data["bias"].as_signed(), field(port.data, memory.layout, "threshold")
-
-    def _forward(
-        self, m: Module, word: Signal, total: Value, newest: Signal,
-        address: Signal, addresses: list[Signal], adds: list[Signal],
-    ) -> Value:  # fmt: skip
-        """The word of stage c, or the younger sum that is not yet in the memory.
-
-        Sums of the `SUM` additions before this one are still under way: in s, where it is just
-        made (`total`), in d, and one and two cycles behind it. The matches are found in stage a and
-        registered, and of the three older sums the one that counts is held in a register, so that
-        stage c chooses among three words.
+        Thresholds are read beside the biases, and go straight to their ports.
         """
-        assert SUM == 4
-        nearest, second, third, fourth = (Signal(name=f"match_{k}") for k in range(1, 5))
-        m.d.sync += [
-            match.eq(add & (address == before))
-            for match, add, before in zip(
-                (nearest, second, third, fourth), adds, addresses, strict=True
-            )
-        ]
-        behind, held = Signal.like(newest), Signal.like(newest)
-        first, older = Signal(), Signal()
-        m.d.sync += [
-            behind.eq(newest), first.eq(nearest), older.eq(second | third | fourth),
-            held.eq(Mux(second, total, Mux(third, newest, behind))),
-        ]  # fmt: skip
-        return Mux(first, total, Mux(older, held, word))
-
-    def _sum(self, m: Module, current: Value, operand: Signal, driven: Signal) -> Value:
-        """The one adder: word + operand; where words hold both, drive or state + operand."""
         core = self.core
-        if not core.direct:
-            total = Signal(signed(core.acc_bits))
-            m.d.comb += total.eq(current.as_signed() + operand)
-            m.d.sync += self.summed.eq(total)
-            return total
-        width = core.word_bits - core.drive_bits
-        state, drive = current[:width], current[width:]
-        total = Signal(signed(max(core.acc_bits, core.drive_bits)))
-        m.d.comb += total.eq(Mux(driven, drive.as_signed(), state.as_signed()) + operand)
-        m.d.sync += [self.summed.eq(total), self.drive.eq(drive.as_signed())]
-        added = Cat(state, total[: core.drive_bits])
-        # Of a sweep's sums nothing is written here, so with direct edges alone none is a state.
-        return added if core.framed else Mux(driven, added, Cat(total[:width], drive))
+        events = b["steps"][0] if core.slots else 0 if core.framed else ~b["direct"]
+        bits = max(memory.layout.bits("bias") for memory in self.constants)
+        operand = signed(max(bits, self.operand.width))
+        m.submodules.states = states = Bank(
+            core.words, core.address_bits, signed(core.held_bits), len(self.constants), operand,
+            signed(core.acc_bits),
+        )  # fmt: skip
+        m.d.comb += [
+            states.shared.eq(shared), states.write.eq(self.write),
+            states.write_address.eq(self.write_address), states.write_word.eq(self.write_states),
+        ]  # fmt: skip
+        m.d.sync += self.summed.eq(states.total)
+        first = self.lane * len(self.constants)
+        for column, memory in enumerate(self.constants):
+            port = ram(m, f"constants_{first + column}", memory, self.load).read_port()
+            m.d.comb += port.addr.eq(channel)
+            waiting = Signal(operand, name=f"operand_{column}")
+            bias = port.data["bias"].as_signed()
+            m.d.sync += [
+                waiting.eq(Mux(b["sweep"]["valid"], bias, Mux(events, b["operands"][column], 0))),
+                states.operands[column].eq(waiting),
+            ]
+            threshold: Value = field(port.data, memory.layout, "threshold")
+            for stage in "cs":
+                later = Signal.like(threshold, name=f"threshold_{column}_{stage}")
+                m.d.sync += later.eq(threshold)
+                threshold = later
+            m.d.sync += self.thresholds[column].eq(threshold)
 
-
-def _stages(m: Module, value: Signal, name: str) -> list[Signal]:
-    """A signal of stage a in the stages b, c, s and d."""
-    stages = []
-    for stage in "bcsd":
-        later = Signal.like(value, name=f"{stage}_{name}")
-        m.d.sync += later.eq(value)
-        value = later
-        stages.append(later)
-    return stages
+    def _bank(
+        self, m: Module, name: str, shared: data.View, c: data.View, into: list[Value],
+        clear: Signal,
+    ) -> Bank:  # fmt: skip
+        """Drives of all neurons of a word, for each those of `into`, which take what they tell."""
+        core, each = self.core, len(into)
+        field = signed(core.drive_bits)
+        bank = Bank(
+            core.words, core.address_bits, field, core.channels_per_word * each, self.operand, field
+        )
+        m.submodules[name] = bank
+        m.d.comb += [
+            bank.shared.eq(shared), bank.write.eq(self.write & clear),
+            bank.write_address.eq(self.write_address),
+        ]  # fmt: skip
+        for place, operand in enumerate(bank.operands):
+            column, which = divmod(place, each)
+            m.d.sync += operand.eq(Mux(into[which], c["operands"][column], 0))
+        return bank

@@ -23,6 +23,9 @@ from hw.lower import Synapses
 
 Ints = NDArray[np.int64]
 
+MAX_BITS = 63
+"""Bits of an entry."""
+
 MAX_WORDS = 1 << 20
 """Membrane words, rows and entries that one lane can address."""
 
@@ -35,12 +38,18 @@ class Arrival:
     codes: Ints
     row_start: int
     tap_start: int
+    reloadable: bool
 
     @property
     def rows(self) -> int:
-        """Row numbers that its events may have, from `row_start` on."""
+        """Row numbers that its events may have, from `row_start` on.
+
+        Which codes are free depends on the weights; with `reloadable` all of them count.
+        """
         positions = self.synapses.positions[0] * self.synapses.positions[1]
-        return (int(self.codes.max()) << self.synapses.row_bits) + positions
+        last = int(self.codes.max())
+        last = (1 << last.bit_length()) - 1 if self.reloadable else last
+        return (last << self.synapses.row_bits) + positions
 
     @property
     def used(self) -> Ints:
@@ -60,46 +69,53 @@ class Packed:
     row_lengths: tuple[int | None, ...]
 
 
-def arrivals(edges: Sequence[Synapses], codes: Sequence[tuple[int, ...]]) -> list[Arrival]:
+def arrivals(
+    edges: Sequence[Synapses], codes: Sequence[tuple[int, ...]], reloadable: bool
+) -> list[Arrival]:
     """The edges of a core with their rows and taps one behind the other."""
     found: list[Arrival] = []
     row = tap = 0
     for synapses, sender in zip(edges, codes, strict=True):
-        found.append(Arrival(synapses, np.array(sender, np.int64), row, tap))
+        found.append(Arrival(synapses, np.array(sender, np.int64), row, tap, reloadable))
         row, tap = row + found[-1].rows, tap + synapses.taps
     return found
 
 
 def pack_lanes(
-    where: str, edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, local: int
-) -> Packed:
-    """Pointer and entry memories of every lane.
+    where: str, edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int,
+    local: int, reloadable: bool,
+) -> Packed:  # fmt: skip
+    """Pointer and entry memories of every lane; `width` weights in an entry.
 
     A place is absolute or relative, whichever takes fewer bits over all lanes. A lane whose used
     rows have one length does without pointers and flags, if the entries of unused rows between
-    them take fewer bits than the pointers would.
+    them take fewer bits than the pointers would. With `reloadable` places are absolute, and all
+    lanes have pointers and flags.
 
     Raises
     ------
     BadInput
-        If a lane cannot address its rows or entries.
+        If a lane cannot address its rows or entries, or these would be too wide.
     """
     depth = edges[-1].row_start + edges[-1].rows
     require(depth <= MAX_WORDS, where, "rows", depth,
             f"at most {MAX_WORDS}; pool or narrow the source")  # fmt: skip
     channel_bits = bits_for(local)
-    parts = _by_lane(edges, codes, lanes, channel_bits)
+    used = np.zeros(depth, bool)
+    for edge in edges:
+        used[edge.used] = True
+    parts = _by_lane(edges, codes, lanes, width, channel_bits, used)
     most = max(len(part.row) for part in parts)
     fit = min(len(codes), -(-sum(len(part.row) for part in parts) // MAX_WORDS))
     require(most <= MAX_WORDS, where, f"weight entries in a lane, of {lanes},", most,
             f"at most {MAX_WORDS}; take at least {fit} lanes, or prune more")  # fmt: skip
-    weight = max(edge.synapses.bits for edge in edges)
-    used = np.zeros(depth, bool)
-    for edge in edges:
-        used[edge.used] = True
+    weight = width * max(edge.synapses.bits for edge in edges)
     tap_bits = bits_for(edges[-1].tap_start + edges[-1].synapses.taps)
     skip = max(int(part.skips.max(initial=0)) for part in parts).bit_length()
-    relative = skip < tap_bits + channel_bits
+    relative = not reloadable and skip < tap_bits + channel_bits
+    bits = 1 + min(skip, tap_bits + channel_bits) + weight
+    require(bits <= MAX_BITS, where, f"bits of an entry with {width} channels a word", bits,
+            f"at most {MAX_BITS}; take {_fitting(width, bits, weight)} channels a word")  # fmt: skip
     memories: dict[str, Memory] = {}
     row_lengths: list[int | None] = []
     for lane, part in enumerate(parts):
@@ -109,7 +125,7 @@ def pack_lanes(
             return entry_layout(tap_bits, channel_bits, weight, skip if relative else None, last)
 
         pointers, flagged = pack_pointers(lengths)
-        equal = _equal_length(lengths[used])
+        equal = None if reloadable else _equal_length(lengths[used])
         entry_bits = layout(False).width
         if equal is not None and (depth * equal - len(part.row)) * entry_bits < pointers.bits:
             memories[f"entries_{lane}"] = pack_entries(
@@ -119,29 +135,46 @@ def pack_lanes(
             equal = None
             memories[f"pointers_{lane}"] = pointers
             memories[f"entries_{lane}"] = pack_entries(
-                part, layout(int(lengths.max()) >= LONG), channel_bits, flagged
+                part, layout(reloadable or int(lengths.max()) >= LONG), channel_bits, flagged
             )
         row_lengths.append(equal)
     return Packed(memories, relative, tuple(row_lengths))
 
 
 def _by_lane(
-    edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, channel_bits: int
-) -> list[Entries]:
-    """The entries of every lane, sorted by row, then place."""
+    edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int, channel_bits: int,
+    used: NDArray[np.bool_],
+) -> list[Entries]:  # fmt: skip
+    """The entries of every lane, sorted by row, then place; none in rows that no event has."""
     target = np.array(codes, np.int64)
-    rows, places, lane, values = [], [], [], []
+    rows, places, columns, values = [], [], [], []
     for edge in edges:
         weights, bits = edge.synapses.weights, edge.synapses.row_bits
         rows.append(edge.row_start + (edge.codes[weights.channel] << bits | weights.position))
-        local, number = np.divmod(target[weights.out], 1 << bits_for(lanes))
+        local, column = np.divmod(target[weights.out], 1 << bits_for(lanes * width))
         places.append((edge.tap_start + weights.tap) << channel_bits | local)
-        lane.append(number)
+        columns.append(column)
         values.append(weights.value)
-    row, place, of, value = (np.concatenate(part) for part in (rows, places, lane, values))
-    order = np.lexsort((place, row, of))
-    ends = np.searchsorted(of[order], np.arange(1, lanes))
-    return [Entries(row[i], place[i], value[i]) for i in np.split(order, ends)]
+    row, place, column, value = map(np.concatenate, (rows, places, columns, values))
+    lane, member = np.divmod(column, width)
+    order = np.lexsort((place, row, lane))
+    order = order[used[row[order]]]
+    row, place, lane, member, value = (x[order] for x in (row, place, lane, member, value))
+    # Weights of one word are one entry.
+    new = (np.diff(row) != 0) | (np.diff(place) != 0) | (np.diff(lane) != 0)
+    first = np.flatnonzero(np.append(True, new)[: len(row)])
+    weight = np.zeros((len(first), width), np.int64)
+    weight[np.searchsorted(first, np.arange(len(row)), "right") - 1, member] = value
+    ends = np.searchsorted(lane[first], np.arange(1, lanes))
+    parts = (np.split(x, ends) for x in (row[first], place[first], weight))
+    return [Entries(*part) for part in zip(*parts, strict=True)]
+
+
+def _fitting(width: int, bits: int, weight: int) -> int:
+    """The most channels, a power of two, of which an entry has no more than `MAX_BITS`."""
+    while bits > MAX_BITS and width > 1:
+        width, bits, weight = width // 2, bits - weight // 2, weight // 2
+    return width
 
 
 def _equal_length(lengths: Ints) -> int | None:
@@ -154,7 +187,8 @@ def _spread(part: Entries, length: int) -> Entries:
     """The entries at row * length, zeros in the rows that no event has."""
     depth = int(part.row[-1]) + 1
     row = np.repeat(np.arange(depth), length)
-    place, weight = np.zeros((2, len(row)), np.int64)
+    place = np.zeros(len(row), np.int64)
+    weight = np.zeros((len(row), part.weight.shape[1]), np.int64)
     within = np.arange(len(part.row)) % length
     place[:] = np.tile(np.arange(length), depth)
     place[part.row * length + within] = part.place

@@ -1,7 +1,11 @@
-"""The serialiser: vectors of spikes become address events, lowest lane first, then the token."""
+"""The serialiser: vectors of spikes become address events, lowest column first, then the token."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+import functools
+import operator
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
 from golden import timing
@@ -10,6 +14,7 @@ from golden.rows import Layout, bits_for
 from hw.order import Order
 from hw.queue import Queue
 from hw.shapes import event_layout, record, struct
+from hw.visits import Rounds
 
 
 def output_event(core: CoreImage) -> Layout:
@@ -22,11 +27,13 @@ def output_event(core: CoreImage) -> Layout:
 class Serialiser(wiring.Component):
     """Sends one event per cycle from the vectors of a sweep, in the order of the sweep.
 
-    A spiking core sends its spikes and, after the last word of a sweep, the token. Where the sweep
-    visits the positions of a max pool's window in succession, the vectors of a window are ORed and
-    leave as one, with its last position; a window that the border cuts sends nothing. A readout
-    sends nothing but the logits of an inference's last step; `last` marks the final one. Silent
-    vectors cost no cycle here. Bit-exact with the order of `golden.interpreter` (spikes).
+    A spiking core sends its spikes and, after the last visit of a pass, the token. Where a pass has
+    several steps, the vectors of a word wait for that of its last step, and leave as one: a column
+    that fired in any step is an event, which says in which. Where the sweep visits the positions of
+    a max pool's window in succession, the vectors of a window are ORed and leave as one, with its
+    last position; a window that the border cuts sends nothing. A readout sends nothing but the
+    logits of an inference's last step; `last` marks the final one. Silent vectors cost no cycle
+    here. Bit-exact with the order of `golden.interpreter` (spikes).
 
     A credit is taken in a cycle with `issued`. It comes back in the cycle of `valid` if the vector
     is not kept, else in the cycle in which it leaves the queue; `room` follows in the next one. A
@@ -41,9 +48,8 @@ class Serialiser(wiring.Component):
     room : Out(1)
         Another word may be issued; the queue can hold all vectors under way.
     valid, fired, membranes, final, end : In
-        The vector of one word, `membranes` lane 0 lowest; the last step's; the last word's.
-    address : Out
-        The word whose vector is awaited, for the trace.
+        The vector of one visit, `membranes` column 0 lowest; of an inference's last step; the last
+        of a pass.
     events : Out(stream of `event_layout`)
     """
 
@@ -54,7 +60,6 @@ class Serialiser(wiring.Component):
     membranes: Signal
     final: Signal
     end: Signal
-    address: Signal
     events: stream.Interface
 
     def __init__(self, core: CoreImage) -> None:
@@ -65,29 +70,35 @@ class Serialiser(wiring.Component):
             "issued": In(1),
             "room": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
             "valid": In(1),
-            "fired": In(core.lanes),
-            "membranes": In(core.lanes * core.state_bits),
+            "fired": In(core.columns),
+            "membranes": In(core.columns * core.state_bits),
             "final": In(1),
             "end": In(1),
-            "address": Out(core.address_bits),
             "events": Out(stream.Signature(struct(self.layout))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """The place, the merger, the queue of vectors with its credits, and the event picker."""
+        """The place, the mergers, the queue of vectors with its credits, and the event picker."""
         m = Module()
         core = self.core
+        several = core.steps_per_pass > 1
         m.submodules.order = order = Order(core)
-        m.d.comb += [order.step.eq(self.valid), self.address.eq(order.address)]
+        fired, whole = self._gathered(m) if several else (self.fired, Const(1))
+        complete = Signal()  # the vector of a word's last step
+        m.d.comb += [complete.eq(self.valid & whole), order.step.eq(complete)]
         place = self._place(m, order)
-        mask, keep = Signal(core.lanes), Signal()
+        mask, keep, steps = Signal(core.columns), Signal(), Signal(len(fired))
         if self.logits:
             m.d.comb += [mask.eq(self._present(place["local"])), keep.eq(self.final)]
         else:
-            m.d.comb += [mask.eq(self._merged(m, order)), keep.eq(mask.any() | self.end)]
+            m.d.comb += steps.eq(self._merged(m, order, fired, complete))
+            parts = [steps.word_select(n, core.columns) for n in range(core.steps_per_pass)]
+            m.d.comb += mask.eq(functools.reduce(operator.or_, parts))
+            m.d.comb += keep.eq(whole & (mask.any() | self.end))
 
         vector = data.StructLayout({
-            "end": 1, "place": place.shape(), "mask": core.lanes,
+            "end": 1, "place": place.shape(), "mask": core.columns,
+            "steps": len(steps) if several and not self.logits else 0,
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
         m.submodules.queue = queue = Queue(width=vector.size, depth=timing.VECTORS)
@@ -96,8 +107,7 @@ class Serialiser(wiring.Component):
             given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
             queue.w_data.eq(given), queue.w_en.eq(self.valid & keep),
         ]  # fmt: skip
-        if self.logits:
-            m.d.comb += given["values"].eq(self.membranes)
+        m.d.comb += [given["values"].eq(self.membranes), given["steps"].eq(steps)]
         credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
         # Credits come back a cycle late, so that their sum begins with registers.
         silent, left = Signal(), Signal()
@@ -118,21 +128,38 @@ class Serialiser(wiring.Component):
         m.d.comb += place["local"].eq(order.channel)
         return place
 
-    def _merged(self, m: Module, order: Order) -> Value:
+    def _gathered(self, m: Module) -> tuple[Value, Value]:
+        """The spikes of a word in all steps, step 0 lowest, and whether this is the last step.
+
+        Those of the steps before wait, for every word of a block, in a memory read without a clock.
+        """
+        m.submodules.rounds = rounds = Rounds(self.core)
+        before = len(self.fired) * (self.core.steps_per_pass - 1)
+        m.submodules.fired = memory = Ram(shape=before, depth=max(rounds.length, 2), init=[])
+        reader, writer = memory.read_port(domain="comb"), memory.write_port()
+        every = Cat(reader.data, self.fired)
+        m.d.comb += [
+            rounds.advance.eq(self.valid), reader.addr.eq(rounds.place),
+            writer.addr.eq(rounds.place), writer.en.eq(self.valid),
+            writer.data.eq(every[len(self.fired) :]),
+        ]  # fmt: skip
+        return every, rounds.last
+
+    def _merged(self, m: Module, order: Order, fired: Value, complete: Value) -> Value:
         """The spikes that leave with this word: those of its window, at the last position."""
         if self.core.window == (1, 1):
-            return self.fired
-        before, merged = Signal(self.core.lanes), Signal(self.core.lanes)
-        m.d.comb += merged.eq(self.fired | Mux(order.opens, 0, before))
-        with m.If(self.valid):
+            return fired
+        before, merged = Signal(len(fired)), Signal(len(fired))
+        m.d.comb += merged.eq(fired | Mux(order.opens, 0, before))
+        with m.If(complete):
             m.d.sync += before.eq(merged)
         return Mux(order.closes, merged, 0)
 
     def _present(self, local: Value) -> Value:
-        """Which lanes hold a class at this local channel: only the last may be incomplete."""
+        """Which columns hold a class at this local channel: only the last may be incomplete."""
         core = self.core
-        every = (1 << core.lanes) - 1
-        rest = core.size[0] - (core.local_channels - 1) * core.lanes
+        every = (1 << core.columns) - 1
+        rest = core.size[0] - (core.local_channels - 1) * core.columns
         return Mux(local == core.local_channels - 1, (1 << rest) - 1, every)
 
     def _pick(self, m: Module, queue: Queue, head: data.View) -> None:
@@ -141,12 +168,12 @@ class Serialiser(wiring.Component):
         current = record(head.shape())
         active, token = Signal(), Signal()
         left = current["mask"]
-        below = Signal(core.lanes)  # some lower lane still has an event
-        for lane in range(1, core.lanes):
-            m.d.comb += below[lane].eq(left[:lane].any())
+        below = Signal(core.columns)  # some lower column still has an event
+        for column in range(1, core.columns):
+            m.d.comb += below[column].eq(left[:column].any())
         first = left & ~below
-        lane = Signal(max(core.lane_bits, 1))
-        m.d.comb += lane.eq(_index(first))
+        column = Signal(max(core.column_bits, 1))
+        m.d.comb += column.eq(_index(first))
         rest = left & ~first
         advance, finished = Signal(), Signal()
         m.d.comb += advance.eq(~events.valid | events.ready)
@@ -158,28 +185,35 @@ class Serialiser(wiring.Component):
         with m.If(advance):
             m.d.sync += events.valid.eq(active)
             self._present_event(
-                m, current, lane, (rest == 0) & current["end"] if self.logits else token
+                m, current, column, (rest == 0) & current["end"] if self.logits else token
             )
             m.d.sync += left.eq(rest)
         with m.If(finished):
             m.d.sync += [active.eq(queue.r_rdy), current.eq(head)]
 
-    def _present_event(self, m: Module, current: data.View, lane: Signal, last: Value) -> None:
+    def _present_event(self, m: Module, current: data.View, column: Signal, last: Value) -> None:
         core, payload = self.core, self.events.payload
-        code = Cat(lane[: core.lane_bits], current["place"]["local"])
+        code = Cat(column[: core.column_bits], current["place"]["local"])
         m.d.sync += payload["last"].eq(last)
         if self.logits:
             values = current["values"]
             m.d.sync += payload["index"].eq(code)
-            m.d.sync += payload["value"].eq(values.word_select(lane, core.state_bits))
+            m.d.sync += payload["value"].eq(values.word_select(column, core.state_bits))
             return
         for name, value in (
             ("x", current["place"]["x"]),
             ("y", current["place"]["y"]),
             ("c", code),
+            ("steps", self._steps(current["steps"], column)),
         ):
             if self.layout.bits(name):
                 m.d.sync += payload[name].eq(value)
+
+    def _steps(self, steps: Value, column: Signal) -> Value:
+        """The mask of the steps in which a column fired."""
+        columns = self.core.columns
+        each = [steps[n : n + columns].bit_select(column, 1) for n in range(0, len(steps), columns)]
+        return Cat(each)
 
 
 def _index(one_hot: Value) -> Value:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Const, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import COUNT_BITS, Layout, Memory, bits_for
+from golden.rows import COUNT_BITS, Layout, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -20,19 +19,10 @@ def field(view: data.View, layout: Layout, name: str) -> Value:
     return Value.cast(view[name]) if layout.bits(name) else Const(0, 1)
 
 
-def record(layout: data.Layout, reset_less: bool = False) -> data.View:
+def record(layout: data.Layout, reset_less: bool = False, name: str | None = None) -> data.View:
     """A signal with the fields of `layout`, named after the variable that it is assigned to."""
-    signal: Any = Signal(layout, reset_less=reset_less, src_loc_at=1)
+    signal: Any = Signal(layout, name=name, reset_less=reset_less, src_loc_at=1)
     return signal
-
-
-def ram(m: Module, name: str, memory: Memory) -> Ram:
-    """A memory initialised with the words of the image, as submodule `name`."""
-    shape = struct(memory.layout)
-    words = [shape.from_bits(int(word)) for word in memory.words]
-    block = Ram(shape=shape, depth=len(words), init=words)
-    m.submodules[name] = block
-    return block
 
 
 def taps(core: CoreImage) -> int:
@@ -48,8 +38,8 @@ def event_layout(layout: Layout) -> Layout:
 def context_layout(core: CoreImage) -> Layout:
     """What a row's entries need from their event: base address, valid taps, value, target.
 
-    `direct` says that the operand goes to the drive; only words that hold state and drive, and take
-    events for both, need to be told.
+    `direct` says that the operand goes to the direct drive; only words that take events for both
+    need to be told. `steps` are those of the pass in which the event counts, if it is not direct.
     """
     placed = taps(core) > 1 or core.words > core.local_channels
     masked = taps(core) > 1
@@ -64,6 +54,7 @@ def context_layout(core: CoreImage) -> Layout:
         mask_x=mask_x if masked else 0,
         value=core.value_bits,
         direct=int(core.direct and not core.framed),
+        steps=core.slots + 1 if core.slots else 0,
     )
 
 

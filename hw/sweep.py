@@ -7,25 +7,25 @@ from amaranth.lib.wiring import In, Out
 from golden import timing
 from golden.image import CoreImage
 from hw.membrane import sweep_layout
-from hw.order import Order
+from hw.visits import Visits
 
 
 class SweepController(wiring.Component):
-    """Decides when lanes accumulate and when they are swept, and counts the steps.
+    """Decides when lanes accumulate and when they are swept, and counts the passes.
 
-    A step's sweep takes one cycle per membrane word (in the order of `hw.order`) and a fixed pause
-    until the last word is written; it is held while the serialiser has no `room`. A core with
-    direct edges alone sweeps all steps of an inference behind one token, and pauses between them
-    only until the first word may be visited again. After reset a first sweep writes the start
-    values.
+    A sweep takes one cycle per visit (`hw.visits`: each membrane word at each step of the pass) and
+    a fixed pause until the last word is written; it is held while the serialiser has no `room`. A
+    core with direct edges alone sweeps all passes of an inference behind one token. Where the same
+    words are visited again at once, it waits only until the first may be. After reset a first sweep
+    writes the start values.
 
     States, by cycle
-        clear: `words` cycles from reset on, one word each; then settle.
+        clear: from reset on a visit in every cycle; behind the last one settle.
         accumulate: until a cycle with `waiting`; the next one is in sweep.
-        sweep: a word in every cycle with `room`. Behind the last word, issued in cycle c: settle;
-        between the steps of a framed core c + 1 is in sweep again, or in turn if a word would be
-        visited less than `timing.TURN` cycles after it was: then sweep follows in
-        c + `timing.TURN` - `words` + 1.
+        sweep: a visit in every cycle with `room`. Behind the last one of a pass, issued in cycle c:
+        settle. Behind the last one of another round, and of all but the last pass of a framed core,
+        c + 1 is in sweep again, or in turn if a word would be visited less than `timing.TURN`
+        cycles after it was: then sweep follows in c + `timing.TURN` - `words` + 1.
         settle: cycles c + 1 .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go`
         (and `done`) in cycle c + `timing.RELEASE`.
 
@@ -36,9 +36,9 @@ class SweepController(wiring.Component):
     room : In(1)
         One more vector may get under way.
     address : Out(`sweep_layout`)
-        The word to visit in this cycle.
+        The visit of this cycle.
     clear, final, end : Out(1)
-        With `address`: the sweep after reset; of an inference's last step; its last word.
+        With `address`: the sweep after reset; of an inference's last step; a pass's last visit.
     go : Out(1)
         Lanes may walk on.
     accumulating, sweeping, stalled : Out(1)
@@ -76,19 +76,21 @@ class SweepController(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """States clear, accumulate, sweep, turn, settle; counters of word, step and pause."""
+        """States clear, accumulate, sweep, turn, settle; counters of visit, pass and pause."""
         m = Module()
-        m.submodules.order = order = Order(self.core)
+        m.submodules.visits = visits = Visits(self.core)
         m.d.comb += [
-            order.step.eq(self.address["valid"]),
-            self.address["address"].eq(order.address),
-            self.address["channel"].eq(order.channel),
-            self.end.eq(order.end),
+            visits.advance.eq(self.address["valid"]),
+            self.address["address"].eq(visits.address),
+            self.address["channel"].eq(visits.channel),
+            self.address["step"].eq(visits.step),
+            self.end.eq(visits.end),
         ]
-        step = Signal(range(max(self.timesteps, 2)))
+        passes = self.timesteps // self.core.steps_per_pass
+        number = Signal(range(max(passes, 2)))
         pause = Signal(range(timing.SWEEP + timing.SETTLE))
         complete = Signal()  # the last sweep was that of an inference's last step
-        m.d.comb += self.final.eq(step == self.timesteps - 1)
+        m.d.comb += self.final.eq((number == passes - 1) & visits.last)
 
         with m.FSM(init="clear"):
             with m.State("clear"):
@@ -102,11 +104,12 @@ class SweepController(wiring.Component):
             with m.State("sweep"):
                 m.d.comb += [self.sweeping.eq(self.room), self.stalled.eq(~self.room)]
                 m.d.comb += self.address["valid"].eq(self.room)
-                with m.If(self.room & self.end):
-                    m.d.sync += [step.eq(step + 1), complete.eq(self.final)]
-                    with m.If(self.final):
-                        m.d.sync += step.eq(0)
+                with m.If(self.room & visits.over):
                     self._after(m)
+                with m.If(self.room & self.end):
+                    m.d.sync += [number.eq(number + 1), complete.eq(self.final)]
+                    with m.If(self.final):
+                        m.d.sync += number.eq(0)
             if self._short:
                 with m.State("turn"):
                     m.d.comb += self.sweeping.eq(1)
@@ -127,15 +130,13 @@ class SweepController(wiring.Component):
 
     @property
     def _short(self) -> int:
-        """By how many cycles a sweep is too short to be followed by the next at once."""
-        return max(timing.TURN - self.core.words, 0) if self.core.framed else 0
+        """By how many cycles a round is too short to be followed by another at once."""
+        again = self.core.framed or self.core.steps_per_pass > 1
+        return max(timing.TURN - self.core.words, 0) if again else 0
 
     def _after(self, m: Module) -> None:
-        """What follows a sweep's last word."""
-        if not self.core.framed:
-            m.next = "settle"
-            return
-        with m.If(self.final):
+        """What follows a round's last visit."""
+        with m.If(self.final & self.end if self.core.framed else self.end):
             m.next = "settle"
         if self._short:
             with m.Else():

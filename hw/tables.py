@@ -25,13 +25,10 @@ def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memor
     """Of all taps of a core, edge by edge: what they add to the base, and their mask bits."""
     parts: list[np.ndarray] = []
     for synapses in edges:
-        width = synapses.target[1]
-        places = synapses.grid if synapses.moves else synapses.target
-        down, along = (k.reshape(-1) for k in np.indices(places))
-        offset = (down * width + along) * local
-        # A convolution's tap leads back from the window's base; a row's leads to its target.
-        moved = (-offset, down, along) if synapses.moves else (offset, 0 * down, 0 * along)
-        parts.append(np.stack(moved))
+        down, along = (k.reshape(-1) for k in np.indices(synapses.grid))
+        # A tap leads back from the window's base.
+        offset = -(down * synapses.target[1] + along) * local
+        parts.append(np.stack((offset, down, along)))
     offset, ky, kx = np.concatenate(parts, axis=1)
     grids = [synapses.grid for synapses in edges]
     layout = Layout.of(
@@ -43,18 +40,18 @@ def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memor
 
 
 def constant_tables(
-    node: LIF | Readout, codes: tuple[int, ...], lanes: int, local: int
+    node: LIF | Readout, codes: tuple[int, ...], columns: int, local: int
 ) -> list[Memory]:
-    """Threshold and bias of every local channel, by lane; a padding channel can never fire."""
-    bias = np.zeros((lanes, local), np.int64)
-    threshold = np.ones((lanes, local), np.int64)
-    place, lane = np.divmod(np.array(codes), 1 << bits_for(lanes))
+    """Threshold and bias of every local channel, by column; a padding channel can never fire."""
+    bias = np.zeros((columns, local), np.int64)
+    threshold = np.ones((columns, local), np.int64)
+    place, column = np.divmod(np.array(codes), 1 << bits_for(columns))
     lif = isinstance(node, LIF)
-    bias[lane, place] = node.bias
-    threshold[lane, place] = node.threshold if lif else 0
+    bias[column, place] = node.bias
+    threshold[column, place] = node.threshold if lif else 0
     layout = Layout.of(
         threshold=int(threshold.max()).bit_length() if lif else 0,
         bias=signed_bits(int(bias.min()), int(bias.max())),
     )
     packed = layout.pack(threshold=threshold, bias=bias)
-    return [Memory(layout, packed[lane]) for lane in range(lanes)]
+    return [Memory(layout, words) for words in packed]

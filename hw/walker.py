@@ -1,12 +1,13 @@
 """The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from golden.rows import COUNT_BITS, LONG, bits_for
-from hw.shapes import context_layout, descriptor_layout, field, ram, record, struct, taps
+from hw.ram import LoadBus, ram
+from hw.shapes import context_layout, descriptor_layout, field, record, struct, taps
 
 
 class Walker(wiring.Component):
@@ -25,9 +26,10 @@ class Walker(wiring.Component):
         A register: the token has been met and all earlier entries are under way.
     busy : Out(1)
         An entry is read in this cycle.
-    valid, address, operand, direct : Out
-        One addition: `operand` is the weight, times the event's value where events have one;
-        `direct` if it belongs to the drive (see `hw.shapes.context_layout`).
+    valid, address, operands, steps, direct : Out
+        One addition: of each of the W neurons of a word the weight, times the event's value where
+        events have one; the steps of the pass in which it counts, where a pass has several, and
+        `direct` if it belongs to the direct drive (see `hw.shapes.context_layout`).
     """
 
     rows: stream.Interface
@@ -36,18 +38,20 @@ class Walker(wiring.Component):
     busy: Signal
     valid: Signal
     address: Signal
-    operand: Signal
+    operands: data.View
+    steps: Signal
     direct: Signal
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
+        width = core.channels_per_word
         self.entry = core.memories[f"entries_{lane}"].layout
         self.channel_bits = bits_for(core.local_channels)
         self.place_bits = self.channel_bits + bits_for(taps(core))
         value = core.value_bits
-        self.operand_bits = (
-            self.entry.bits("weight") + value + (0 if core.value_signed else 1) * (value > 0)
-        )
+        self.weight_bits = self.entry.bits("weight") // width
+        factor = value + (0 if core.value_signed else 1) * (value > 0)
+        self.operand = signed(self.weight_bits + factor)
         super().__init__({
             "rows": In(stream.Signature(struct(descriptor_layout(core, lane)))),
             "go": In(1),
@@ -55,7 +59,8 @@ class Walker(wiring.Component):
             "busy": Out(1),
             "valid": Out(1),
             "address": Out(core.address_bits),
-            "operand": Out(Shape(self.operand_bits, signed=True)),
+            "operands": Out(data.ArrayLayout(self.operand, width)),
+            "steps": Out(core.slots + 1),
             "direct": Out(1),
         })  # fmt: skip
 
@@ -63,7 +68,7 @@ class Walker(wiring.Component):
         """Row control, then the pipeline: memory, output register, (place,) tap, channel."""
         m = Module()
         memory = self.core.memories[f"entries_{self.lane}"]
-        port = ram(m, "entries", memory).read_port()
+        port = ram(m, "entries", memory, self.load).read_port()
         context = struct(context_layout(self.core))
         at = Signal(range(max(len(memory.words), 2)))
         m.d.comb += port.addr.eq(at)
@@ -76,7 +81,7 @@ class Walker(wiring.Component):
         m.d.sync += [fetched.eq(read), begins_fetched.eq(begins_read)]
         m.d.sync += [around_fetched.eq(around_read), entry.eq(port.data)]
         self._walk(m, at, around, begins, fetched & field(entry, self.entry, "last"))
-        weight = entry["weight"].as_signed()
+        weight = Value.cast(entry["weight"])
         if not self.core.relative:
             place = Cat(field(entry, self.entry, "channel")[: self.channel_bits],
                         field(entry, self.entry, "tap"))  # fmt: skip
@@ -136,7 +141,7 @@ class Walker(wiring.Component):
     def _aim(
         self, m: Module, fetched: Signal, at: Value, weight: Value, around: data.View
     ) -> None:  # fmt: skip
-        """Two registers: base + offset of the tap and the product; then + channel.
+        """Two registers: base + offset of the tap and the products; then + channel.
 
         `at` is the place, tap above channel.
         """
@@ -146,24 +151,23 @@ class Walker(wiring.Component):
         offset = Const(0, 1)
         if taps(core) > 1:
             memory = core.memories["taps"]
-            place = ram(m, "taps", memory).read_port(domain="comb")
+            place = ram(m, "taps", memory, self.load).read_port(domain="comb")
             m.d.comb += place.addr.eq(at[self.channel_bits :])
             offset = place.data["offset"]
             inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
             inside &= around["mask_x"].bit_select(field(place.data, memory.layout, "kx"), 1)
-        if layout.bits("value"):
-            value = around["value"]
-            weight = weight * (value.as_signed() if core.value_signed else value)
-        valid, product = Signal(), Signal(self.operand.shape())
+        valid = Signal()
         m.d.sync += [
             valid.eq(fetched & inside),
             base.eq(field(around, layout, "base") + offset),
             channel.eq(at[: self.channel_bits]),
-            product.eq(weight),
             self.direct.eq(field(around, layout, "direct")),
+            self.steps.eq(field(around, layout, "steps")),
         ]
-        m.d.comb += [
-            self.valid.eq(valid),
-            self.address.eq(base + channel),
-            self.operand.eq(product),
-        ]
+        for column, operand in enumerate(self.operands):
+            mine = weight.word_select(column, self.weight_bits).as_signed()
+            if layout.bits("value"):
+                value = around["value"]
+                mine = mine * (value.as_signed() if core.value_signed else value)
+            m.d.sync += operand.eq(mine)
+        m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel)]

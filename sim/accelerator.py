@@ -19,6 +19,7 @@ from golden.errors import BadInput
 from golden.holds import Holds
 from golden.image import Image, load_image
 from hw.accelerator import stream_names
+from hw.verilog import LIBRARY
 from sim import runner
 from sim.benches import SETTINGS
 from sim.capture import Capture, read_capture
@@ -84,9 +85,12 @@ def prepare(
     sources, data = [], []
     for index, folder in enumerate(folders):
         rtl = Path(folder) / "rtl"
-        verilog = rtl / "accelerator.v"
-        if not verilog.is_file():
-            raise BadInput(f"{verilog}: not found; make it with `spikewright build`")
+        verilog, library = rtl / "accelerator.v", [rtl / name for name in LIBRARY]
+        for path in (verilog, *library):
+            if not path.is_file():
+                raise BadInput(f"{path}: not found; make it with `spikewright build`")
+        if index == 0:
+            sources += library
         if alone:
             sources.append(verilog)
             data += sorted(rtl.glob("*.mem"))

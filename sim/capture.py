@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from golden.errors import CheckFailed
 from golden.image import CoreImage, Image
 from golden.trace import Trace
+from sim.visits import by_neuron, due, present
 
 Ints = NDArray[np.int64]
 _CHUNK = 1 << 15  # lines parsed at once: bounds the memory that bits take
@@ -56,7 +57,7 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
     spikes, membranes = {}, {}
     for i, core in enumerate(image.cores):
         path = folder / f"{index}_trace_{i}.hex"
-        fired, membrane = _read_core(core, path, batch * image.timesteps)
+        fired, membrane = _read_core(core, path, batch * image.passes)
         if core.kind != "lif" and fired.any():
             raise CheckFailed(f"{path}: the readout {core.node!r} fired")
         if core not in image.traced:
@@ -70,44 +71,45 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
     return Capture(Trace(spikes, membranes, logits), first, last, outputs)
 
 
-def _read_core(core: CoreImage, path: Path, steps: int) -> tuple[NDArray[np.uint8], Ints]:
+def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uint8], Ints]:
     """Spikes and membranes (steps, neurons) of one core."""
-    words, visited = core.words, core.neurons.T[core.order]  # (words, lanes), as they are swept
-    size = int(np.prod(core.shape))
-    widths = (core.address_bits, core.lanes, core.lanes * core.state_bits)
-    present = visited >= 0
-    order = visited[present]
-    fired = np.zeros((steps, size), np.uint8)
-    membranes = np.zeros((steps, size), np.int64)
+    visits, there = len(due(core)), present(core)
+    widths = (core.visit_bits, core.columns, core.columns * core.state_bits)
     count = _count_lines(path, widths)
-    if count != steps * words:
-        kind = "missing" if count < steps * words else "left over"
+    if count != passes * visits:
+        kind = "missing" if count < passes * visits else "left over"
         raise CheckFailed(
-            f"core {core.node!r}: {abs(count - steps * words)} membrane words {kind}: "
-            f"{count} captured, {steps * words} expected (see {path})"
+            f"core {core.node!r}: {abs(count - passes * visits)} membrane words {kind}: "
+            f"{count} captured, {passes * visits} expected (see {path})"
         )
-    # Whole steps at a time, so that a block maps onto rows of the result.
-    block = max(_CHUNK // words, 1)
-    for start, (address, spike, membrane) in _blocks(path, widths, block * words):
-        step = start // words
-        _check_addresses(core, address, step, path)
-        spike = _lanes(spike, core.lanes, 1).reshape(-1, words, core.lanes)
-        value = _lanes(membrane, core.lanes, core.state_bits).reshape(-1, words, core.lanes)
+    size, each = int(np.prod(core.shape)), core.steps_per_pass
+    fired = np.zeros((passes * each, size), np.uint8)
+    membranes = np.zeros((passes * each, size), np.int64)
+    # Whole passes at a time, so that a block maps onto rows of the result.
+    block = max(_CHUNK // visits, 1)
+    for start, (address, spike, membrane) in _blocks(path, widths, block * visits):
+        _check_addresses(core, address, start // visits, path)
+        bits = _lanes(spike, core.columns, 1).reshape(-1, visits, core.columns)
+        value = _lanes(membrane, core.columns, core.state_bits)
         value -= (value >> (core.state_bits - 1)) << core.state_bits
-        if spike[:, ~present].any():
-            raise CheckFailed(f"core {core.node!r}: a padding lane fired (see {path})")
-        fired[step : step + len(spike), order] = spike[:, present]
-        membranes[step : step + len(spike), order] = value[:, present]
+        if bits[:, ~there].any():
+            raise CheckFailed(f"core {core.node!r}: a padding neuron fired (see {path})")
+        step = start // visits * each
+        fired[step : step + len(bits) * each] = by_neuron(core, bits)
+        membranes[step : step + len(bits) * each] = by_neuron(core, value)
     return fired, membranes
 
 
-def _check_addresses(core: CoreImage, address: NDArray[np.uint8], step: int, path: Path) -> None:
-    found = _lanes(address, 1, core.address_bits)[:, 0]
-    expected = np.tile(core.order, len(found) // core.words)
+def _check_addresses(core: CoreImage, address: NDArray[np.uint8], number: int, path: Path) -> None:
+    found, order = _lanes(address, 1, core.visit_bits)[:, 0], due(core)
+    expected = np.tile(order, len(found) // len(order))
+    words = (1 << core.address_bits) - 1
     for wrong in np.flatnonzero(found != expected)[:1]:
+        step = (number + wrong // len(order)) * core.steps_per_pass
         raise CheckFailed(
-            f"core {core.node!r}: in sweep {step + wrong // core.words} word {expected[wrong]} "
-            f"was due, {found[wrong]} came (see {path})"
+            f"core {core.node!r}: in sweep {step + int(expected[wrong] >> core.address_bits)} "
+            f"word {expected[wrong] & words} was due, {found[wrong] & words} of sweep "
+            f"{step + int(found[wrong] >> core.address_bits)} came (see {path})"
         )
 
 
@@ -193,7 +195,7 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
 
 def _read_frames(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     first, last = _columns(path, (32, 32))
-    frames = 1 if image.input.direct else image.timesteps
+    frames = 1 if image.input.direct else image.passes
     if len(first) != batch * frames:
         raise CheckFailed(
             f"{len(first)} input frames were taken, {batch * frames} sent (see {path})"

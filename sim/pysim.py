@@ -24,6 +24,7 @@ from golden.trace import Trace
 from hw.accelerator import Accelerator, stream_names
 from sim.counters import READ_LAG, from_values
 from sim.stimulus import input_beats
+from sim.visits import by_neuron, due
 
 PERIOD = 1e-8  # seconds; any number does
 BEAT = ("valid", "last", "data")
@@ -187,7 +188,7 @@ def _carried_back(counters: Sequence[Counters]) -> Iterator[Counters]:
 def _trace(image: Image, record: _Record, batch: int) -> Trace:
     spikes, membranes = {}, {}
     for core, beats in zip(image.cores, record.sweeps, strict=True):
-        fired, membrane = _core_trace(core, beats, batch * image.timesteps)
+        fired, membrane = _core_trace(core, beats, batch * image.passes)
         if core not in image.traced:
             continue
         shape = (batch, image.timesteps, *core.shape)
@@ -208,22 +209,15 @@ def _trace(image: Image, record: _Record, batch: int) -> Trace:
 
 
 def _core_trace(
-    core: CoreImage, beats: list[tuple[int, int, int]], steps: int
+    core: CoreImage, beats: list[tuple[int, int, int]], passes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Spikes and membranes (steps, neurons) from the beats of a core's sweeps."""
-    if [beat[0] for beat in beats] != core.order.tolist() * steps:
+    if [beat[0] for beat in beats] != due(core).tolist() * passes:
         raise CheckFailed(f"core {core.node!r}: {len(beats)} words swept, or not in order")
-    visited = core.neurons.T[core.order]  # (words, lanes), in the order of the sweep
-    present = visited >= 0
-    order = visited[present]
-    bits, lanes = core.state_bits, range(core.lanes)
-    fired = np.array([[beat[1] >> lane & 1 for lane in lanes] for beat in beats], np.uint8)
+    bits, columns = core.state_bits, range(core.columns)
+    fired = np.array([[beat[1] >> column & 1 for column in columns] for beat in beats], np.uint8)
     value = np.array(
-        [[beat[2] >> lane * bits & (1 << bits) - 1 for lane in lanes] for beat in beats]
+        [[beat[2] >> column * bits & (1 << bits) - 1 for column in columns] for beat in beats]
     )
     value -= value >> (bits - 1) << bits
-    spikes = np.zeros((steps, order.size), np.uint8)
-    membranes = np.zeros((steps, order.size), np.int64)
-    spikes[:, order] = fired.reshape(steps, *present.shape)[:, present]
-    membranes[:, order] = value.reshape(steps, *present.shape)[:, present]
-    return spikes, membranes
+    return by_neuron(core, fired), by_neuron(core, value)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import Image
+from golden.passes import gathered
 
 
 def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -15,14 +16,17 @@ def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
     ----------
     inputs
         Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
-        Every value but 0 is an event; one beat with `last` and no event ends a frame or a step.
+        Every value but 0 is an event, equal ones of a neuron in one pass are one beat, and one beat
+        with `last` and no event ends a frame or a pass.
     """
-    channels, height, width = (*image.input.shape, 1, 1)[:3]
-    frames = np.asarray(inputs, np.int64).reshape(-1, channels, height, width)
-    frame, c, y, x = np.nonzero(frames)
-    layout = image.input.event
-    words = layout.pack(x=x, y=y, c=c, value=frames[frame, c, y, x])
-    ends = np.cumsum(np.bincount(frame, minlength=len(frames)))
+    source, layout = image.input, image.input.event
+    shape = (*source.shape, 1, 1)[:3]
+    steps = 1 if source.direct else image.steps_per_pass
+    frames = np.asarray(inputs, np.int64).reshape(-1, int(np.prod(shape)))
+    beats = gathered(frames, steps)
+    c, y, x = np.unravel_index(beats.place, shape)
+    words = layout.pack(x=x, y=y, c=c, value=beats.value, steps=beats.steps)
+    ends = np.cumsum(np.bincount(beats.frame, minlength=len(frames) // steps))
     return np.insert(words, ends, 1 << max(layout.width, 1))
 
 

@@ -95,12 +95,12 @@ def _bench(index: int, image: Image, module: str) -> str:
 
 def _trace_declare(i: int, image: Image) -> str:
     core = image.cores[i]
-    beats = image.timesteps * core.words
+    beats = image.timesteps * core.words  # a visit of every word in every step
     return f"""
     wire trace_{i}_valid;
-    wire [{core.address_bits - 1}:0] trace_{i}_address;
-    wire [{core.lanes - 1}:0] trace_{i}_fired;
-    wire [{core.lanes * core.state_bits - 1}:0] trace_{i}_membranes;
+    wire [{core.visit_bits - 1}:0] trace_{i}_address;
+    wire [{core.columns - 1}:0] trace_{i}_fired;
+    wire [{core.columns * core.state_bits - 1}:0] trace_{i}_membranes;
     integer trace_{i}_file;
     reg [31:0] beats_{i} {PUBLIC};
     wire [31:0] expected_{i} = inferences * 32'd{beats};

@@ -206,7 +206,7 @@ async def lane(dut: HierarchyObject) -> None:
     core = case.core
     number = core.lanes - 1
     layout = request_layout(core)
-    names = ["request", "valid", "go", "sweep", "restart", "write", "write_address"]
+    names = ["request", "valid", "go", "sweep", "restart", "write", "write_last", "write_address"]
     await start(dut, [f"lane__{name}" for name in names])
     await _sweep_lane(dut, core, restart=True)
     model = LaneModel(core, number)
@@ -265,7 +265,7 @@ async def _sweep_lane(
         dut.lane__write_address.value = max(written, 0) if written < core.words else 0
         await RisingEdge(dut.clk)
         if 0 <= cycle - timing.RESULT - 1 < core.words:
-            found.append((known(dut.lane__fired), known(dut.lane__membrane) & mask))
+            found.append((known(dut.lane__fired), known(dut.lane__membranes) & mask))
     await FallingEdge(dut.clk)
     dut.lane__write.value = 0
     dut.lane__go.value = 1

@@ -147,7 +147,7 @@ class LaneModel:
             inside &= request["mask_x"] >> int(taps.field("kx")[tap])
             address = request["base"] + int(taps.field("offset")[tap]) + int(rows.channel[at])
             if inside & 1:
-                target[address & ((1 << core.address_bits) - 1)] += int(rows.weight[at]) * value
+                target[address & ((1 << core.address_bits) - 1)] += int(rows.weight[at, 0]) * value
 
     def sweep(self, restart: bool) -> list[tuple[int, int]]:
         """End the step: `(fired, membrane)` of every word."""

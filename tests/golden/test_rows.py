@@ -44,7 +44,7 @@ def packed(rows, relative=False, flags=True):
     """Rows of (place, weight) packed with 3 channel bits, with pointers, and read back."""
     number = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     flat = np.array([entry for row in rows for entry in row], np.int64).reshape(-1, 2)
-    entries = Entries(number, flat[:, 0], flat[:, 1])
+    entries = Entries(number, flat[:, 0], flat[:, 1:])
     skip = int(entries.skips.max(initial=0)).bit_length() if relative else None
     pointers, flagged = pack_pointers(entries.lengths(len(rows)))
     layout = entry_layout(2, 3, 4, skip, flags)
@@ -54,7 +54,7 @@ def packed(rows, relative=False, flags=True):
 def unpacked(rows):
     """The rows again, as lists of (place, weight)."""
     places = (rows.tap << 3 | rows.channel).tolist()
-    flat = list(zip(places, rows.weight.tolist(), strict=True))
+    flat = list(zip(places, rows.weight[:, 0].tolist(), strict=True))
     spans = zip(rows.start.tolist(), rows.length.tolist(), strict=True)
     return [flat[start : start + length] for start, length in spans]
 

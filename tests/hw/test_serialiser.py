@@ -9,9 +9,9 @@ from amaranth.sim import Simulator
 from hw.serialiser import Serialiser
 
 
-def serialise(core, vectors, ready=lambda: True, deadline=5000):
-    """Offer `(fired, membranes, final)` per word as room allows; every beat that comes out."""
-    dut = Serialiser(core)
+def serialise(core, vectors, ready=lambda: True, visits=0, deadline=20_000):
+    """Offer `(fired, membranes, final)` per visit as room allows; every beat that comes out."""
+    dut, visits = Serialiser(core), visits or core.words
     beats = []
     wanted = sum(final for *_, final in vectors) if core.kind == "readout" else None
 
@@ -21,7 +21,7 @@ def serialise(core, vectors, ready=lambda: True, deadline=5000):
             while not ctx.get(dut.room):
                 await step(ctx, pipeline, None)
             await step(
-                ctx, pipeline, (fired, membranes, final, place % core.words == core.words - 1)
+                ctx, pipeline, (fired, membranes, final, place % visits == visits - 1)
             )
         for _ in range(20):
             await step(ctx, pipeline, None)
@@ -68,7 +68,7 @@ def expected_events(core, vectors):
         y, x = divmod(position, core.size[2])
         for lane in range(core.lanes):
             if fired >> lane & 1:
-                beats.append({"last": 0, "x": x, "y": y, "c": local << core.lane_bits | lane})
+                beats.append({"last": 0, "x": x, "y": y, "c": local << core.column_bits | lane})
         if word == core.words - 1:
             beats.append("token")
     return beats
@@ -109,7 +109,7 @@ def test_a_window_leaves_as_one(conv_core, window, rate, stall):
             maps[y, x, local] = merged
             if (dy + 1, dx + 1) == window:
                 expected += [
-                    {"last": 0, "x": x, "y": y, "c": local << core.lane_bits | lane}
+                    {"last": 0, "x": x, "y": y, "c": local << core.column_bits | lane}
                     for lane in range(3) if merged >> lane & 1
                 ]  # fmt: skip
         if place % core.words == core.words - 1:
@@ -155,3 +155,43 @@ def test_logits_of_the_last_step_only(conv_core, classes, lanes):
         for index in range(classes)
     ]
     assert beats == once * 2
+
+
+@pytest.mark.parametrize(("steps", "lanes", "width"), [(2, 3, 1), (4, 2, 2), (3, 1, 4)])
+@pytest.mark.parametrize("window", [(1, 1), (2, 3)])
+@pytest.mark.parametrize(("rate", "stall"), [(0.1, 0.5), (0.6, 0.0), (1.0, 0.75)])
+def test_the_steps_of_a_pass_leave_as_one_mask(conv_core, steps, lanes, width, window, rate, stall):
+    core = replace(
+        conv_core(lanes=lanes), channels_per_word=width, steps_per_pass=steps, window=window
+    )
+    rng = random.Random(rate)
+    step, address = core.visits
+    each, place = len(step), {int(word): n for n, word in enumerate(core.order)}
+    vectors = [
+        (sum((rng.random() < rate) << column for column in range(core.columns)), 0, 0)
+        for _ in range(2 * each)
+    ]
+    _, height, width = core.size
+    expected = []
+    for first in (0, each):
+        masks = {}
+        for visit in range(each):
+            position, local = divmod(int(address[visit]), core.local_channels)
+            y, x = (a // b for a, b in zip(divmod(position, width), window, strict=True))
+            if y < height // window[0] and x < width // window[1]:
+                # A window leaves in the order of its places, which is that of its first one.
+                _, columns = masks.setdefault(
+                    (y, x, local), (place[int(address[visit])], [0] * core.columns)
+                )
+                for column in range(core.columns):
+                    columns[column] |= (vectors[first + visit][0] >> column & 1) << int(step[visit])
+        for (y, x, local), (_, columns) in sorted(masks.items(), key=lambda item: item[1][0]):
+            expected += [
+                {"last": 0, "x": x, "y": y, "c": local << core.column_bits | column, "steps": mask}
+                for column, mask in enumerate(columns) if mask
+            ]  # fmt: skip
+        expected.append("token")
+    beats = serialise(core, vectors, lambda: rng.random() >= stall, each)
+    assert len(beats) == len(expected)
+    for beat, due in zip(beats, expected, strict=True):
+        assert beat["last"] == 1 if due == "token" else beat == due

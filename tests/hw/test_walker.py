@@ -55,7 +55,7 @@ def walk(core, rows, go_after=5, gaps=lambda: False, deadline=4000):
             if stopped == go_after:
                 stops.append(cycle)
             _, _, valid, address, operand = await ctx.tick().sample(
-                walker.valid, walker.address, walker.operand
+                walker.valid, walker.address, walker.operands[0]
             )
             if valid:
                 additions.append((cycle, address, operand))
@@ -75,7 +75,7 @@ def entries(core, row):
     """The additions that a row stands for, read from the image."""
     rows = core.rows(0)
     span = slice(int(rows.start[row]), int(rows.start[row] + rows.length[row]))
-    pairs = zip(rows.channel[span], rows.weight[span], strict=True)
+    pairs = zip(rows.channel[span], rows.weight[span, 0], strict=True)
     return [(int(channel), int(weight)) for channel, weight in pairs]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +21,13 @@ from golden.motifs import motif
 from golden.network import Network
 from golden.trace import compare
 from hw.build import build
+from hw.compiler import compile_network
+from hw.fuzz import random_options
 from sim.accelerator import Bench, prepare, simulate
 from sim.verify import Expected, conclude
 
-GROUPS, IN_GROUP, BATCH = 5, 6, 6
+GROUPS, IN_GROUP, BATCH = 7, 6, 6
+OF_MOTIFS = 4  # behind the groups of graphs of chance; then those of the parallel
 MOTIFS_OF_GROUP = ("self loop", "two loops", "residual", "delayed skip", "crossed diamonds",
                    "spiking output")  # fmt: skip
 SEEDS = (*range(23), 44)  # 44 has a sum pool before an identity, which few have
@@ -42,11 +46,26 @@ class Group:
 
 
 def _networks(group: int) -> list[Network]:
-    """Graphs of chance; the last group's are those in which streams could wait in a circle."""
-    if group == GROUPS - 1:
+    """Graphs of chance, those in which streams could wait in a circle, those without delays."""
+    if group > OF_MOTIFS:
+        return [random_graph(seed, delays=False) for seed in _parallel_seeds(group)]
+    if group == OF_MOTIFS:
         codings = ("events", "direct") * 3
         return [motif(name, coding) for name, coding in zip(MOTIFS_OF_GROUP, codings, strict=True)]
     return [random_graph(seed) for seed in SEEDS[group * IN_GROUP :][:IN_GROUP]]
+
+
+def _parallel_seeds(group: int) -> range:
+    first = 100 + (group - OF_MOTIFS - 1) * IN_GROUP
+    return range(first, first + IN_GROUP)
+
+
+def _options(group: int, networks: list[Network]) -> list[dict[str, Any]]:
+    """Of the compiler: lanes; for the last groups also channels a word and steps a pass."""
+    if group > OF_MOTIFS:
+        pairs = zip(networks, _parallel_seeds(group), strict=True)
+        return [random_options(network, seed) for network, seed in pairs]
+    return [{"lanes": lanes} for lanes in LANES]
 
 
 def _inputs(network: Network, seed: int) -> np.ndarray:
@@ -60,7 +79,8 @@ def group(request, tmp_path_factory, simulations: Path) -> Group:
     place = tmp_path_factory.mktemp("random")
     folders = [place / str(number) for number in range(len(networks))]
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(build, networks, folders, LANES))
+        jobs = zip(networks, folders, _options(request.param, networks), strict=True)
+        list(pool.map(lambda job: build(job[0], job[1], **job[2]), jobs))
     expected = [
         Expected.of(network, values) for network, values in zip(networks, inputs, strict=True)
     ]
@@ -81,6 +101,8 @@ def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int)
     ):
         result = conclude(image, expected, {stall: run}, "verilator")
         assert result.mismatches == 0, f"{network.meta['name']}: {result.first}"
+        checked = result.cycles_checked
+        assert checked.compared > 0 == checked.differences, f"{network.meta['name']}: {checked.first}"
         neurons = sum(
             int(np.prod(spikes.shape[2:])) for spikes in expected.reference.spikes.values()
         )
@@ -92,6 +114,20 @@ def test_the_interpreted_images_are_those_of_the_rtl(group: Group):
         group.bench.images, group.inputs, group.expected, strict=True
     ):
         assert compare(expected.reference, interpreter.run(image, inputs)).mismatches == 0
+
+
+def test_the_parallel_networks_use_every_option():
+    steps, widths, columns = set(), set(), set()
+    for group in range(OF_MOTIFS + 1, GROUPS):
+        networks = _networks(group)
+        for network, options in zip(networks, _options(group, networks), strict=True):
+            image = compile_network(network, **options)
+            steps.add((image.steps_per_pass, image.input.direct))
+            widths |= {core.channels_per_word for core in image.cores}
+            columns |= {core.size[0] % core.columns > 0 for core in image.cores}
+    assert len({count for count, _ in steps} | {1}) >= 4
+    assert {direct for count, direct in steps if count > 1} == {False, True}
+    assert (widths, columns) == ({1, 2, 4}, {False, True})
 
 
 def test_the_networks_visit_every_corner():

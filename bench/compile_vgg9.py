@@ -1,0 +1,113 @@
+"""How long a network of the papers' size takes to become an image and Verilog, and how much memory.
+
+A VGG-9 shape: convolutions of 3x3 to 64-64-128-128-256-256-256 maps, pooled by 2x2 behind the
+second, fourth and seventh, and a linear readout of 10; direct 8-bit input of 3x32x32, 2 steps,
+4-bit weights of which a random 5 % are kept. The image is executed against golden.
+
+    python bench/compile_vgg9.py [--pool sum|max] [--out build/vgg9] [--simulate] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden import interpreter, reference
+from golden.edges import Conv2d, Edge, Linear, MaxPool2d, Operation, SumPool2d
+from golden.network import Network
+from golden.nodes import LIF, Input, Node, Readout, Shape
+from golden.trace import compare
+from hw.build import build
+from sim.verify import verify
+
+CHANNELS = (64, 64, 128, 128, 256, 256, 256)
+POOLED = (2, 4, 7)
+BITS = 4
+
+
+def vgg9(pool: str = "sum", density: float = 0.05, seed: int = 0) -> Network:
+    """The network, with random weights; thresholds let about a tenth of the neurons fire."""
+    rng = np.random.default_rng(seed)
+    window = SumPool2d((2, 2)) if pool == "sum" else MaxPool2d((2, 2))
+
+    def weights(*shape: int) -> np.ndarray:
+        values = rng.integers(1, 8, shape) * rng.choice((-1, 1), shape)
+        return (values * (rng.random(shape) < density)).astype(np.int8)
+
+    nodes: list[Node] = [Input("input", (3, 32, 32), "direct", 8)]
+    edges: list[Edge] = []
+    shape: Shape = nodes[0].shape
+    before: tuple[Operation, ...] = ()
+    for place, channels in enumerate(CHANNELS, 1):
+        for operation in before:
+            shape = operation.output_shape(shape)
+        conv = Conv2d(weights(channels, shape[0], 3, 3), BITS, (1, 1))
+        edges.append(Edge(nodes[-1].name, f"conv{place}", (*before, conv)))
+        shape = conv.output_shape(shape)
+        threshold = np.full(channels, 500 if place == 1 else 20)
+        bias = np.zeros(channels, int)
+        nodes.append(LIF(f"conv{place}", shape, threshold, bias, 1, 3, "subtract", 12))
+        before = (window,) if place in POOLED else ()
+    for operation in before:
+        shape = operation.output_shape(shape)
+    linear = Linear(weights(10, int(np.prod(shape))), BITS)
+    edges.append(Edge(nodes[-1].name, "readout", (*before, linear)))
+    nodes.append(Readout("readout", (10,), np.zeros(10, int)))
+    return Network(2, tuple(nodes), tuple(edges), {"name": f"VGG-9, {pool} pool"})
+
+
+def main() -> None:
+    """Build, measure, execute."""
+    parser = argparse.ArgumentParser(description="Compile a VGG-9 shape.")
+    parser.add_argument("--pool", choices=("sum", "max"), default="sum")
+    parser.add_argument("--out", type=Path, default=Path("build/vgg9"))
+    parser.add_argument("--simulate", action="store_true", help="one inference of its Verilog, too")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    options = parser.parse_args()
+    row = measure(vgg9(options.pool), options.out, options.simulate)
+    if options.json:
+        sys.stdout.write(json.dumps({"schema": 1, **row}) + "\n")
+        return
+    sys.stdout.write("".join(f"{name:28} {value}\n" for name, value in row.items()))
+
+
+def measure(network: Network, folder: Path, simulate: bool) -> dict[str, Any]:
+    """Build, then compare one inference of the image, and of its Verilog, with the reference."""
+    begin = time.perf_counter()
+    image = build(network, folder)
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    inputs = np.random.default_rng(1).integers(0, 256, (1, 3, 32, 32))
+    expected = reference.run(network, inputs)
+    comparison = compare(expected, interpreter.run(image, inputs))
+    kept = sum(int(np.count_nonzero(synapse.weight)) for synapse in network.weights)
+    spent = sum(core.memory_bits["weights"] + core.memory_bits["pointers"] for core in image.cores)
+    row: dict[str, Any] = {
+        "network": network.meta["name"],
+        "build_seconds": round(seconds, 1),
+        "build_peak_mib": round(peak),
+        "kept_weights": kept,
+        "bits_per_kept_weight": round(spent / kept, 2),
+        "spike_rate": round(
+            float(np.concatenate([s.reshape(-1) for s in expected.spikes.values()]).mean()), 3
+        ),
+        "image_values_compared": comparison.spikes + comparison.membranes + comparison.logits,
+        "image_mismatches": comparison.mismatches,
+    }
+    if simulate:
+        found = verify(folder, inputs, stalls=(0,))
+        compared = (found.compared_spikes, found.compared_membranes, found.compared_logits)
+        row |= {"rtl_values_compared": sum(compared), "rtl_mismatches": found.mismatches,
+                "rtl_cycles": found.cycles}  # fmt: skip
+    return row
+
+
+if __name__ == "__main__":
+    main()
