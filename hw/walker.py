@@ -107,10 +107,9 @@ class Walker(wiring.Component):
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
         m.d.comb += self.rows.ready.eq(load)
-        with m.If(self.busy):
-            m.d.sync += [at.eq(at + 1), begins.eq(0)]
-            with m.If(final):
-                m.d.sync += self.busy.eq(0)
+        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # where no row is read, they mean nothing
+        with m.If(final):
+            m.d.sync += self.busy.eq(0)
         with m.If(load & self.rows.valid):
             with m.If(head["last"]):
                 m.d.sync += self.waiting.eq(1)

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from hw.queue import Queue
 
 
-@pytest.mark.parametrize("depth", [2, 3, 9, 10, 17])
+@pytest.mark.parametrize("depth", [2, 3, 5, 9, 17, 33, 65])
 @pytest.mark.parametrize("pace", [(0.9, 0.9), (0.9, 0.3), (0.3, 0.9)])
 def test_same_cycle_by_cycle(depth, pace):
     ours, known = Queue(8, depth), SyncFIFOBuffered(width=8, depth=depth)
