@@ -55,7 +55,9 @@ def compile_network(
     given = _input_image(network.input)
     senders = _senders(whole, plans, merged, given)
     compiled = tuple(
-        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name], reloadable)
+        _core(
+            whole, node, plans[node.name], senders, widths[node.name], merged[node.name], reloadable
+        )
         for node in whole.neurons
     )
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)

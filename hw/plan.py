@@ -90,7 +90,9 @@ def plan(
 
     `reloadable` as in `hw.compiler.compile_network`.
     """
-    edges = tuple(_lowered(network, edge, merged[edge.source], reloadable) for edge in network.into(node.name))
+    edges = tuple(
+        _lowered(network, edge, merged[edge.source], reloadable) for edge in network.into(node.name)
+    )
     channels = node.shape[0]
     kept = np.zeros(channels, np.int64)
     for synapses in edges:
