@@ -156,12 +156,12 @@ def fit(image: Image, into: Image) -> Image:
 
 def _fit_core(core: CoreImage, into: CoreImage) -> CoreImage:
     where = f"load: core {core.node!r}"
-    for name in _WIDER:
-        have, most = getattr(core, name), getattr(into, name)
-        require(have <= most, where, name, have, f"at most {most}, as built")
     wider = {name: getattr(into, name) for name in _WIDER}
     alike = replace(core, **wider, codes=into.codes, memories={})
     _same(alike, replace(into, memories={}), where)
+    for name in _WIDER:
+        have, most = getattr(core, name), getattr(into, name)
+        require(have <= most, where, name, have, f"at most {most}, as built")
     _same(sorted(core.memories), sorted(into.memories), f"{where}: memories")
     found = {
         name: _fit_memory(memory, into.memories[name], f"{where}: memory {name}")

@@ -29,6 +29,34 @@ class AxiLite(wiring.Component):
         A read: the answer is taken `READ_CYCLES` cycles after the number stands.
     """
 
+    awaddr: Signal
+    awprot: Signal
+    awvalid: Signal
+    awready: Signal
+    wdata: Signal
+    wstrb: Signal
+    wvalid: Signal
+    wready: Signal
+    bresp: Signal
+    bvalid: Signal
+    bready: Signal
+    araddr: Signal
+    arprot: Signal
+    arvalid: Signal
+    arready: Signal
+    rdata: Signal
+    rresp: Signal
+    rvalid: Signal
+    rready: Signal
+    write: Signal
+    write_word: Signal
+    write_data: Signal
+    write_mask: Signal
+    write_fails: Signal
+    read_word: Signal
+    read_data: Signal
+    read_fails: Signal
+
     def __init__(self, address_bits: int) -> None:
         word = address_bits - 2
         super().__init__({

@@ -18,9 +18,9 @@ from golden.errors import BadInput, require
 from golden.image import Image, describe
 from golden.loading import room
 from golden.network import Network
+from golden.outside import Outside
 from hw.compiler import compile_network
 from hw.lanes import check_names
-from hw.top import Outside
 from hw.verilog import rtl_files
 
 SCHEMA = 1

@@ -33,6 +33,22 @@ class InputGate(wiring.Component):
         Pulses: a beat was dropped; an inference's last beat was taken for the cores.
     """
 
+    valid: Signal
+    ready: Signal
+    last: Signal
+    data: Signal
+    inner_valid: Signal
+    inner_ready: Signal
+    inner_last: Signal
+    inner_data: Signal
+    enable: Signal
+    held: Signal
+    restart: Signal
+    inside: Signal
+    dropping: Signal
+    dropped: Signal
+    complete: Signal
+
     def __init__(self, data_bits: int, ends: int) -> None:
         self.ends = ends
         super().__init__({
@@ -99,6 +115,19 @@ class OutputGate(wiring.Component):
     complete : Out(1)
         Pulse: an inference's last logit leaves the cores.
     """
+
+    inner_valid: Signal
+    inner_ready: Signal
+    inner_last: Signal
+    inner_data: Signal
+    valid: Signal
+    ready: Signal
+    last: Signal
+    data: Signal
+    held: Signal
+    restart: Signal
+    begun: Signal
+    complete: Signal
 
     def __init__(self, data_bits: int) -> None:
         super().__init__({

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import wiring
@@ -51,6 +52,21 @@ class Loader(wiring.Component):
         See `hw.ram.LoadBus`; registers.
     """
 
+    valid: Signal
+    ready: Signal
+    last: Signal
+    data: Signal
+    open: Signal
+    loaded: Signal
+    network: Signal
+    bad_header: Signal
+    bad_length: Signal
+    bad_hash: Signal
+    bus_valid: Signal
+    bus_memory: Signal
+    bus_address: Signal
+    bus_data: Signal
+
     def __init__(self, image: Image) -> None:
         self.image = image
         bus = LoadBus(image)
@@ -71,7 +87,8 @@ class Loader(wiring.Component):
         taken, was_open, hash_ = Signal(), Signal(), Signal.like(self.network)
         m.d.comb += self.network.eq(Mux(self.loaded, hash_, 0))
         m.d.comb += [self.ready.eq(self.open), taken.eq(self.valid & self.ready)]
-        m.submodules.crc = crc = CRC32_ETHERNET(data_width=32).create()
+        crc: Any = CRC32_ETHERNET(data_width=32).create()
+        m.submodules.crc = crc
         m.d.comb += [crc.data.eq(self.data), crc.valid.eq(taken)]
         m.d.comb += crc.start.eq((state == State.HEADER) & (count == 0))
         m.d.sync += [was_open.eq(self.open), self.bus_valid.eq(0)]
@@ -133,7 +150,7 @@ class Loader(wiring.Component):
         self._go_on(m, state, right, Mux(done, State.MEMORY, State.HEADER))
 
     def _last_part(self, listed: Sequence[Memory], part: Signal, number: Signal) -> Value:
-        """This stream word completes a memory word."""
+        """Whether the word of the stream completes a memory word."""
         return part == Array(parts(memory) - 1 for memory in listed)[number]
 
     def _word(

@@ -2,15 +2,23 @@
 
 Every memory of the image is made by `ram`. In Amaranth's simulator a memory is itself; in the
 Verilog `Instances` puts a module of its own in its place, so that other memories (the SRAM macros
-of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (`is_block`: rows, pointers, membranes, deep
-queues), `spikewright_table` for the small ones of the image.
+of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (`is_block`:
+rows, pointers, membranes, deep queues), `spikewright_table` for the small ones of the image.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-from amaranth.hdl import ClockSignal, Const, Elaboratable, Instance, Module, Signal, Value, ValueLike
+from amaranth.hdl import (
+    ClockSignal,
+    Const,
+    Elaboratable,
+    Instance,
+    Module,
+    Signal,
+    Value,
+)
 from amaranth.lib.memory import Memory as Ram
 
 from golden.image import Image
@@ -98,9 +106,7 @@ class Instances:
     """
 
     def __init__(self, image: Image, loadable: bool) -> None:
-        self.files = {
-            memory: "" if loadable else f"{name}.mem" for name, memory in memories(image)
-        }
+        self.files = {memory: "" if loadable else f"{name}.mem" for name, memory in memories(image)}
 
     def get_memory(self, memory: Ram) -> Elaboratable:
         """What stands for `memory`: one reader, and one writer at most."""
@@ -113,10 +119,10 @@ class Instances:
         return cast(Elaboratable, Ram.elaborate(memory, None))
 
 
-def _ports(memory: Ram, name: str) -> dict[str, ValueLike | str]:
+def _ports(memory: Ram, name: str) -> dict[str, Any]:
     """Parameters, and the write port, that both modules have."""
-    address = max(bits_for(memory.depth), 1)
-    given: dict[str, ValueLike | str] = {
+    address = _address_bits(memory)
+    given: dict[str, Any] = {
         "p_WIDTH": len(Value.cast(memory.read_ports[0].data)),
         "p_DEPTH": memory.depth,
         "p_ADDRESS": address,
@@ -128,8 +134,13 @@ def _ports(memory: Ram, name: str) -> dict[str, ValueLike | str]:
                     "i_write_data": word}  # fmt: skip
 
 
-def _wide(value: Value, width: int) -> Signal:
-    """A signal of `width` bits, for an address that may have none."""
+def _address_bits(memory: Ram) -> int:
+    """Of the port of a module, which has one at least."""
+    return max(bits_for(memory.depth), 1)
+
+
+def _wide(value: Value, width: int) -> Value:
+    """A value of `width` bits, for an address that may have none."""
     return value if len(value) == width else Const(0, width)
 
 
@@ -138,7 +149,7 @@ def _block(memory: Ram, name: str) -> Module:
     ports = _ports(memory, name)
     m.submodules.block = Instance(
         "spikewright_ram", **ports, i_clk=ClockSignal(), i_read_enable=port.en,
-        i_read_address=_wide(port.addr, ports["p_ADDRESS"]), o_read_data=Value.cast(port.data),
+        i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=Value.cast(port.data),
     )  # fmt: skip
     return m
 
@@ -149,7 +160,7 @@ def _table(memory: Ram, name: str) -> Module:
     read = Signal.like(Value.cast(port.data))
     m.submodules.table = Instance(
         "spikewright_table", **ports, i_clk=ClockSignal(),
-        i_read_address=_wide(port.addr, ports["p_ADDRESS"]), o_read_data=read,
+        i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=read,
     )  # fmt: skip
     data = Value.cast(port.data)
     if port.domain == "comb":

@@ -43,14 +43,29 @@ class Registers(wiring.Component):
         The accelerator's counters; the value one cycle after its number.
     """
 
+    enable: Signal
+    load: Signal
+    soft_reset: Signal
+    clear: Signal
+    status_running: Signal
+    status_loaded: Signal
+    status_loading: Signal
+    status_frame: Signal
+    status_dropping: Signal
+    status_busy: Signal
+    status_in_flight: Signal
+    errors: Signal
+    network: Signal
+    inferences: Signal
+    count_select: Signal
+    count_value: Signal
+
     def __init__(self, identity: Identity, select_bits: int) -> None:
         self.identity = identity
         self.bus = AxiLite(ADDRESS_BITS)
         ports = {name: self.bus.signature.members[name] for name in BUS}
         ports |= {name: Out(1) for name in ("enable", "load", "soft_reset", "clear")}
-        ports |= {
-            f"status_{field.name}": In(field.width) for field in register("STATUS").fields
-        }
+        ports |= {f"status_{field.name}": In(field.width) for field in register("STATUS").fields}
         ports |= {
             "errors": In(len(ERRORS)),
             "network": In(32 * register("NETWORK").count),
@@ -79,7 +94,7 @@ class Registers(wiring.Component):
 
     def _values(self, flags: Signal) -> dict[str, list[Value]]:
         """What every register but the counters reads."""
-        found = {
+        found: dict[str, list[Value]] = {
             name: [Const(value, 32) for value in values]
             for name, values in self.identity.values().items()
         }
@@ -93,7 +108,7 @@ class Registers(wiring.Component):
         return found
 
     def _hit(self, each: Register) -> Value:
-        """This register is written in this cycle."""
+        """Whether the register is written in this cycle."""
         return self.bus.write & (self.bus.write_word == each.offset // 4)
 
     def _control(self, m: Module, now: Value, flags: Signal) -> None:

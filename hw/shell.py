@@ -40,6 +40,13 @@ class Shell(wiring.Component):
         Its counters.
     """
 
+    events_data: Signal
+    logits_data: Signal
+    core_reset: Signal
+    count_select: Signal
+    count_value: Signal
+    count_clear: Signal
+
     def __init__(self, image: Image, identity: Identity) -> None:
         self.image, self.identity = image, identity
         self.registers = Registers(identity, SELECT_BITS)
@@ -148,6 +155,7 @@ def _stream(name: str, flow: Any, bits: int) -> dict[str, Any]:
 
 def _join(m: Module, sender: Any, of: str, receiver: Any, to: str) -> None:
     """Connect two streams by their prefixes."""
+
     def part(where: Any, prefix: str, name: str) -> Any:
         return getattr(where, f"{prefix}_{name}" if prefix else name)
 

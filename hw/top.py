@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from golden.counters import COUNTERS, STRIDE
-from golden.errors import require
 from golden.image import Image
 from golden.loading import HEADER, body_words, shape_hash
+from golden.outside import Outside
 from golden.registers import ADDRESS_BITS, Identity
 from hw.accelerator import LOAD, SELECT_BITS
 from hw.ram import LoadBus
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What surrounds the cores: the register block, its counters, the load stream."""
-
-    registers: bool = True
-    counters: bool = True
-    loadable: bool = False
-
-    def __post_init__(self) -> None:
-        require(self.registers or not self.loadable, "build", "registers", "left out",
-                "there in a loadable build: they start it and say whether it is loaded")  # fmt: skip
-
 
 _HEADER = """\
 // Spikewright accelerator, {cores} cores, {steps} time steps.
@@ -168,13 +152,17 @@ def _with_shell(image: Image, outside: Outside) -> tuple[list[str], str]:
     nets, outer = _outer(logits, events)
     ports += _axi_lite_ports()
     shell = {"clk": "aclk", "rst": "!aresetn", "core_reset": "core_reset"}
-    shell |= {pin.replace("in_", "events_", 1) if pin.startswith("in_")
-              else pin.replace("out_", "logits_", 1): net for pin, net in outer.items()}  # fmt: skip
+    for pin, net in outer.items():
+        side, name = pin.split("_")
+        shell[f"{'events' if side == 'in' else 'logits'}_{name}"] = net
     shell |= {name: f"s_axi_{name}" for name in _AXI_LITE}
     core = {"clk": "aclk", "rst": "core_reset"}
     nets += "    wire core_reset;\n"
-    inner = {f"{of}_{name}": bits for of, wide in (("in", events), ("out", logits))
-             for name, bits in (("data", wide), ("valid", 1), ("ready", 1), ("last", 1))}
+    inner = {
+        f"{of}_{name}": bits
+        for of, wide in (("in", events), ("out", logits))
+        for name, bits in (("data", wide), ("valid", 1), ("ready", 1), ("last", 1))
+    }
     if outside.counters:
         inner |= {"count_select": SELECT_BITS, "count_value": 32, "count_clear": 1}
     else:  # synthesis drops counters that nobody reads

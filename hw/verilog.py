@@ -15,10 +15,11 @@ from golden import registers
 from golden.errors import CheckFailed, ToolMissing
 from golden.image import Image, memory_files
 from golden.loading import load_words
+from golden.outside import Outside
 from hw.accelerator import Accelerator
 from hw.ram import Instances
 from hw.shell import Shell
-from hw.top import Outside, identity, top_verilog
+from hw.top import identity, top_verilog
 
 LIBRARY = ("spikewright_ram.v", "spikewright_table.v")
 """The modules that hold memories; see `hw.ram`."""
@@ -80,7 +81,9 @@ filesets:
 """
 
 
-def rtl_files(image: Image, outside: Outside | None = None, name: str = "network") -> dict[str, bytes]:
+def rtl_files(
+    image: Image, outside: Outside | None = None, name: str = "network"
+) -> dict[str, bytes]:
     """Every file of the `rtl` folder by name: Verilog, `.mem`, register map, lists of files.
 
     Deterministic: the same image gives the same bytes.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from golden.atomic import write_bytes
 from golden.counters import Counters
 from golden.cycles import Source
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from golden.holds import Holds
 from golden.image import Image, load_image
 from hw.accelerator import stream_names
@@ -78,6 +78,8 @@ def prepare(
         As `sim.runner.build`.
     """
     images = tuple(load_image(folder) for folder in folders)
+    for folder in folders:
+        _refuse_empty(Path(folder))
     alone = len(images) == 1
     modules = (
         ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
@@ -106,6 +108,15 @@ def prepare(
     if cache is None:
         runner.drop_outdated(built)
     return Bench(images, built, tuple(data))
+
+
+def _refuse_empty(folder: Path) -> None:
+    """A loadable build has nothing to run before its load stream has come through `top`."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    require(
+        not manifest["outside"]["loadable"], str(folder), "build", "loadable",
+        "initialised to be verified core by core; build it without --loadable",
+    )  # fmt: skip
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""A simulation of `top` from a build folder: every port as a signal that cocotb sees by its name."""
+"""A simulation of the `top` of a build folder: cocotb sees every port by its name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PORT = re.compile(r"^    (input |output) wire (?:\[(\d+):0\] )?(\w+)", re.MULTI
 
 
 def top_bench(verilog: str) -> str:
-    """Module `tb`: an instance of `top`, its inputs as registers of the same names.
+    r"""Module `tb`: an instance of `top`, its inputs as registers of the same names.
 
-    >>> print(top_bench("    input  wire [7:0] a,\\n    output wire b\\n"))
+    >>> print(top_bench("    input  wire [7:0] a,\n    output wire b\n"))
     module tb;
         reg [7:0] a /* verilator public_flat_rw */ = 0;
         wire [0:0] b /* verilator public_flat_rw */;

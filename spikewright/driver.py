@@ -19,7 +19,15 @@ from golden.errors import CheckFailed
 from golden.image import Image, load_image
 from golden.loading import fit, load_words, shape_hash
 from golden.registers import (
-    ERRORS, FINGERPRINT_WORDS, MAGIC, SHAPE_WORDS, VERSION, hash_words, pack, register, unpack,
+    ERRORS,
+    FINGERPRINT_WORDS,
+    MAGIC,
+    SHAPE_WORDS,
+    VERSION,
+    hash_words,
+    pack,
+    register,
+    unpack,
 )  # fmt: skip
 from sim.stimulus import input_beats
 
@@ -39,8 +47,10 @@ class Transport(Protocol):
         ...
 
     def send(self, stream: str, packet: Sequence[int]) -> None:
-        """Hand over a packet for the stream "events" or "load": one beat a number, `tlast` on the
-        last one. It may still be under way when the call returns."""  # fmt: skip
+        """Hand over a packet for the stream "events" or "load".
+
+        One beat a number, `tlast` on the last one. It may still be under way at the return.
+        """
         ...
 
     def receive(self) -> Sequence[int]:

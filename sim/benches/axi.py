@@ -14,7 +14,12 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import (
-    AxiLiteBus, AxiLiteMaster, AxiResp, AxiStreamBus, AxiStreamFrame, AxiStreamSink,
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiResp,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
     AxiStreamSource,
 )  # fmt: skip
 
@@ -147,7 +152,8 @@ class Bench:
     async def quiet(self, cycles: int = 400) -> None:
         """No logit comes for a while."""
         await ClockCycles(self.clock, cycles)
-        assert self.logits.empty() and self.logits.idle()
+        assert self.logits.empty()
+        assert self.logits.idle()
 
     async def quiet_stream(self) -> None:
         """What is still on its way out has come."""

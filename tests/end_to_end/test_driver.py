@@ -9,9 +9,9 @@ from golden.errors import BadInput, CheckFailed
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.operations import count
+from golden.outside import Outside
 from hw.build import build
 from hw.compiler import compile_network
-from hw.top import Outside
 from sim.device import Simulation
 from spikewright.driver import Accelerator, Board
 
@@ -85,7 +85,7 @@ def test_load_and_reload(loadable):
 def test_another_build_is_not_taken_for_this_one(loadable):
     with Simulation(loadable) as device:
         other = compile_network(network(0, units=10), 2, reloadable=True)
-        with pytest.raises(CheckFailed, match="SHAPE is .* another build"):
+        with pytest.raises(CheckFailed, match=r"SHAPE is .* another build"):
             Accelerator(device, other)
 
 
@@ -99,10 +99,12 @@ def test_a_board_moves_the_same_packets(loadable):
     inputs = frames(network(1), 2)
     kinds = []
     with Simulation(loadable) as device:
+
         def sender(stream):
             def send(beats):
                 kinds.append(beats.dtype.str)
                 device.send(stream, beats.tolist())
+
             return send
 
         senders = {stream: sender(stream) for stream in ("events", "load")}

@@ -16,11 +16,11 @@ from golden.file import save
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.image import load_image
 from golden.loading import load_words, memories
+from golden.outside import Outside
 from golden.trace import compare
 from hw import build as build_module
 from hw.build import build
 from hw.ram import FEW, is_block
-from hw.top import Outside
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 

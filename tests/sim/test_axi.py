@@ -9,12 +9,13 @@ import pytest
 from golden import reference
 from golden.counters import COUNTERS, STRIDE
 from golden.fuzz import Limits, random_inputs, random_network
-from golden.loading import fit, load_words, room
+from golden.loading import fit, load_words
 from golden.operations import count
+from golden.outside import Outside
 from golden.registers import FINGERPRINT_WORDS, describe, hash_words
 from hw.build import build
 from hw.compiler import compile_network
-from hw.top import Outside, identity
+from hw.top import identity
 from sim import runner
 from sim.stimulus import input_beats
 from sim.top import prepare_top

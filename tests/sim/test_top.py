@@ -9,8 +9,8 @@ from golden import reference
 from golden.counters import COUNTERS, STRIDE
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.operations import count
+from golden.outside import Outside
 from hw.build import build
-from hw.top import Outside
 from sim import runner
 from sim.stimulus import input_beats
 
