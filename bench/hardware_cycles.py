@@ -4,7 +4,7 @@ Builds each case, runs its Verilog on random inputs back to back, checks every v
 and every counter against the cycle model, and prints a table of the core that sets the pace:
 
 - bound: max(synops / lanes + words swept, events) + 8 cycles to fill the pipeline at each step
-- utilization: synops / (lanes x cycles of the synapse phase, from a step's first entry to its sweep)
+- utilization: synops / (lanes x cycles of the synapse phase, a step's first entry to its sweep)
 
     python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw]
 """

@@ -173,8 +173,7 @@ def test_an_entry_has_at_most_63_bits():
     with pytest.raises(BadInput) as caught:
         compile_network(network, 1, channels_per_word=8)
     assert str(caught.value) == (
-        "node 'readout': bits of an entry of 8 channels is 65, must be at most 63; "
-        "take 4 channels"
+        "node 'readout': bits of an entry of 8 channels is 65, must be at most 63; take 4 channels"
     )
     assert compile_network(network, 1, channels_per_word=4).cores[0].columns == 4
 
