@@ -3,9 +3,10 @@
     python bench/cycle_model.py [--json] [--seed N] [--repeats N] [--verilator]
 
 Each case is simulated (in Amaranth's simulator; with --verilator its Verilog too, compiled) and
-predicted in the same run. Every counter of every core and the cycle of the last logit must be
-equal, or nothing is printed. Times are CPU seconds of one thread, the model's the best of the
-repeats with compiled code warm; the tables made from the memory image are part of its time.
+predicted in the same run, streams held at random in some cases. Every counter of every core and the
+cycle of every logit must be equal, or nothing is printed. Times are CPU seconds of one thread, the
+model's the best of the repeats with compiled code warm; the tables made from the memory image are
+part of its time.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 
 from golden import engine
 from golden.counters import COUNTERS
-from golden.cycles import Prediction, predict
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.cycles import Source, predict
+from golden.edges import Conv2d, Edge, Identity, Linear, SumPool2d
 from golden.errors import CheckFailed
+from golden.holds import Holds
 from golden.image import Image
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
@@ -34,10 +36,19 @@ from golden.trace import Trace
 from hw.build import build
 from hw.compiler import compile_network
 from sim import pysim
+from sim.cycles import CycleCheck
 from sim.verify import verify
 
-_VERIFY_START = 7
-_CLEARED = ("sweep", "idle")
+
+@dataclass(frozen=True)
+class Case:
+    """What to measure: `rate` of events, `stall` in percent."""
+
+    name: str
+    network: Network
+    lanes: int
+    rate: float
+    stall: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Row:
 
     case: str
     simulator: str
+    stall_percent: int
     lanes: int
     images: int
     cycles: int
@@ -54,6 +66,7 @@ class Row:
     simulated_cycles_per_second: float
     predicted_images: int
     predicted_cycles: int
+    predicted_milliseconds_per_image: float
     predicted_cycles_per_second: float
     predicted_lane_cycles_per_second: float
     ratio: float
@@ -97,6 +110,35 @@ def convolutional(rng: np.random.Generator, density: float) -> Network:
     )
 
 
+def residual(rng: np.random.Generator, density: float) -> Network:
+    """Two 3 x 3 convolutions of 12 x 12 maps, a skip over the second, and a loop; T = 4."""
+    first = rng.integers(-7, 8, (8, 2, 3, 3)) * (rng.random((8, 2, 3, 3)) < density)
+    second = rng.integers(-7, 8, (8, 8, 3, 3)) * (rng.random((8, 8, 3, 3)) < density)
+    maps = (8, 12, 12)
+    return Network(
+        4,
+        (
+            Input("input", (2, 12, 12), "events", 1),
+            LIF("stem", maps, _all(8, 9), _all(8, 0), 1, 3, "subtract", 12),
+            LIF("block", maps, _all(8, 9), _all(8, 0), 1, 3, "subtract", 12),
+            LIF("joined", maps, _all(8, 6), _all(8, 0), 1, 3, "subtract", 12),
+            Readout("readout", (10,), _all(10, 0)),
+        ),
+        (
+            Edge("input", "stem", (Conv2d(first, 4, (1, 1)),)),
+            Edge("stem", "block", (Conv2d(second, 4, (1, 1)),)),
+            Edge("block", "joined", (Conv2d(second[::-1], 4, (1, 1)),)),
+            Edge("stem", "joined", (Identity(_all(8, 4), 4),)),
+            Edge("joined", "joined", (Identity(_all(8, -2), 4),), delay=1),
+            Edge(
+                "joined",
+                "readout",
+                (SumPool2d((2, 2)), Linear(rng.integers(-7, 8, (10, 288)), 4)),
+            ),
+        ),
+    )
+
+
 def _all(count: int, value: int) -> NDArray[np.int64]:
     return np.full(count, value)
 
@@ -109,87 +151,71 @@ def stimulus(network: Network, images: int, rate: float, seed: int) -> NDArray[n
     return network.check_inputs(values * (rng.random((images, *frame)) < rate))
 
 
-def differences(prediction: Prediction, counters: list[list[int]], last_logit: int) -> int:
-    """How many counters differ, and whether the last logit's cycle does."""
-    found = [[getattr(core, name) for name in COUNTERS] for core in prediction.cores]
-    return int((np.array(found) != np.array(counters)).sum()) + (prediction.cycles != last_logit)
-
-
-def by_amaranth(image: Image, inputs: NDArray[np.int64], trace: Trace) -> tuple[float, int, int]:
-    """CPU seconds of the simulation, cycles, and differences from the model."""
+def by_amaranth(
+    image: Image, inputs: NDArray[np.int64], trace: Trace, stall: int
+) -> tuple[float, int, CycleCheck]:
+    """CPU seconds of the simulation, cycles, and what differs from the model."""
     begin = time.process_time()
-    run = pysim.simulate(image, inputs, deadline=10**7)
+    run = pysim.simulate(image, inputs, stall / 100, seed=1, deadline=10**7)
     spent = time.process_time() - begin
-    counters = []
-    for place, core in enumerate(run.counters):
-        row = core.as_dict()
-        row["idle"] -= 11 + 16 * place  # counters are read one after the other, idle going on
-        counters.append(list(row.values()))
-    return spent, run.cycles, differences(predict(image, inputs, trace), counters, run.cycles)
+    prediction = predict(image, inputs, trace, Source(1, holds=Holds.of(stall, 1)))
+    wrong = int((prediction.logits != run.logits).sum())
+    expected = prediction.counters([run.counted] * len(run.counters))
+    pairs = zip(expected, run.counters, strict=True)
+    wrong += sum(a.as_dict()[name] != b.as_dict()[name] for a, b in pairs for name in COUNTERS)
+    return (
+        spent,
+        run.cycles,
+        CycleCheck(run.logits.size + len(expected) * len(COUNTERS), wrong, None),
+    )
 
 
 def by_verilator(
-    network: Network, lanes: int, inputs: NDArray[np.int64], trace: Trace
-) -> tuple[float, int, int]:
-    """Wall seconds of a second verification (the simulator is built by the first), and as above.
-
-    Its bench waits until the accelerator is ready, so the source starts `_VERIFY_START` cycles
-    after reset, and clears the counters on the way: idle and sweep are not comparable, the run's
-    cycles are.
-    """
+    network: Network, lanes: int, inputs: NDArray[np.int64], stall: int
+) -> tuple[float, int, CycleCheck]:
+    """Wall seconds of a second verification (the simulator is built by the first), and as above."""
     with tempfile.TemporaryDirectory() as name:
-        image = build(network, Path(name), lanes)
+        build(network, Path(name), lanes)
         verify(Path(name), inputs[:1])
         begin = time.perf_counter()
-        verification = verify(Path(name), inputs)
+        verification = verify(Path(name), inputs, stalls=(stall,))
         spent = time.perf_counter() - begin
-    verification.require_equal()
-    prediction = predict(image, inputs, trace, start=_VERIFY_START)
-    wrong = sum(
-        getattr(core, counter) != getattr(layer.counters, counter)
-        for core, layer in zip(prediction.cores, verification.profile.layers, strict=True)
-        for counter in COUNTERS
-        if counter not in _CLEARED
-    )
-    wrong += prediction.latency_cycles != verification.latency_cycles
-    wrong += prediction.cycles_per_inference != verification.cycles_per_inference
-    return spent, verification.cycles, wrong
+    return spent, verification.cycles, verification.cycles_checked
 
 
-def measure(case: str, network: Network, lanes: int, rate: float, options: argparse.Namespace,
-            simulator: str) -> Row:  # fmt: skip
+def measure(case: Case, options: argparse.Namespace, simulator: str) -> Row:
     """Simulate a few images, predict them, compare; then predict many."""
-    image = compile_network(network, lanes)
-    few = stimulus(network, 3 if simulator == "amaranth" else 20, rate, options.seed)
-    trace = engine.run(network, few)
+    image = compile_network(case.network, case.lanes)
+    few = stimulus(case.network, 3 if simulator == "amaranth" else 20, case.rate, options.seed)
     if simulator == "amaranth":
-        spent, cycles, wrong = by_amaranth(image, few, trace)
+        trace = engine.run(case.network, few)
+        spent, cycles, found = by_amaranth(image, few, trace, case.stall)
     else:
-        spent, cycles, wrong = by_verilator(network, lanes, few, trace)
-    if wrong:
-        raise CheckFailed(f"{case}: {wrong} values of the model differ from the {simulator} run")
-    many = stimulus(network, 200, rate, options.seed)
-    trace = engine.run(network, many)
-    best, prediction = float("inf"), predict(image, many, trace)
+        spent, cycles, found = by_verilator(case.network, case.lanes, few, case.stall)
+    if found.differences or not found.compared:
+        raise CheckFailed(
+            f"{case.name}: {found.differences} numbers differ from the {simulator} run"
+        )
+    many = stimulus(case.network, 200, case.rate, options.seed)
+    trace, source = engine.run(case.network, many), Source(1, holds=Holds.of(case.stall, 1))
+    best, prediction = float("inf"), predict(image, many, trace, source)
     for _ in range(options.repeats):
         begin = time.process_time()
-        prediction = predict(image, many, trace)
+        prediction = predict(image, many, trace, source)
         best = min(best, time.process_time() - begin)
-    total = sum(core.lanes for core in image.cores)
-    counters = len(COUNTERS) - (0 if simulator == "amaranth" else len(_CLEARED))
-    compared = len(image.cores) * counters + (1 if simulator == "amaranth" else 2)
-    speed = prediction.cycles / best
+    total, speed = sum(core.lanes for core in image.cores), prediction.cycles / best
     return Row(
-        case, simulator, total, len(few), cycles, compared, wrong,
-        cycles / spent, len(many), prediction.cycles, speed, speed * total,
-        speed / (cycles / spent),
+        case.name, simulator, case.stall, total, len(few), cycles, found.compared,
+        found.differences, cycles / spent, len(many), prediction.cycles, 1e3 * best / len(many),
+        speed, speed * total, speed / (cycles / spent),
     )  # fmt: skip
 
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    names = ("case", "lanes", "cycles simulated", "by", "differences", "cycles/s simulated",
-             "cycles/s predicted", "lane-cycles/s predicted", "ratio")  # fmt: skip
+    names = ("case", "lanes", "held", "cycles simulated", "by", "differences",
+             "cycles/s simulated", "cycles/s predicted", "lane-cycles/s predicted", "ms/image",
+             "ratio")  # fmt: skip
     lines = [
         f"Python {platform.python_version()} on {platform.machine()}, one thread",
         "",
@@ -198,10 +224,12 @@ def table(rows: list[Row]) -> str:
     ]
     for row in rows:
         lines.append(
-            f"| {row.case} | {row.lanes} | {row.cycles:,} | {row.simulator} "
+            f"| {row.case} | {row.lanes} | {row.stall_percent} % | {row.cycles:,} "
+            f"| {row.simulator} "
             f"| {row.differences} of {row.compared_values} "
             f"| {row.simulated_cycles_per_second:,.0f} | {row.predicted_cycles_per_second:,.0f} "
-            f"| {row.predicted_lane_cycles_per_second / 1e6:,.0f} M | {row.ratio:,.0f} |"
+            f"| {row.predicted_lane_cycles_per_second / 1e6:,.0f} M "
+            f"| {row.predicted_milliseconds_per_image:.2f} | {row.ratio:,.0f} |"
         )
     return "\n".join(lines)
 
@@ -216,13 +244,15 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     cases = [
-        ("784-128-10, density 0.1", fully_connected(rng, 0.1), 4, 0.05),
-        ("784-128-10, dense", fully_connected(rng, 1.0), 8, 0.05),
-        ("8C3-P2-16C3-P2-10, density 0.25", convolutional(rng, 0.25), 4, 0.2),
-        ("8C3-P2-16C3-P2-10, dense", convolutional(rng, 1.0), 8, 0.2),
+        Case("784-128-10, density 0.1", fully_connected(rng, 0.1), 4, 0.05),
+        Case("784-128-10, dense", fully_connected(rng, 1.0), 8, 0.05),
+        Case("8C3-P2-16C3-P2-10, density 0.25", convolutional(rng, 0.25), 4, 0.2),
+        Case("8C3-P2-16C3-P2-10, dense", convolutional(rng, 1.0), 8, 0.2, stall=25),
+        Case("residual with a loop, density 0.25", residual(rng, 0.25), 4, 0.1),
+        Case("residual with a loop, density 0.25", residual(rng, 0.25), 4, 0.1, stall=25),
     ]
     simulators = ("amaranth", "verilator") if options.verilator else ("amaranth",)
-    rows = [measure(*case, options, simulator) for simulator in simulators for case in cases]
+    rows = [measure(case, options, simulator) for simulator in simulators for case in cases]
     if options.json:
         document = {"schema": 1, "rows": [asdict(row) for row in rows]}
         sys.stdout.write(json.dumps(document) + "\n")

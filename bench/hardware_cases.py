@@ -93,7 +93,9 @@ class Builder:
         drive = np.stack(drives, axis=1)
         channels = np.moveaxis(drive, 2, 0).reshape(shape[0], -1)
         threshold = np.maximum(1, np.ceil(np.quantile(channels, 1 - FIRING, axis=1)))
-        node = LIF(name, shape, threshold.astype(np.int64), np.zeros(shape[0], int), 1, 1, "zero", 12)
+        node = LIF(
+            name, shape, threshold.astype(np.int64), np.zeros(shape[0], int), 1, 1, "zero", 12
+        )
         self.nodes.append(node)
         v, fired = np.zeros_like(drives[0]), []
         for current in drives:

@@ -8,8 +8,7 @@ is clocked cycle by cycle (`golden.clock`), but no value is computed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +90,7 @@ class Source:
 
     start: int = 0
     counted: int = 0
-    holds: Holds = Holds()
+    holds: Holds = field(default_factory=Holds)
 
 
 def predict(

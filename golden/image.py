@@ -65,9 +65,6 @@ class EdgeImage:
         The fields of an event as the sender sends them; without `value` an event is worth 1.
     value_signed
         `value` is two's complement.
-    unrolled
-        A convolution into a small map whose rows are of every source position, and list the
-        targets that it really reaches; its taps are positions of the target.
     """
 
     source: str
@@ -76,7 +73,6 @@ class EdgeImage:
     direct: bool
     event: Layout
     value_signed: bool
-    unrolled: bool
     row_bits: int
     row_start: int
     rows: int

@@ -26,25 +26,16 @@ def entry(function: Callable[..., Any]) -> Any:
         return numba.njit(nogil=True)(function)
 
 
-def inner(function: Callable[..., Any]) -> Any:
-    """A function that an entry calls."""
-    return numba.njit(nogil=True)(function)
+def part(function: Callable[..., Any]) -> Any:
+    """A function that allocates nothing, compiled into its callers without counting references.
 
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """A small one, copied into its callers: handing over arrays costs more than its work."""
-    return numba.njit(nogil=True, inline="always")(function)
+    Counting costs more than the work of a small function that is handed a dozen arrays.
+    """
+    options: dict[str, Any] = {"nogil": True, "forceinline": True, "_nrt": False}
+    return numba.njit(**options)(function)
 
 
 def source_field(*files: str) -> tuple[str, str, tuple[int]]:
     """A field without bytes for a record type, named after the contents of `files`."""
     digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
     return (f"source_{digest[:16]}", "u1", (0,))
-
-
-def part(function: Callable[..., Any]) -> Any:
-    """A function that allocates nothing, compiled into its callers without counting references.
-
-    Counting costs more than the work of a small function that is handed a dozen arrays.
-    """
-    return numba.njit(nogil=True, forceinline=True, _nrt=False)(function)

@@ -86,9 +86,9 @@ EDGE = np.dtype([
 
 Plan: `sender`; `depth` of its delay queue, whose places begin at `queue_at`, or 0; its rows begin
 at `row_at`; `seldom`: direct, into a core that has others. Wires: the sender has `given`, the core
-sees `head`, and is `ready`. Registers: `done`: this branch of the fork has been served; `held`: the
-throttle has shown the beat; `first`: the delay's first token waits; `step` of its sender; `queued`,
-`taken`, `shown` as above.
+sees `head`, and is `ready`. Registers: `done`: this branch of the fork has been served; `offered`:
+the throttle has shown the beat; `first`: the delay's first token waits; `step` of its sender;
+`queued`, `taken`, `shown` as above.
 """
 
 

@@ -39,7 +39,7 @@ MAX_CORES = 32
 
 def compile_network(
     network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
-    channels_per_word: int | Mapping[str, int] = 1,
+    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False,
 ) -> Image:  # fmt: skip
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
 
@@ -51,6 +51,9 @@ def compile_network(
     channels_per_word
         W: adjacent channels that share weight entries and membrane words; a power of two, for
         every node (bounded by its channels) or by node (1 for those that are not named).
+    reloadable
+        Every choice depends on the network's shape alone, so that others of this shape get the
+        same formats: no rows of one length, no distances between entries, no rows near borders.
 
     Raises
     ------
@@ -66,13 +69,8 @@ def compile_network(
     check_names("channels_per_word", channels_per_word, [node.name for node in network.neurons])
     merged, widths = windows(whole), node_widths(whole)
     plans = {
-        node.name: plan(
-            whole,
-            node,
-            merged,
-            {node.name: 1} if counts else lanes,
-            1 if counts else channels_per_word,
-        )
+        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes,
+                        1 if counts else channels_per_word, reloadable)
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
@@ -80,7 +78,7 @@ def compile_network(
     senders = _senders(whole, plans, merged, given, steps_per_pass)
     compiled = tuple(
         _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name],
-              steps_per_pass)
+              steps_per_pass, reloadable)
         for node in whole.neurons
     )  # fmt: skip
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
@@ -137,7 +135,7 @@ def _senders(
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window, steps: int,
+    widths: Widths, window: Window, steps: int, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
@@ -147,8 +145,8 @@ def _core(
             f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
     address_bits = max(bits_for(words), 1)
     into = network.into(node.name)
-    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into])
-    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local)
+    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into], reloadable)
+    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local, reloadable)
     memories = {}
     for index, synapses in enumerate(of.edges):
         tables = decoder_tables(synapses, of.local, address_bits)
@@ -177,6 +175,6 @@ def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) 
     return EdgeImage(
         source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
-        unrolled=arrival.synapses.unrolled, row_bits=arrival.synapses.row_bits,
+        row_bits=arrival.synapses.row_bits,
         row_start=arrival.row_start, rows=arrival.rows,
     )  # fmt: skip

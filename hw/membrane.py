@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 from golden.image import CoreImage
 from golden.rows import bits_for
 from hw.bank import Bank, is_small, matches
-from hw.shapes import elements, field, ram, record
+from hw.ram import LoadBus, ram
+from hw.shapes import elements, field, record
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
@@ -70,8 +71,10 @@ class Membrane(wiring.Component):
     clear_slots: Signal
     clear_drives: Signal
 
-    def __init__(self, core: CoreImage, lane: int, operand: Shape) -> None:
-        self.core, self.lane, self.operand = core, lane, operand
+    def __init__(
+        self, core: CoreImage, lane: int, operand: Shape, load: LoadBus | None = None
+    ) -> None:
+        self.core, self.lane, self.operand, self.load = core, lane, operand, load
         width = core.channels_per_word
         self.constants = [
             core.memories[f"constants_{lane * width + column}"] for column in range(width)
@@ -149,7 +152,7 @@ class Membrane(wiring.Component):
         m.d.sync += self.summed.eq(states.total)
         first = self.lane * len(self.constants)
         for column, memory in enumerate(self.constants):
-            port = ram(m, f"constants_{first + column}", memory).read_port()
+            port = ram(m, f"constants_{first + column}", memory, self.load).read_port()
             m.d.comb += port.addr.eq(channel)
             waiting = Signal(operand, name=f"operand_{column}")
             bias = port.data["bias"].as_signed()

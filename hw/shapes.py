@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Const, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import COUNT_BITS, Layout, Memory, bits_for
+from golden.rows import COUNT_BITS, Layout, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -24,15 +23,6 @@ def record(layout: data.Layout, reset_less: bool = False, name: str | None = Non
     """A signal with the fields of `layout`, named after the variable that it is assigned to."""
     signal: Any = Signal(layout, name=name, reset_less=reset_less, src_loc_at=1)
     return signal
-
-
-def ram(m: Module, name: str, memory: Memory) -> Ram:
-    """A memory initialised with the words of the image, as submodule `name`."""
-    shape = struct(memory.layout)
-    words = [shape.from_bits(int(word)) for word in memory.words]
-    block = Ram(shape=shape, depth=len(words), init=words)
-    m.submodules[name] = block
-    return block
 
 
 def elements(array: data.View) -> list[Any]:

@@ -52,4 +52,3 @@ def _pairs(prediction: Prediction, run: Run) -> Iterator[tuple[str, int, int]]:
     for ours, theirs in zip(expected, run.counters, strict=True):
         for name, value in theirs.as_dict().items():
             yield f"core {ours.node!r}: counter {name}", getattr(ours, name), value
-

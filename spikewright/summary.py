@@ -22,7 +22,8 @@ CYCLE_KINDS = ("busy", "sweep", "waiting", "stalled", "idle")
 FIGURES = (
     "name", "timesteps", "weight_bits", "density", "images", "compared_spikes",
     "compared_membranes", "compared_logits", "compared_cycles", "cycle_differences", "mismatches",
-    "first_mismatch", "simulator", "stalls_percent", "stimulus", "spike_rate", "zeta", "fingerprint",
+    "first_mismatch", "simulator", "stalls_percent",
+    "stimulus", "spike_rate", "zeta", "fingerprint",
 )  # fmt: skip
 MEASURED = ("cycles_per_inference", "latency_cycles", "utilization", "synops", "energy")
 

@@ -14,6 +14,7 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.timing import Latencies
 from hw.compiler import compile_network
+from hw.fuzz import random_options
 from sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=3, timesteps=4)
@@ -32,9 +33,9 @@ def counted(prediction, run):
     return rows(prediction.counters([run.counted] * len(run.counters)))
 
 
-def agree(network, inputs, lanes, start=1, stall=0, seed=0):
+def agree(network, inputs, lanes, start=1, stall=0, seed=0, **options):
     """Predict and simulate; the prediction, if every counter and every cycle is the same."""
-    image = compile_network(network, lanes)
+    image = compile_network(network, lanes, **options)
     inputs = network.check_inputs(inputs)
     source = Source(start, holds=Holds.of(stall, seed))
     prediction = predict(image, inputs, engine.run(network, inputs), source)
@@ -59,6 +60,25 @@ def test_random_graphs_cycle_by_cycle(seed):
     inputs = random_inputs(network, 3 + seed % 2, seed)
     inputs = inputs[::-1] if seed % 3 == 0 else inputs
     agree(network, inputs, lanes_for(network, seed), 1 + seed % 4, STALLS[seed % 5], seed)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_several_channels_a_word_and_several_steps_a_pass(seed):
+    network = random_graph(seed, SMALL, delays=seed % 4 == 0)
+    inputs = random_inputs(network, 3, seed)
+    options = random_options(network, seed)
+    agree(network, inputs, **options, stall=STALLS[seed % 5], seed=seed)
+
+
+def test_random_options_are_of_many_kinds():
+    found = set()
+    for seed in range(24):
+        network = random_graph(seed, SMALL, delays=seed % 4 == 0)
+        image = compile_network(network, **random_options(network, seed))
+        found |= {("steps a pass", image.steps_per_pass)}
+        found |= {("channels a word", core.channels_per_word) for core in image.cores}
+    assert found >= {("steps a pass", 1), ("steps a pass", 2), ("channels a word", 1)}
+    assert {("steps a pass", 4), ("channels a word", 2), ("channels a word", 4)} <= found
 
 
 def test_the_random_graphs_have_every_feature():
@@ -202,8 +222,10 @@ def dense(source, target, sizes, seed, delay=0):
 def test_crossed_diamonds(stall, lanes):
     """Two cores, each of which hears two others, one fast and one slow; a skip over all of them."""
     one = np.ones(8, int)
-    nodes = (Input("input", (8,), "events", 1), lif("left", 8), lif("right", 8, 9),
-             lif("over", 8), lif("under", 8, 7), Readout("readout", (3,), np.zeros(3, int)))  # fmt: skip
+    nodes = (
+        Input("input", (8,), "events", 1), lif("left", 8), lif("right", 8, 9),
+        lif("over", 8), lif("under", 8, 7), Readout("readout", (3,), np.zeros(3, int)),
+    )  # fmt: skip
     edges = (
         dense("input", "left", (8, 8), 1), dense("input", "right", (8, 8), 2),
         dense("left", "over", (8, 8), 3), Edge("right", "over", (Identity(5 * one, 4),)),
@@ -260,10 +282,10 @@ def test_sweeps_of_a_frame_follow_at_once(steps):
         agree(Network(steps, nodes, edges), inputs, {"lif": 1, "readout": 1}, stall=30 * (size > 2))
 
 
-@pytest.mark.parametrize("vectors", [3, 12])
+@pytest.mark.parametrize("vectors", [3, 17])
 def test_smallest_queues(vectors, monkeypatch):
-    """Hardware with few vectors, descriptors and places is predicted as well."""
-    for name, value in (("VECTORS", vectors), ("DESCRIPTORS", 3), ("QUEUE_DEPTH", 10)):
+    """Hardware with few vectors, descriptors and requests is predicted as well."""
+    for name, value in (("VECTORS", vectors), ("DESCRIPTORS", 3), ("QUEUE_DEPTH", 9)):
         monkeypatch.setattr(timing, name, value)
     t = Latencies(most=timing.most(1), descriptors=3, vectors=vectors)
     for seed in range(6):
@@ -285,10 +307,14 @@ def test_every_latency_matters():
         inputs = network.check_inputs(random_inputs(network, 4, seed))
         image = compile_network(network, lanes_for(network, seed))
         trace = engine.run(network, inputs)
-        right = rows(predict(image, inputs, trace).cores)
+        source = Source(holds=Holds.of(STALLS[seed % 5], seed))
+        right = rows(predict(image, inputs, trace, source).cores)
         for name in tuple(unnoticed):
             wrong = Latencies()._replace(**{name: getattr(Latencies(), name) + 1})
-            if rows(predict(image, inputs, trace, latencies=wrong).cores) != right:
+            try:
+                if rows(predict(image, inputs, trace, source, wrong).cores) != right:
+                    unnoticed.remove(name)
+            except CheckFailed:  # it stands still
                 unnoticed.remove(name)
     assert unnoticed == set()
 

@@ -101,6 +101,8 @@ def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int)
     ):
         result = conclude(image, expected, {stall: run}, "verilator")
         assert result.mismatches == 0, f"{network.meta['name']}: {result.first}"
+        cycles = result.cycles_checked
+        assert cycles.compared > 0 == cycles.differences, f"{network.meta['name']}: {cycles.first}"
         neurons = sum(
             int(np.prod(spikes.shape[2:])) for spikes in expected.reference.spikes.values()
         )

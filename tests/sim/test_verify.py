@@ -15,13 +15,15 @@ import pytest
 
 from golden import engine, file, operations, reference
 from golden.counters import COUNTERS
+from golden.cycles import predict
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import BadInput, CheckFailed
 from golden.image import load_image
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
+from golden.timing import Latencies
 from hw.build import build
-from sim import lint, runner
+from sim import cycles, lint, runner
 from sim import verify as module
 from sim.counters import check_cycles
 from sim.profile import profile
@@ -154,6 +156,24 @@ def test_a_counter_that_is_one_off_is_named(folder, verification, name):
         check_operations(image, result.operations, result.trace, wrong)
 
 
+def test_every_cycle_is_predicted_at_every_stall_rate(verification):
+    checked = verification[0].cycles_checked
+    # The first beat, all logits, eight counters of three cores; twice.
+    assert (checked.compared, checked.differences) == (2 * (1 + BATCH * 5 + 3 * 8), 0)
+
+
+def test_a_cycle_that_is_one_off_is_named(folder, monkeypatch):
+    def slower(*given):
+        return predict(*given, latencies=Latencies()._replace(decode=Latencies().decode + 1))
+
+    monkeypatch.setattr(cycles, "predict", slower)
+    result = verify(folder, _inputs(), stalls=(25,))
+    assert result.mismatches == 0 < result.cycles_checked.differences
+    message = r"differ from the predicted in \d+ counts; first: the cycle of image 0, logit 0 is"
+    with pytest.raises(CheckFailed, match=message):
+        result.require_equal()
+
+
 def test_a_cycle_in_no_class_is_named(verification):
     cores = verification[0].counters
     with pytest.raises(CheckFailed, match="core 'conv': cycle counters sum to"):
@@ -257,7 +277,7 @@ def test_a_warning_would_be_seen(folder, tmp_path):
     copy = shutil.copytree(folder / "rtl", tmp_path / "rtl")
     text = (copy / "top.v").read_text()
     (copy / "top.v").write_text(
-        text.replace("perf_clear\n);", "perf_clear\n);\n    wire [3:0] narrow = 8'd200;")
+        text.replace("\n);\n", "\n);\n    wire [3:0] narrow = 8'd200;\n", 1)
     )
     assert any("WIDTHTRUNC" in line for line in lint.verilator_warnings(tmp_path))
 
