@@ -55,6 +55,14 @@ def _integers(
     return numbers
 
 
+def _integer(value: object) -> int:
+    """A number given as any integer type; -1, which no field allows, for anything else."""
+    try:
+        return operator.index(cast(Any, value))
+    except TypeError:
+        return -1
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """Every source neuron to every target neuron. `weight` is int8 (out, in).
@@ -118,10 +126,7 @@ class Conv2d:
         require(good, "Conv2d", "stride", stride, wanted)
         object.__setattr__(self, "stride", stride)
         wanted = f"a number >= 1 that divides the {len(weight)} target channels"
-        try:
-            groups = operator.index(self.groups)
-        except TypeError:  # a fraction
-            groups = 0
+        groups = _integer(self.groups)
         divides = groups >= 1 and len(weight) % groups == 0
         require(divides, "Conv2d", "groups", self.groups, wanted)
         object.__setattr__(self, "groups", groups)
@@ -268,8 +273,9 @@ class Edge:
         pools = tuple(isinstance(operation, Pool) for operation in self.operations)
         require(pools in ((True,), (False,), (True, False)), self.where, "operations", kinds,
                 "a pool, a synapse, or a pool and then a synapse")  # fmt: skip
-        right = type(self.delay) is int and self.delay in (0, 1)
-        require(right, self.where, "delay", self.delay, "0 or 1")
+        delay = _integer(self.delay)
+        require(delay in (0, 1), self.where, "delay", self.delay, "0 or 1")
+        object.__setattr__(self, "delay", delay)
 
     @property
     def where(self) -> str:

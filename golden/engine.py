@@ -88,7 +88,10 @@ class _Chunk:
         self.counts = isinstance(network.output, LIF)
         delayed = any(route.delayed for layer in layers for route in layer.routes)
         self.block = 1 if delayed else self.steps
-        self.states = [np.zeros((self.images, layer.neurons), np.int64) for layer in layers]
+        # What no later block needs, and is not the logits, is kept of one image only.
+        rows = [self.images if delayed or layer is layers[-1] else 1 for layer in layers]
+        sizes = [(n, layer.neurons) for n, layer in zip(rows, layers, strict=True)]
+        self.states = [np.zeros(size, np.int64) for size in sizes]
 
     def run(self, spikes: list[Array], membranes: list[Array], logits: Array, part: slice) -> None:
         """Run all steps; fill the rows `part` of the arrays."""

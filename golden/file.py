@@ -1,17 +1,20 @@
-"""The integer network's file: one safetensors file, schema version 1. Never pickle.
+"""The integer network's file: one safetensors file, schema version 1 or 2. Never pickle.
 
 Tensors are named `NODE.threshold` and `NODE.bias` (int32, one value per channel),
 `SOURCE.TARGET.weight` (int8; a second such edge ends in `.weight.1`, and so on) and
-`NODE.activity` (int32, of the node's shape). The metadata has one key, `spikewright`: JSON with the
-graph, and a sha256 of graph and tensors, so that a flipped bit anywhere is noticed. The same
-network gives the same bytes on every machine; whatever `save` has written, `load` accepts. See
-docs/network_file.md.
+`activity.NODE` (int32, of the node's shape). The metadata has one key, `spikewright`: JSON with the
+graph, and a sha256 of graph and tensors, so that a flipped bit anywhere is noticed. A file says the
+lowest version that can hold its network: 1 for chains, 2 for other graphs and for activity. The
+same network gives the same bytes on every machine; whatever `save` has written, `load` accepts.
+See docs/network_file.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -27,9 +30,10 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Node, Readout
 from golden.schema import DEFAULTS, FIELDS, GRAPH, Json, kind_of, object_of
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
 KEY = "spikewright"
 MAX_NODES = 256
+MAX_EDGES = 1024
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -83,20 +87,22 @@ def fingerprint(network: Network) -> str:
 
 def encode(network: Network) -> bytes:
     """The file's bytes: a function of the network alone."""
-    many = len(network.nodes)
-    require(many <= MAX_NODES, "network", "number of nodes", many, f"at most {MAX_NODES}")
+    _check_sizes(network.nodes, network.edges, "network")
     _check_meta(dict(network.meta), "network")
-    tensors: Tensors = {
-        f"{name}.activity": counts.astype(np.int32) for name, counts in network.activity.items()
-    }
+    tensors: Tensors = {}
     names = _WeightNames()
     graph: Json = {
-        "schema": SCHEMA,
+        "schema": schema_of(network),
         "timesteps": int(network.timesteps),
         "nodes": [_node_out(node, tensors) for node in network.nodes],
         "edges": [_edge_out(edge, tensors, names) for edge in network.edges],
         "meta": dict(network.meta),
     }
+    for node, counts in network.activity.items():
+        name = f"activity.{node}"
+        require(name not in tensors, f"activity of {node!r}", "tensor name", repr(name),
+                "free: rename the node 'activity'")  # fmt: skip
+        tensors[name] = counts.astype(np.int32)
     signed = graph | {"sha256": _digest(graph, tensors)}
     data = pack({KEY: canonical(signed).decode()}, tensors)
     header = int.from_bytes(data[:8], "little")
@@ -116,16 +122,37 @@ def decode(data: bytes, where: str = "network file") -> Network:
         raise BadInput(f"{where}: the keys of the metadata are {keys}, must be {KEY!r} alone")
     graph = parse(metadata[KEY], f"{where}: graph")
     version = graph.get("schema") if isinstance(graph, dict) else None
-    require(type(version) is int and version == SCHEMA, where, "schema", show(version),
-            f"{SCHEMA}, the version that this program reads")  # fmt: skip
+    require(type(version) is int and version in SCHEMAS, where, "schema", show(version),
+            "1 or 2, the versions that this program reads")  # fmt: skip
     graph = object_of(graph, GRAPH, f"{where}: graph")
     stored = graph.pop("sha256")
     require(stored == _digest(graph, tensors), where, "sha256", show(stored),
             "that of the graph and the tensors: the file is damaged")  # fmt: skip
     try:
-        return _network_in(graph, _Tensors(dict(tensors)))
+        network = _network_in(graph, _Tensors(dict(tensors)))
+        needed = schema_of(network)
+        require(cast(int, version) >= needed, "graph", "schema", version,
+                f"{needed}, as version 1 holds chains alone, and no activity")  # fmt: skip
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
+    return network
+
+
+def schema_of(network: Network) -> int:
+    """The lowest version that can hold a network: its file's, so that old readers may read it.
+
+    Version 1: a chain of linear, convolutional and sum-pooling edges in order, from the input to a
+    readout, and no activity. Version 2: everything.
+    """
+    chain = list(itertools.pairwise(node.name for node in network.nodes))
+    first = (
+        chain == [(edge.source, edge.target) for edge in network.edges]
+        and isinstance(network.output, Readout)
+        and not any(isinstance(operation, MaxPool2d | Identity)
+                    for edge in network.edges for operation in edge.operations)
+        and not network.activity
+    )  # fmt: skip
+    return 1 if first else 2
 
 
 def _digest(graph: Json, tensors: Tensors) -> str:
@@ -194,10 +221,10 @@ class _Tensors:
         require(tensor.dtype == want, f"tensor {name!r}", "dtype", tensor.dtype, want.name)
         return tensor
 
-    def take_activity(self) -> dict[str, NDArray[Any]]:
-        """Whatever is called `NODE.activity`, by node."""
-        names = [name for name in self.left if name.endswith(".activity")]
-        return {name.removesuffix(".activity"): self.take(name, np.int32) for name in names}
+    def take_activity(self, nodes: Sequence[Node]) -> dict[str, NDArray[Any]]:
+        """Whatever is left that is called `activity.NODE`, by node."""
+        names = [node.name for node in nodes if f"activity.{node.name}" in self.left]
+        return {name: self.take(f"activity.{name}", np.int32) for name in names}
 
     def finish(self) -> None:
         if self.left:
@@ -209,18 +236,16 @@ class _Tensors:
 
 def _network_in(graph: Json, tensors: _Tensors) -> Network:
     nodes, edges = cast(list[object], graph["nodes"]), cast(list[object], graph["edges"])
-    for what, items in (("nodes", nodes), ("edges", edges)):
-        few = len(items) <= MAX_NODES
-        require(few, "graph", f"number of {what}", len(items), f"at most {MAX_NODES}")
+    _check_sizes(nodes, edges, "graph")
     _check_meta(cast(Json, graph["meta"]), "graph")
-    activity = tensors.take_activity()
     names = _WeightNames()
+    built = tuple(_node_in(node, f"node {place}", tensors) for place, node in enumerate(nodes))
     network = Network(
         cast(int, graph["timesteps"]),
-        tuple(_node_in(node, f"node {index}", tensors) for index, node in enumerate(nodes)),
-        tuple(_edge_in(edge, f"edge {index}", tensors, names) for index, edge in enumerate(edges)),
+        built,
+        tuple(_edge_in(edge, f"edge {place}", tensors, names) for place, edge in enumerate(edges)),
         cast(dict[str, str], graph["meta"]),
-        activity,
+        tensors.take_activity(built),
     )
     tensors.finish()
     return network
@@ -253,6 +278,11 @@ def _edge_in(value: object, where: str, tensors: _Tensors, names: _WeightNames) 
         except BadInput as error:
             raise BadInput(f"edge {source!r} -> {target!r}: {error}") from None
     return Edge(source, target, tuple(operations), fields["delay"])
+
+
+def _check_sizes(nodes: Sequence[object], edges: Sequence[object], where: str) -> None:
+    for what, items, most in (("nodes", nodes, MAX_NODES), ("edges", edges, MAX_EDGES)):
+        require(len(items) <= most, where, f"number of {what}", len(items), f"at most {most}")
 
 
 def _check_meta(meta: Json, where: str) -> None:

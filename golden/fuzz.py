@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import reference
+from golden.corners import drive_of
 from golden.edges import Conv2d, Edge, Linear, Operation, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Input, Node, Readout, Shape
@@ -28,7 +29,11 @@ _PROBES = 4  # inferences that tune a node
 
 @dataclass(frozen=True)
 class Limits:
-    """How large random networks get; every number is included."""
+    """How large random networks get; every number is included.
+
+    `buildable`: all edges out of a node of a random graph have the same max-pool window, or none,
+    as the hardware needs: a core sends each event once.
+    """
 
     side: int = 9
     channels: int = 12
@@ -36,6 +41,7 @@ class Limits:
     kernel: int = 5
     layers: int = 4
     timesteps: int = 8
+    buildable: bool = True
 
 
 _SMALL = Limits()
@@ -45,7 +51,8 @@ def random_network(seed: int, limits: Limits = _SMALL) -> Network:
     """A network drawn from `seed`: the same seed and limits give the same network.
 
     One to `limits.layers` LIF nodes between an input (direct or events, 1..8 bits, signed or not)
-    and a readout; any edge of this version, with weights of 2..8 bits and density 0..1.
+    and a readout; any edge of a chain, with weights of 2..8 bits and density 0..1. For graphs see
+    `golden.graphs.random_graph`.
     """
     rng = np.random.default_rng((seed, 0x5EED))
     timesteps = int(rng.integers(1, limits.timesteps + 1))
@@ -270,28 +277,14 @@ def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dic
             if isinstance(node, LIF):
                 _visit_leak(found, node, before, leaked)
                 bias = reference.per_channel(node.bias, before)
-                drive = _drive(network, node, trace, frames, step)
-                _visit_step(found, node, leaked + drive + bias)
+                drive = [drive_of(network, e, trace, frames, step) for e in network.into(node.name)]
+                _visit_step(found, node, leaked + np.sum(drive, axis=0) + bias)
             else:
                 found["readout leaks"] += int((leaked != before).sum())
             before = trace.membranes[node.name][:, step]
         if isinstance(node, LIF):
             found["spike in the last step"] += int(trace.spikes[node.name][:, -1].sum())
     return found
-
-
-def _drive(network: Network, node: LIF, trace: Trace, frames: Ints, step: int) -> Ints:
-    """What the edges brought to a node in one step of a recorded run."""
-    drive = np.zeros((len(frames), *node.shape), np.int64)
-    for edge in network.into(node.name):
-        if edge.source not in trace.spikes:
-            events = frames if network.input.coding == "direct" else frames[:, step]
-        elif step < edge.delay:
-            continue
-        else:
-            events = trace.spikes[edge.source][:, step - edge.delay].astype(np.int64)
-        drive = drive + reference.summed(edge, events)
-    return drive
 
 
 def _visit_leak(found: dict[str, int], node: LIF, before: Ints, leaked: Ints) -> None:

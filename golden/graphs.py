@@ -1,12 +1,12 @@
-"""Random graphs: a random chain with joins, forks, delays and the kinds that only graphs have.
+"""Random graphs: joins, forks, branches, delays and the kinds that only graphs have.
 
 Nodes are drawn in order, as in `golden.fuzz`, and each is tuned on the drive that all its edges
-bring; edges that point back come last, on top. Every graph can be built: a node's outgoing edges
-agree on their max-pool window.
+bring; edges that point back come last, on top. What runs of them visit: `golden.corners`.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,10 +60,11 @@ class _Draft:
         return steps
 
     def add(self, edge: Edge) -> None:
-        """One more edge; its source's max-pool window is settled by the first one."""
+        """One more edge; where hardware is wanted, a node's first one settles its window."""
         pool = edge.pool
         window = pool.kernel_size if isinstance(pool, MaxPool2d) else None
-        assert self.windows.setdefault(edge.source, window) == window
+        if self.limits.buildable:
+            assert self.windows.setdefault(edge.source, window) == window
         self.edges.append(edge)
 
     def place(self, node: LIF) -> None:
@@ -80,10 +81,11 @@ class _Draft:
 def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Network:
     """A graph drawn from `seed`: the same arguments give the same network.
 
-    Up to `limits.layers` LIF nodes, of which each may have a second edge from before; delayed edges
-    (also back, and of a node to itself) if `delays`; a readout, or an LIF as the output.
+    Up to `limits.layers` LIF nodes, each behind the one before or on a branch, with up to two
+    further edges; delayed edges (also back, and of a node to itself) if `delays`; a readout, or an
+    LIF as the output.
     """
-    rng = np.random.default_rng((seed, 0x94A9))
+    rng, branches = (np.random.default_rng((seed, salt)) for salt in (0x94A9, 0xB4A7))
     timesteps = int(rng.integers(1, limits.timesteps + 1))
     source = draw_input(rng, limits)
     frames = draw_frames(rng, source, timesteps, _PROBES).astype(np.int64)
@@ -91,7 +93,11 @@ def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Net
     draft = _Draft(rng, limits, timesteps, [source], [], {source.name: steps}, {})
     for index in range(int(rng.integers(1, limits.layers + 1))):
         name = f"lif{index + 1}"
-        _main_edge(draft, name, _operations(draft, draft.nodes[-1]))
+        before = len(draft.nodes) - 1
+        if branches.random() < 0.2:
+            before = int(branches.integers(len(draft.nodes)))
+        main = draft.nodes[before]
+        draft.add(Edge(main.name, name, _operations(draft, main)))
         _side_edges(draft, name, delays)
         draft.place(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
     _output(draft, delays)
@@ -102,10 +108,6 @@ def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Net
     meta = {"name": f"graph {seed}"}
     order = rng.permutation(len(draft.edges))
     return Network(timesteps, tuple(draft.nodes), tuple(draft.edges[i] for i in order), meta)
-
-
-def _main_edge(draft: _Draft, name: str, operations: tuple[Operation, ...]) -> None:
-    draft.add(Edge(draft.nodes[-1].name, name, operations))
 
 
 def _output(draft: _Draft, delays: bool) -> None:
@@ -120,6 +122,10 @@ def _output(draft: _Draft, delays: bool) -> None:
     linear = draw_linear(rng, shape, int(rng.integers(2, 13)))
     draft.add(Edge(source.name, name, (*operations, linear)))
     _side_edges(draft, name, delays)
+    leaving = {edge.source for edge in draft.edges}
+    for node in draft.nodes:
+        if node.name not in leaving:  # the end of a branch
+            draft.add(Edge(node.name, name, _fitting(draft, node, (len(linear.weight),))))
     if spiking:
         draft.place(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
     else:
@@ -149,7 +155,7 @@ def _operations(draft: _Draft, source: Node) -> tuple[Operation, ...]:
 def _pool_of(draft: _Draft, source: Node) -> tuple[Operation, ...]:
     """The pool that a further edge of a node may, or must, begin with."""
     rng, shape = draft.rng, source.shape
-    if source.name in draft.windows and (window := draft.windows[source.name]) is not None:
+    if (window := draft.windows.get(source.name)) is not None:
         return (MaxPool2d(window),)
     if len(shape) == 1 or rng.random() < 0.5:
         return ()
@@ -166,7 +172,8 @@ def _identity(rng: Generator, shape: Shape) -> Identity:
 def _side_edges(draft: _Draft, name: str, delays: bool) -> None:
     """Up to two further edges from nodes before; at most one in most cases."""
     rng = draft.rng
-    shape = draft.edges[-1].output_shape(draft.nodes[-1].shape)
+    main = draft.edges[-1]
+    shape = main.output_shape(next(n.shape for n in draft.nodes if n.name == main.source))
     for _ in range(int(rng.choice((0, 1, 2), p=(0.4, 0.45, 0.15)))):
         source = draft.nodes[int(rng.integers(len(draft.nodes)))]
         operations = _fitting(draft, source, shape)
@@ -216,33 +223,57 @@ def _fitting(draft: _Draft, source: Node, shape: Shape) -> tuple[Operation, ...]
 
 
 GRAPH_FEATURES: tuple[str, ...] = (
-    "join", "fork", "delayed skip", "edge back", "self loop", "max pool", "identity", "bare pool",
-    "spiking output", "direct and events in one node", "input into a later node", "parallel edges",
-    "max pool before a convolution", "sum pool before an identity",
+    "join", "fork", "diamond", "delayed skip", "edge back", "self loop", "max pool", "identity",
+    "bare pool", "spiking output", "leaky readout", "direct and events in one node",
+    "input into a later node", "signed events of several bits", "parallel edges",
+    "strided convolution", "convolution in groups", "one-sided padding",
+    "max pool before a convolution", "sum pool before an identity", "pool on a delayed edge",
 )  # fmt: skip
 
 
 def features(network: Network) -> set[str]:
     """Which of `GRAPH_FEATURES` a network has."""
     place = {node.name: index for index, node in enumerate(network.nodes)}
+    first, last = network.input, network.output
     into = {node.name: network.into(node.name) for node in network.nodes}
     ends = [(edge.source, edge.target) for edge in network.edges]
     kinds = [tuple(type(operation).__name__ for operation in e.operations) for e in network.edges]
+    convs = [edge.synapse for edge in network.edges if isinstance(edge.synapse, Conv2d)]
+    mixed = any(len({e.source == first.name for e in edges}) == 2 for edges in into.values())
     found = {
         "join": any(len(edges) > 1 for edges in into.values()),
         "fork": any(len(network.out_of(name)) > 1 for name in place),
+        "diamond": _has_diamond(network),
         "delayed skip": any(e.delay and place[e.source] < place[e.target] for e in network.edges),
         "edge back": any(place[e.source] > place[e.target] for e in network.edges),
         "self loop": any(a == b for a, b in ends),
         "max pool": any("MaxPool2d" in kind for kind in kinds),
         "identity": any("Identity" in kind for kind in kinds),
         "bare pool": any(kind in (("MaxPool2d",), ("SumPool2d",)) for kind in kinds),
-        "spiking output": isinstance(network.output, LIF),
-        "direct and events in one node": network.input.coding == "direct"
-        and any(len({e.source == network.input.name for e in es}) == 2 for es in into.values()),
-        "input into a later node": any(a == network.input.name and place[b] > 1 for a, b in ends),
+        "spiking output": isinstance(last, LIF),
+        "leaky readout": not isinstance(last, LIF) and last.leak_mul > 0,
+        "direct and events in one node": first.coding == "direct" and mixed,
+        "input into a later node": any(a == first.name and place[b] > 1 for a, b in ends),
+        "signed events of several bits": first.coding == "events" and first.signed,
         "parallel edges": len(set(ends)) < len(ends),
+        "strided convolution": any(max(conv.stride) > 1 for conv in convs),
+        "convolution in groups": any(conv.groups > 1 for conv in convs),
+        "one-sided padding": any(c.padding[::2] != c.padding[1::2] for c in convs),
         "max pool before a convolution": ("MaxPool2d", "Conv2d") in kinds,
         "sum pool before an identity": ("SumPool2d", "Identity") in kinds,
+        "pool on a delayed edge": any(e.delay and e.pool is not None for e in network.edges),
     }
+    assert tuple(found) == GRAPH_FEATURES
     return {name for name, there in found.items() if there}
+
+
+def _has_diamond(network: Network) -> bool:
+    """Two senders meet in a node without delay, and neither lies behind the other."""
+    behind: dict[str, set[str]] = {}  # the nodes that lead to one without delay
+    for node in network.nodes:
+        before = [edge.source for edge in network.into(node.name) if edge.delay == 0]
+        pairs = itertools.combinations(set(before), 2)
+        if any(one not in behind[other] and other not in behind[one] for one, other in pairs):
+            return True
+        behind[node.name] = set(before).union(*(behind[name] for name in before))
+    return False

@@ -62,7 +62,13 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
             for core in cores:
                 core.restart()
         span = slice(index * image.steps_per_pass, (index + 1) * image.steps_per_pass)
-        _pass(image, cores, queues, inputs[b : b + 1] if image.input.direct else inputs[b, span], index)
+        _pass(
+            image,
+            cores,
+            queues,
+            inputs[b : b + 1] if image.input.direct else inputs[b, span],
+            index,
+        )
         for core in cores:
             node = core.image.node
             if node in membranes:
@@ -98,7 +104,9 @@ def _frame_events(image: Image, frames: NDArray[np.generic]) -> Events:
     beats = gathered(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
     shape = (*image.input.shape, 1, 1)[:3]
     c, y, x = np.unravel_index(beats.place, shape)
-    return Events(c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), beats.value, beats.steps)
+    return Events(
+        c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), beats.value, beats.steps
+    )
 
 
 class _Core:

@@ -85,8 +85,12 @@ def _pool(fired: Array, values: Array, leave: Exit) -> None:
             window = values[begin : begin + leave.channels]
             begin = (y * leave.width + x) * leave.channels
             spikes = fired[begin : begin + leave.channels]
-            for channel in range(leave.channels):
-                window[channel] = min(window[channel] + spikes[channel], leave.most)
+            if leave.most == 1:
+                for channel in range(leave.channels):
+                    window[channel] |= spikes[channel]
+            else:
+                for channel in range(leave.channels):
+                    window[channel] += spikes[channel]
 
 
 @_jit
@@ -97,13 +101,16 @@ def run_layer(
     """Run one node over a block of steps of all images.
 
     Its drive comes from `events`, or from `current` (images * steps, neurons) if that is not empty.
-    `state` (images, neurons) goes on; `spikes` (images, steps, neurons) is filled, and `membranes`
-    unless it has no images.
+    `state` (images, neurons) goes on; with one row for several images, which the cache holds, it is
+    forgotten. `spikes` (images, steps, neurons) is filled, and `membranes` unless it has no images.
     """
     images, steps = spikes.shape[:2]
+    kept = len(state) == images
     drive = np.zeros(sheet.size, empty.dtype)
     for image in range(images):
-        v = state[image]
+        v = state[image if kept else 0]
+        if not kept:
+            v[:] = 0
         for step in range(steps):
             frame = image * steps + step
             if len(current):

@@ -172,7 +172,7 @@ class Network:
 
     @property
     def weight_bits(self) -> int:
-        """The widest weight of any edge."""
+        """The widest of `weights`; 1 if there are none."""
         return max((synapse.weight_bits for synapse in self.weights), default=1)
 
     def check_inputs(self, inputs: NDArray[np.generic]) -> NDArray[np.int64]:

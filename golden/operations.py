@@ -29,12 +29,13 @@ class EdgeCounts:
     Attributes
     ----------
     events
-        Nonzero source values (also those that reach no target).
+        Nonzero source values that were carried (also those that reach no target); behind a max
+        pool, windows with a spike. A delayed edge does not carry the spikes of the last step.
     synops
         (event, nonzero weight, existing target) triples; a bare pool has one per event that lies
         in a whole window.
     weights, kept
-        Stored weights, and those that are not zero; 0 for a bare pool.
+        Stored weights or gains, and those that are not zero; 0 for a bare pool.
     dense_synops
         Multiply-accumulates per inference of an ANN layer of the same shape, without time steps,
         padding included as in the usual count (outputs x fan-in); a bare pool: its additions.

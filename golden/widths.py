@@ -34,14 +34,18 @@ class Widths:
         The membrane at the end of a step.
     acc_bits
         Every partial sum of a step, started from the membrane: events in any order, and the bias.
-    drive_bits
+    sum_bits
         Every partial sum of a step's events alone, started from 0, without the bias.
+    drive_bits
+        The same for the events that are summed apart from the membrane: those of direct edges
+        alone where direct and event edges meet, as the others add to the membrane; else all.
     lowest, highest
         The membrane's range at the end of a step.
     """
 
     state_bits: int
     acc_bits: int
+    sum_bits: int
     drive_bits: int
     lowest: int
     highest: int
@@ -75,10 +79,11 @@ def node_widths(network: Network) -> dict[str, Widths]:
 
 
 def _widths(network: Network, node: LIF | Readout) -> Widths:
-    positive = negative = np.zeros(node.shape, np.int64)
-    for edge in network.into(node.name):
-        up, down = drive_bounds(edge, network.node(edge.source))
-        positive, negative = positive + up, negative + down
+    edges = network.into(node.name)
+    first = network.input
+    framed = tuple(e for e in edges if first.coding == "direct" and e.source == first.name)
+    positive, negative = _summed(network, edges)
+    up, down = _summed(network, framed or edges)
     bias = node.bias.reshape(-1, *[1] * (len(node.shape) - 1))
     pos, neg = positive + np.maximum(bias, 0), negative + np.maximum(-bias, 0)
     lowest, highest = -network.timesteps * neg, network.timesteps * pos
@@ -87,10 +92,18 @@ def _widths(network: Network, node: LIF | Readout) -> Widths:
     return Widths(
         state_bits=_bits(lowest, highest),
         acc_bits=_bits(lowest - neg, highest + pos),
-        drive_bits=_bits(-negative, positive),
+        sum_bits=_bits(-negative, positive),
+        drive_bits=_bits(-down, up),
         lowest=int(lowest.min()),
         highest=int(highest.max()),
     )
+
+
+def _summed(network: Network, edges: tuple[Edge, ...]) -> tuple[Ints, Ints]:
+    """`drive_bounds` of several edges into one node, together."""
+    bounds = [drive_bounds(edge, network.node(edge.source)) for edge in edges]
+    up, down = zip(*bounds, strict=True)
+    return np.sum(up, axis=0), np.sum(down, axis=0)
 
 
 def drive_bounds(edge: Edge, source: Node) -> tuple[Ints, Ints]:

@@ -116,7 +116,7 @@ def compiled(network: Network) -> list[Layer]:
         for edge in network.into(node.name):
             source = network.node(edge.source)
             wiring, sheet = _wire(edge, source.shape, not isinstance(source, Input))
-            bits = proven[node.name].drive_bits
+            bits = proven[node.name].sum_bits
             drive = np.zeros(0, np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
             leave = exits[edge.source].index(_exit(source, edge))
             delayed = edge.delay == 1

@@ -14,11 +14,14 @@ from hw.counters import WIDTH
 from hw.delay import Delay
 from hw.fork import Fork
 from hw.monitor import Monitor
+from hw.ram import LoadBus
 from hw.shapes import event_layout, struct
 from hw.throttle import Throttle
 
 SELECT_BITS = 10
 """Of `count_select`: the registers of 128 cores."""
+
+LOAD = ("valid", "memory", "address", "data")
 
 
 class Accelerator(wiring.Component):
@@ -44,6 +47,9 @@ class Accelerator(wiring.Component):
         For verification: in this cycle the stream breaks a rule, see `hw.monitor`.
     trace_<i>_valid, _address, _fired, _membranes
         Core i's sweep: every spike and membrane at the end of every step.
+    load_valid, load_memory, load_address, load_data
+        A build without initial contents: word `load_address` of memory `load_memory` (its place in
+        `golden.loading.memories`) takes `load_data`. Only while the reset is held.
     count_select, count_value, count_clear
         Counter `8 * core + k` (`golden.counters.COUNTERS`), one cycle after its number.
     """
@@ -62,8 +68,9 @@ class Accelerator(wiring.Component):
     count_value: Signal
     count_clear: Signal
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, loadable: bool = False) -> None:
         self.image = image
+        self.load = LoadBus(image) if loadable else None
         ports = {
             "in_valid": In(1),
             "in_ready": Out(1),
@@ -84,12 +91,16 @@ class Accelerator(wiring.Component):
             ports[f"trace_{index}_address"] = Out(core.visit_bits)
             ports[f"trace_{index}_fired"] = Out(core.columns)
             ports[f"trace_{index}_membranes"] = Out(core.columns * core.state_bits)
+        for name in LOAD if self.load else ():
+            ports[f"load_{name}"] = In(getattr(self.load, name).shape())
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
         """Cores, the streams between them, and what a bench sees."""
         m = Module()
-        cores = [Core(core, self.image.timesteps) for core in self.image.cores]
+        for name in LOAD if self.load else ():
+            m.d.comb += getattr(self.load, name).eq(getattr(self, f"load_{name}"))
+        cores = [Core(core, self.image.timesteps, self.load) for core in self.image.cores]
         for index, core in enumerate(cores):
             m.submodules[core.core.node] = core
             m.d.comb += core.count_clear.eq(self.count_clear)

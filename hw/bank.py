@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory as Ram
 from amaranth.lib.wiring import In, Out
 
 from golden.timing import SUM
+from hw.shapes import elements
 
 SMALL = 32
 """Words up to which a memory is read without a clock: distributed RAM, or registers."""
@@ -67,7 +68,9 @@ def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
         hits = [a & (address == before) for a, before in zip(adds, addresses, strict=True)]
         fourth = Signal()
         m.d.sync += [
-            *(shared[name].eq(hit) for name, hit in zip(("first", "second", "third"), hits)),
+            shared["first"].eq(hits[0]),
+            shared["second"].eq(hits[1]),
+            shared["third"].eq(hits[2]),
             fourth.eq(hits[3]),
         ]
         m.d.comb += shared["older"].eq(shared["second"] | shared["third"] | fourth)
@@ -135,11 +138,12 @@ class Bank(wiring.Component):
         reader = words.read_port(domain="comb" if small else "sync")
         writer = words.write_port()
         m.d.comb += reader.addr.eq(shared["address"])
-        for old, new, operand in zip(self.held, self.total, self.operands, strict=True):
-            m.d.comb += new.eq(old + operand)
+        old, new = elements(self.held), elements(self.total)
+        for before, after, operand in zip(old, new, elements(self.operands), strict=True):
+            m.d.comb += after.eq(before + operand)
         if small:
             m.d.comb += held.eq(reader.data)
-        total = Cat(new[: len(old)] for old, new in zip(self.held, self.total, strict=True))
+        total = Cat(sum_[: len(kept)] for sum_, kept in zip(new, old, strict=True))
         newest = total
         if not small:
             newest = Signal(len(held))

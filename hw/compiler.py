@@ -17,12 +17,19 @@ from golden.file import fingerprint
 from golden.image import CoreImage, EdgeImage, Image, InputImage, spike_layout
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
-from golden.rows import Layout, bits_for
+from golden.rows import MACHINE_BITS, Layout, bits_for
 from golden.widths import Widths, node_widths
 from hw.lanes import check_names
-from hw.pack import MAX_BITS, MAX_WORDS, Arrival, arrivals, pack_lanes
+from hw.pack import MAX_WORDS, Arrival, arrivals, pack_lanes
 from hw.plan import (
-    Plan, Sender, Window, check_steps, plan, queue_depth, sent_shape, windows,
+    Plan,
+    Sender,
+    Window,
+    check_steps,
+    plan,
+    queue_depth,
+    sent_shape,
+    windows,
 )  # fmt: skip
 from hw.tables import constant_tables, decoder_tables, tap_table
 
@@ -32,7 +39,7 @@ MAX_CORES = 32
 
 def compile_network(
     network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
-    channels_per_word: int | Mapping[str, int] = 1,
+    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False,
 ) -> Image:  # fmt: skip
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
 
@@ -44,6 +51,9 @@ def compile_network(
     channels_per_word
         W: adjacent channels that share weight entries and membrane words; a power of two, for
         every node (bounded by its channels) or by node (1 for those that are not named).
+    reloadable
+        Every choice depends on the network's shape alone, so that others of this shape get the
+        same formats: no rows of one length, no distances between entries, no rows near borders.
 
     Raises
     ------
@@ -60,7 +70,7 @@ def compile_network(
     merged, widths = windows(whole), node_widths(whole)
     plans = {
         node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes,
-                        1 if counts else channels_per_word)
+                        1 if counts else channels_per_word, reloadable)
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
@@ -68,7 +78,7 @@ def compile_network(
     senders = _senders(whole, plans, merged, given, steps_per_pass)
     compiled = tuple(
         _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name],
-              steps_per_pass)
+              steps_per_pass, reloadable)
         for node in whole.neurons
     )  # fmt: skip
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
@@ -101,8 +111,8 @@ def _input_image(node: Input, steps: int) -> InputImage:
         "steps": steps if steps > 1 and not direct else 0,
     }  # fmt: skip
     bits = sum(widths.values())
-    require(bits < MAX_BITS, f"node {node.name!r}", "bits of an input event", bits,
-            f"less than {MAX_BITS}; take fewer time steps a pass, or smaller values")  # fmt: skip
+    require(bits < MACHINE_BITS, f"node {node.name!r}", "bits of an input event", bits,
+            f"less than {MACHINE_BITS}; take fewer time steps a pass")  # fmt: skip
     return InputImage(node.name, node.shape, direct, Layout.of(**widths), node.signed)
 
 
@@ -125,7 +135,7 @@ def _senders(
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window, steps: int,
+    widths: Widths, window: Window, steps: int, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
@@ -135,8 +145,8 @@ def _core(
             f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
     address_bits = max(bits_for(words), 1)
     into = network.into(node.name)
-    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into])
-    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local)
+    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into], reloadable)
+    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local, reloadable)
     memories = {}
     for index, synapses in enumerate(of.edges):
         tables = decoder_tables(synapses, of.local, address_bits)
@@ -151,7 +161,8 @@ def _core(
     )
     return CoreImage(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
-        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local, codes=of.codes, window=window, edges=edges,
+        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local,
+        codes=of.codes, window=window, edges=edges,
         relative=packed.relative, row_lengths=packed.row_lengths,
         leak_mul=node.leak_mul, leak_shift=node.leak_shift,
         reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,
@@ -164,6 +175,6 @@ def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) 
     return EdgeImage(
         source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
-        unrolled=arrival.synapses.unrolled, row_bits=arrival.synapses.row_bits,
+        row_bits=arrival.synapses.row_bits,
         row_start=arrival.row_start, rows=arrival.rows,
     )  # fmt: skip

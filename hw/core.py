@@ -10,6 +10,7 @@ from golden.image import CoreImage
 from hw.counters import WIDTH, Counters
 from hw.decoder import Decoder
 from hw.lane import Lane
+from hw.ram import LoadBus
 from hw.serialiser import Serialiser, output_event
 from hw.shapes import event_layout, struct
 from hw.sweep import SweepController
@@ -33,8 +34,8 @@ class Core(wiring.Component):
     """Decoder, lanes, common sweep and serialiser of one node.
 
     Accepts one event per cycle while no lane lags by more than its queue; each lane walks one
-    entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause. Bit-exact
-    with `golden.interpreter` in every spike, every membrane and their order.
+    entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause.
+    Bit-exact with `golden.interpreter` in every spike, every membrane and their order.
 
     Members
     -------
@@ -55,8 +56,8 @@ class Core(wiring.Component):
     count_clear: Signal
     counts: Signal
 
-    def __init__(self, core: CoreImage, timesteps: int) -> None:
-        self.core, self.timesteps = core, timesteps
+    def __init__(self, core: CoreImage, timesteps: int, load: LoadBus | None = None) -> None:
+        self.core, self.timesteps, self.load = core, timesteps, load
         sources = {
             f"source_{index}": In(stream.Signature(struct(event_layout(edge.event))))
             for index, edge in enumerate(core.edges)
@@ -79,10 +80,11 @@ class Core(wiring.Component):
         """Wires the parts; the sweep reaches every stage behind delays of `golden.timing`."""
         m = Module()
         core = self.core
-        m.submodules.decoder = decoder = Decoder(core, self.timesteps)
+        load = self.load.staged(m) if self.load else None
+        m.submodules.decoder = decoder = Decoder(core, self.timesteps, load)
         m.submodules.controller = sweep = SweepController(core, self.timesteps)
         m.submodules.serialiser = serialiser = Serialiser(core)
-        lanes = [Lane(core, lane) for lane in range(core.lanes)]
+        lanes = [Lane(core, lane, load) for lane in range(core.lanes)]
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
         for source, inner in zip(self.sources, decoder.sources, strict=True):

@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 from golden.image import CoreImage
 from golden.rows import Layout
 from hw.join import Join
-from hw.shapes import context_layout, event_layout, field, ram, record, request_layout, struct
+from hw.ram import LoadBus, ram
+from hw.shapes import context_layout, event_layout, field, record, request_layout, struct
 
 
 def found_layout(core: CoreImage) -> Layout:
@@ -46,8 +47,8 @@ class Decoder(wiring.Component):
     taken: Signal
     opened: Signal
 
-    def __init__(self, core: CoreImage, timesteps: int) -> None:
-        self.core, self.timesteps = core, timesteps
+    def __init__(self, core: CoreImage, timesteps: int, load: LoadBus | None = None) -> None:
+        self.core, self.timesteps, self.load = core, timesteps, load
         self.layout = request_layout(core)
         sources = {
             f"source_{index}": In(stream.Signature(struct(event_layout(edge.event))))
@@ -131,7 +132,7 @@ class Decoder(wiring.Component):
     def _table(self, m: Module, name: str, address: Value) -> dict[str, Value]:
         """The word of one table, a cycle after its address."""
         memory = self.core.memories[name]
-        port = ram(m, name, memory).read_port()
+        port = ram(m, name, memory, self.load).read_port()
         m.d.comb += port.addr.eq(address)
         return {key: field(port.data, memory.layout, key) for key in ("mask", "row", "base")}
 

@@ -8,7 +8,8 @@ from golden import timing
 from golden.image import CoreImage
 from hw.lif import times_constant
 from hw.queue import Queue
-from hw.shapes import context_layout, descriptor_layout, field, ram, record, request_layout, struct
+from hw.ram import LoadBus, ram
+from hw.shapes import context_layout, descriptor_layout, field, record, request_layout, struct
 
 
 class Fetch(wiring.Component):
@@ -32,8 +33,8 @@ class Fetch(wiring.Component):
     room: Signal
     rows: stream.Interface
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
         super().__init__({
             "request": In(struct(request_layout(core))),
             "valid": In(1),
@@ -96,7 +97,7 @@ class Fetch(wiring.Component):
             m.d.comb += row["start"].eq(start)
             return Const(1)
         memory = self.core.memories[f"pointers_{self.lane}"]
-        port = ram(m, "pointers", memory).read_port()
+        port = ram(m, "pointers", memory, self.load).read_port()
         pointer = record(struct(memory.layout), reset_less=True)
         m.d.comb += port.addr.eq(number)
         m.d.sync += pointer.eq(port.data)

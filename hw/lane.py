@@ -9,6 +9,7 @@ from hw.fetch import Fetch
 from hw.lif import Neuron
 from hw.membrane import Membrane, sweep_layout
 from hw.monitor import Monitor
+from hw.ram import LoadBus
 from hw.shapes import request_layout, struct
 from hw.walker import Walker
 
@@ -54,8 +55,8 @@ class Lane(wiring.Component):
     fired: Signal
     membranes: Signal
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
         super().__init__({
             "request": In(struct(request_layout(core))),
             "valid": In(1),
@@ -77,9 +78,11 @@ class Lane(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Wires only."""
         m = Module()
-        m.submodules.fetch = fetch = Fetch(self.core, self.lane)
-        m.submodules.walker = walker = Walker(self.core, self.lane)
-        m.submodules.membranes = membrane = Membrane(self.core, self.lane, walker.operand)
+        m.submodules.fetch = fetch = Fetch(self.core, self.lane, self.load)
+        m.submodules.walker = walker = Walker(self.core, self.lane, self.load)
+        m.submodules.membranes = membrane = Membrane(
+            self.core, self.lane, walker.operand, self.load
+        )
         m.submodules.monitor = monitor = Monitor(fetch.rows.payload.shape())
         wiring.connect(m, fetch.rows, walker.rows)
         m.d.comb += [

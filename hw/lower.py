@@ -17,9 +17,6 @@ from golden.rows import bits_for
 
 Ints = NDArray[np.int64]
 
-UNROLLED = 16
-"""The most positions of a map whose convolution may be lowered to rows of their own."""
-
 
 @dataclass(frozen=True, eq=False)
 class Weights:
@@ -44,8 +41,8 @@ class Synapses:
     map's corner on; `pool` is the window before it, `source` the map before both, `target` the map
     behind, of `outputs` channels. `positions` (rows, columns) is what of an event's position
     belongs to the row number: for a convolution (`moves`) the residue under the stride, since the
-    rest moves the base; for a linear edge, or a convolution `unrolled`, all of it, and then a tap
-    is a position of the target.
+    rest moves the base; for a linear edge all of it. `parts` says it for each source row and
+    column, if it is anything else (see `bordered`).
 
     Under a stride of s, kernel row k is tap k div s of the events whose residue is k mod s: a row
     lists only the taps of its own residue. Groups are rows without the other groups' channels.
@@ -63,7 +60,7 @@ class Synapses:
     pool: tuple[int, int]
     positions: tuple[int, int]
     moves: bool
-    unrolled: bool = False
+    parts: tuple[Ints | None, Ints | None] = (None, None)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -75,8 +72,7 @@ class Synapses:
     @property
     def taps(self) -> int:
         """The taps that entries may name."""
-        rows, columns = self.grid if self.moves else self.target
-        return rows * columns
+        return self.grid[0] * self.grid[1]
 
     @property
     def row_bits(self) -> int:
@@ -96,7 +92,8 @@ class Synapses:
             # A row-addressed map has no target position: all of it is one tap.
             hit = exists & (target >= 0) & (target < self.target[axis]) if self.moves else True
             mask |= (inside & hit).astype(np.int64) << tap
-        row = residue if self.moves else pooled * inside
+        part = self.parts[axis]
+        row = part if part is not None else residue if self.moves else pooled * inside
         place = window if self.moves else np.zeros_like(pooled)
         return mask, row * (self.positions[1], 1)[axis], place
 
@@ -160,18 +157,46 @@ def _by_residue(synapse: Conv2d) -> Weights:
     return Weights(channel, y % sy * sx + x % sx, y // sy * along + x // sx, out, value)
 
 
-def unrolled(synapses: Synapses, synapse: Conv2d) -> Synapses:
-    """A convolution with one row per source position, of the targets that it really reaches."""
-    out, channel, y, x, value = _kernel_weights(synapse)
-    pooled = tuple(side // pool for side, pool in zip(synapses.source, synapses.pool, strict=True))
-    (step_y, step_x), (top, left) = synapses.stride, synapses.padding
-    ty, tx = (place.reshape(-1, 1) for place in np.indices(synapses.target))
-    sy, sx = ty * step_y + y - top, tx * step_x + x - left
-    tap, which = np.nonzero((sy >= 0) & (sy < pooled[0]) & (sx >= 0) & (sx < pooled[1]))
-    position = sy[tap, which] * pooled[1] + sx[tap, which]
-    weights = Weights(channel[which], position, tap, out[which], value[which])
-    one = (1, 1)
-    return replace(
-        synapses, weights=weights, kernel=one, stride=one, padding=(0, 0),
-        positions=(pooled[0], pooled[1]), moves=False, unrolled=True,
+def bordered(synapses: Synapses, axes: tuple[bool, bool]) -> Synapses:
+    """A convolution with rows of their own for the source rows, or columns, near a border.
+
+    They list only the taps that lie inside the map there, so no lane walks the others. The price
+    are copies of weights: those of a 3 x 3 kernel become 7/3 as many along one axis, 49/9 along
+    both. On a map so small that every position is near a border that is one row per position.
+    """
+    weights, along = synapses.weights, synapses.grid[1]
+    residue = np.divmod(weights.position, synapses.positions[1])
+    tap = np.divmod(weights.tap, along)
+    which, number = np.arange(len(weights.value)), np.zeros_like(weights.position)
+    parts, sizes = [], []
+    for axis, wanted in enumerate(axes):
+        part, kinds, masks = _kinds(synapses, axis, wanted)
+        hit = kinds == residue[axis][which][:, None]
+        hit &= (masks >> tap[axis][which][:, None] & 1) == 1
+        entry, kind = np.nonzero(hit)
+        which, number = which[entry], number[entry] * len(kinds) + kind
+        parts.append(part)
+        sizes.append(len(kinds))
+    copied = Weights(
+        weights.channel[which], number, weights.tap[which], weights.out[which],
+        weights.value[which],
     )  # fmt: skip
+    return replace(
+        synapses, weights=copied, positions=(sizes[0], sizes[1]), parts=(parts[0], parts[1])
+    )
+
+
+def _kinds(synapses: Synapses, axis: int, wanted: bool) -> tuple[Ints, Ints, Ints]:
+    """The kinds of source rows (axis 0) or columns: (kind of each, residue and mask of each kind).
+
+    If not `wanted`, rows that differ in their residue alone, as `lower` has them.
+    """
+    mask, row, _ = synapses.axis(axis)
+    residue = row // (synapses.positions[1], 1)[axis]
+    if not wanted or not mask.any():
+        every = np.arange(synapses.positions[axis])
+        return residue, every, np.full(len(every), (1 << synapses.grid[axis]) - 1)
+    pairs, part = np.unique(np.stack([residue, mask]), axis=1, return_inverse=True)
+    kept = pairs[1] != 0  # events that meet no tap are dropped: their row does not matter
+    kind = np.cumsum(kept) - 1
+    return np.maximum(kind[part.reshape(-1)], 0), pairs[0][kept], pairs[1][kept]

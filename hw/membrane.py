@@ -1,5 +1,7 @@
 """The membrane memories of a lane: what is added where, and what a sweep is shown."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -7,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 from golden.image import CoreImage
 from golden.rows import bits_for
 from hw.bank import Bank, is_small, matches
-from hw.shapes import field, ram, record
+from hw.ram import LoadBus, ram
+from hw.shapes import elements, field, record
 
 
 def sweep_layout(core: CoreImage) -> data.StructLayout:
@@ -68,8 +71,10 @@ class Membrane(wiring.Component):
     clear_slots: Signal
     clear_drives: Signal
 
-    def __init__(self, core: CoreImage, lane: int, operand: Shape) -> None:
-        self.core, self.lane, self.operand = core, lane, operand
+    def __init__(
+        self, core: CoreImage, lane: int, operand: Shape, load: LoadBus | None = None
+    ) -> None:
+        self.core, self.lane, self.operand, self.load = core, lane, operand, load
         width = core.channels_per_word
         self.constants = [
             core.memories[f"constants_{lane * width + column}"] for column in range(width)
@@ -114,7 +119,7 @@ class Membrane(wiring.Component):
         if core.direct:
             into = [Const(1) if core.framed else c["direct"]]
             drives = self._bank(m, "drives", shared, c, into, self.clear_drives)
-            for column, drive in enumerate(drives.held):
+            for column, drive in enumerate(elements(drives.held)):
                 held[column].append(drive)
         if core.slots:
             into = list(c["steps"][1:])
@@ -122,7 +127,9 @@ class Membrane(wiring.Component):
             for column, values in enumerate(held):
                 mine = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
                 values.append(Array([Const(0, 1), *mine])[s["sweep"]["step"]])
-        m.d.sync += [out.eq(sum(values)) for out, values in zip(self.drives, held, strict=True)]
+        m.d.sync += [
+            out.eq(sum(values)) for out, values in zip(elements(self.drives), held, strict=True)
+        ]
         return m
 
     def _states(self, m: Module, shared: data.View, b: data.View, channel: Value) -> None:
@@ -145,7 +152,7 @@ class Membrane(wiring.Component):
         m.d.sync += self.summed.eq(states.total)
         first = self.lane * len(self.constants)
         for column, memory in enumerate(self.constants):
-            port = ram(m, f"constants_{first + column}", memory).read_port()
+            port = ram(m, f"constants_{first + column}", memory, self.load).read_port()
             m.d.comb += port.addr.eq(channel)
             waiting = Signal(operand, name=f"operand_{column}")
             bias = port.data["bias"].as_signed()
@@ -161,7 +168,7 @@ class Membrane(wiring.Component):
             m.d.sync += self.thresholds[column].eq(threshold)
 
     def _bank(
-        self, m: Module, name: str, shared: data.View, c: data.View, into: list[Value],
+        self, m: Module, name: str, shared: data.View, c: data.View, into: Sequence[Value],
         clear: Signal,
     ) -> Bank:  # fmt: skip
         """Drives of all neurons of a word, for each those of `into`, which take what they tell."""
@@ -175,7 +182,7 @@ class Membrane(wiring.Component):
             bank.shared.eq(shared), bank.write.eq(self.write & clear),
             bank.write_address.eq(self.write_address),
         ]  # fmt: skip
-        for place, operand in enumerate(bank.operands):
+        for place, operand in enumerate(elements(bank.operands)):
             column, which = divmod(place, each)
             m.d.sync += operand.eq(Mux(into[which], c["operands"][column], 0))
         return bank

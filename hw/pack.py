@@ -23,7 +23,7 @@ from hw.lower import Synapses
 
 Ints = NDArray[np.int64]
 
-MAX_BITS = 63
+MAX_BITS = 256
 """Bits of an entry."""
 
 MAX_WORDS = 1 << 20
@@ -38,12 +38,18 @@ class Arrival:
     codes: Ints
     row_start: int
     tap_start: int
+    reloadable: bool
 
     @property
     def rows(self) -> int:
-        """Row numbers that its events may have, from `row_start` on."""
+        """Row numbers that its events may have, from `row_start` on.
+
+        Which codes are free depends on the weights; with `reloadable` all of them count.
+        """
         positions = self.synapses.positions[0] * self.synapses.positions[1]
-        return (int(self.codes.max()) << self.synapses.row_bits) + positions
+        last = int(self.codes.max())
+        last = (1 << last.bit_length()) - 1 if self.reloadable else last
+        return (last << self.synapses.row_bits) + positions
 
     @property
     def used(self) -> Ints:
@@ -63,24 +69,28 @@ class Packed:
     row_lengths: tuple[int | None, ...]
 
 
-def arrivals(edges: Sequence[Synapses], codes: Sequence[tuple[int, ...]]) -> list[Arrival]:
+def arrivals(
+    edges: Sequence[Synapses], codes: Sequence[tuple[int, ...]], reloadable: bool
+) -> list[Arrival]:
     """The edges of a core with their rows and taps one behind the other."""
     found: list[Arrival] = []
     row = tap = 0
     for synapses, sender in zip(edges, codes, strict=True):
-        found.append(Arrival(synapses, np.array(sender, np.int64), row, tap))
+        found.append(Arrival(synapses, np.array(sender, np.int64), row, tap, reloadable))
         row, tap = row + found[-1].rows, tap + synapses.taps
     return found
 
 
 def pack_lanes(
-    where: str, edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int, local: int
-) -> Packed:
+    where: str, edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int,
+    local: int, reloadable: bool,
+) -> Packed:  # fmt: skip
     """Pointer and entry memories of every lane; `width` weights in an entry.
 
     A place is absolute or relative, whichever takes fewer bits over all lanes. A lane whose used
     rows have one length does without pointers and flags, if the entries of unused rows between
-    them take fewer bits than the pointers would.
+    them take fewer bits than the pointers would. With `reloadable` places are absolute, and all
+    lanes have pointers and flags.
 
     Raises
     ------
@@ -102,10 +112,10 @@ def pack_lanes(
     weight = width * max(edge.synapses.bits for edge in edges)
     tap_bits = bits_for(edges[-1].tap_start + edges[-1].synapses.taps)
     skip = max(int(part.skips.max(initial=0)) for part in parts).bit_length()
-    relative = skip < tap_bits + channel_bits
+    relative = not reloadable and skip < tap_bits + channel_bits
     bits = 1 + min(skip, tap_bits + channel_bits) + weight
-    require(bits <= MAX_BITS, where, f"bits of an entry with {width} channels a word", bits,
-            f"at most {MAX_BITS}; take {_fitting(width, bits, weight)} channels a word")  # fmt: skip
+    require(bits <= MAX_BITS, where, f"bits of an entry of {width} channels", bits,
+            f"at most {MAX_BITS}; take {_fitting(width, bits, weight)} channels")  # fmt: skip
     memories: dict[str, Memory] = {}
     row_lengths: list[int | None] = []
     for lane, part in enumerate(parts):
@@ -115,7 +125,7 @@ def pack_lanes(
             return entry_layout(tap_bits, channel_bits, weight, skip if relative else None, last)
 
         pointers, flagged = pack_pointers(lengths)
-        equal = _equal_length(lengths[used])
+        equal = None if reloadable else _equal_length(lengths[used])
         entry_bits = layout(False).width
         if equal is not None and (depth * equal - len(part.row)) * entry_bits < pointers.bits:
             memories[f"entries_{lane}"] = pack_entries(
@@ -125,7 +135,7 @@ def pack_lanes(
             equal = None
             memories[f"pointers_{lane}"] = pointers
             memories[f"entries_{lane}"] = pack_entries(
-                part, layout(int(lengths.max()) >= LONG), channel_bits, flagged
+                part, layout(reloadable or int(lengths.max()) >= LONG), channel_bits, flagged
             )
         row_lengths.append(equal)
     return Packed(memories, relative, tuple(row_lengths))

@@ -6,22 +6,25 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.edges import Conv2d, Edge, MaxPool2d
+from golden.edges import Edge, MaxPool2d
 from golden.errors import require
 from golden.network import Network
-from golden.nodes import LIF, Input, Readout, Shape
+from golden.nodes import LIF, Readout, Shape
 from golden.rows import Layout, bits_for
 from hw.lanes import assign_channels, lanes_of, width_of
-from hw.lower import UNROLLED, Synapses, lower, unrolled
+from hw.lower import Synapses, bordered, lower
 
 Ints = NDArray[np.int64]
 Window = tuple[int, int]
+
+BLOCK_WORDS, BLOCK_BITS = 1024, 18
+"""Words and bits of a block RAM; smaller ones, as iCE40's, are joined to as much."""
 
 MAX_STEPS = 32
 """Time steps that a pass may have."""
@@ -44,7 +47,7 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: incoming edges as rows, lanes, channels in a word, the code of every channel."""
+    """A core to be: its edges as rows, lanes, channels in a word, the code of every channel."""
 
     edges: tuple[Synapses, ...]
     lanes: int
@@ -93,10 +96,15 @@ def windows(network: Network) -> dict[str, Window]:
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int], widths: int | Mapping[str, int],
+    lanes: int | dict[str, int], widths: int | Mapping[str, int], reloadable: bool,
 ) -> Plan:  # fmt: skip
-    """Lower the edges into a node, and share its channels among lanes."""
-    edges = tuple(_lowered(network, edge, merged[edge.source]) for edge in network.into(node.name))
+    """Lower the edges into a node, and share its channels among lanes.
+
+    `reloadable` as in `hw.compiler.compile_network`.
+    """
+    into = network.into(node.name)
+    shapes = [sent_shape(network.node(edge.source).shape, merged[edge.source]) for edge in into]
+    edges = tuple(lower(edge, shape) for edge, shape in zip(into, shapes, strict=True))
     channels = node.shape[0]
     kept = np.zeros(channels, np.int64)
     for synapses in edges:
@@ -109,43 +117,37 @@ def plan(
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
     codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
+    if not reloadable:
+        edges = _bordered(edges, count, width)
     return Plan(edges, count, width, codes)
 
 
-def _lowered(network: Network, edge: Edge, window: Window) -> Synapses:
-    """An edge as rows; of a convolution's two forms that with the smaller bits x entries walked."""
-    source = network.node(edge.source)
-    shape = sent_shape(source.shape, window)
-    by_tap = lower(edge, shape)
-    small = by_tap.target[0] * by_tap.target[1] <= UNROLLED
-    if not isinstance(edge.synapse, Conv2d) or not small:
-        return by_tap
-    events = np.asarray(network.activity.get(source.name, np.ones(source.shape, np.int64)))
-    if isinstance(source, Input) or window == (1, 1):
-        sent = events.reshape(by_tap.channels, *by_tap.source)
-    else:
-        rows, columns = by_tap.source
-        cut = events[:, : rows * window[0], : columns * window[1]]
-        sent = cut.reshape(len(cut), rows, window[0], columns, window[1]).sum(axis=(2, 4))
-    by_position = unrolled(by_tap, edge.synapse)
-    return min(by_tap, by_position, key=lambda synapses: _cost(synapses, sent))
+def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:
+    """Rows of their own near borders, for every edge that has room for them.
+
+    There is room if a lane's entries take no more block RAMs than without. More rows save cycles
+    and nothing else, so of what fits the form that copies most is taken.
+    """
+    best = list(edges)
+    for place, synapses in enumerate(edges):
+        if not synapses.moves or synapses.taps == 1:
+            continue
+        room = _blocks(best, lanes, width)
+        for axes in ((True, True), (True, False), (False, True)):
+            trial = [*best[:place], bordered(synapses, axes), *best[place + 1 :]]
+            if _blocks(trial, lanes, width) <= room:
+                best = trial
+                break
+    return tuple(best)
 
 
-def _cost(synapses: Synapses, events: Ints) -> int:
-    """Bits of rows and pointers, times the entries that the given events walk."""
-    weights, row_bits = synapses.weights, synapses.row_bits
-    lengths = np.bincount(
-        weights.channel << row_bits | weights.position, minlength=synapses.channels << row_bits
-    )
-    (mask_y, y, _), (mask_x, x, _) = synapses.axis(0), synapses.axis(1)
-    position = np.add.outer(y * (mask_y != 0), x * (mask_x != 0))
-    row = np.arange(synapses.channels)[:, None, None] << row_bits | position
-    inside = np.outer(mask_y != 0, mask_x != 0)
-    walked = int((lengths[row] * inside * events).sum())
-    entries = len(weights.value)
-    entry = 1 + bits_for(synapses.taps) + bits_for(synapses.outputs) + synapses.bits
-    pointer = bits_for(max(entries, 2)) + 2
-    return (entries * entry + len(lengths) * pointer) * walked
+def _blocks(edges: Sequence[Synapses], lanes: int, width: int) -> int:
+    """Block RAMs for the entries of a lane, estimated from what an average one holds."""
+    entries = sum(len(synapses.weights.value) for synapses in edges)
+    outputs = edges[0].outputs
+    bits = 1 + width * max(s.bits for s in edges) + bits_for(sum(s.taps for s in edges))
+    bits += bits_for(-(-outputs // (lanes * width)))
+    return -(-(entries // lanes * 5 // 4) // BLOCK_WORDS) * -(-bits // BLOCK_BITS)
 
 
 def check_steps(network: Network, steps: int) -> None:
@@ -160,7 +162,9 @@ def check_steps(network: Network, steps: int) -> None:
     fit = ", ".join(str(n) for n in range(1, most + 1) if most % n == 0 and n <= MAX_STEPS)
     for edge in network.edges:
         name = f"edge {edge.source!r} -> {edge.target!r}"
-        require(steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed")
+        require(
+            steps == 1 or not edge.delay, name, "time steps a pass", steps, "1, as it is delayed"
+        )
     require(1 <= steps <= MAX_STEPS and most % steps == 0, "network", "time steps a pass", steps,
             f"a divisor of its {most} time steps: {fit}")  # fmt: skip
 

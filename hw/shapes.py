@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.hdl import Const, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.memory import Memory as Ram
 
 from golden.image import CoreImage
-from golden.rows import COUNT_BITS, Layout, Memory, bits_for
+from golden.rows import COUNT_BITS, Layout, bits_for
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -26,13 +25,9 @@ def record(layout: data.Layout, reset_less: bool = False, name: str | None = Non
     return signal
 
 
-def ram(m: Module, name: str, memory: Memory) -> Ram:
-    """A memory initialised with the words of the image, as submodule `name`."""
-    shape = struct(memory.layout)
-    words = [shape.from_bits(int(word)) for word in memory.words]
-    block = Ram(shape=shape, depth=len(words), init=words)
-    m.submodules[name] = block
-    return block
+def elements(array: data.View) -> list[Any]:
+    """The elements of an array, the first lowest."""
+    return [array[place] for place in range(array.shape().length)]
 
 
 def taps(core: CoreImage) -> int:

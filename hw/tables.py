@@ -25,13 +25,10 @@ def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memor
     """Of all taps of a core, edge by edge: what they add to the base, and their mask bits."""
     parts: list[np.ndarray] = []
     for synapses in edges:
-        width = synapses.target[1]
-        places = synapses.grid if synapses.moves else synapses.target
-        down, along = (k.reshape(-1) for k in np.indices(places))
-        offset = (down * width + along) * local
-        # A convolution's tap leads back from the window's base; a row's leads to its target.
-        moved = (-offset, down, along) if synapses.moves else (offset, 0 * down, 0 * along)
-        parts.append(np.stack(moved))
+        down, along = (k.reshape(-1) for k in np.indices(synapses.grid))
+        # A tap leads back from the window's base.
+        offset = -(down * synapses.target[1] + along) * local
+        parts.append(np.stack((offset, down, along)))
     offset, ky, kx = np.concatenate(parts, axis=1)
     grids = [synapses.grid for synapses in edges]
     layout = Layout.of(

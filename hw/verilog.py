@@ -1,23 +1,39 @@
 """From a memory image to Verilog-2005 and the `.mem` files that fill its memories."""
 
+import json
 import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
+from amaranth.hdl import Elaboratable
 
+from golden import registers
 from golden.errors import CheckFailed, ToolMissing
 from golden.image import Image, memory_files
+from golden.loading import load_words
+from golden.outside import Outside
 from hw.accelerator import Accelerator
-from hw.top import top_verilog
+from hw.ram import Instances
+from hw.shell import Shell
+from hw.top import identity, top_verilog
+
+LIBRARY = ("spikewright_ram.v", "spikewright_table.v")
+"""The modules that hold memories; see `hw.ram`."""
+
+_TEMPLATES = Path(__file__).with_name("templates")
 
 # `proc` leaves no `always @*`, which Icarus 11 would start with X; `pmuxtree` no functions, whose
-# names `-norename` would write as `$procmux$1` without the escape; memories go to own files.
+# names `-norename` would write as `$procmux$1` without the escape. Memories that remain are queues,
+# written before they are read: `-extmem` keeps their zeros out of the text.
 _SCRIPT = """\
-read_rtlil accelerator.il
-hierarchy -check -top accelerator
+design -reset
+read_verilog -lib library.v
+read_rtlil {top}.il
+hierarchy -check -top {top}
 proc
 opt_expr
 opt_clean -purge
@@ -25,13 +41,13 @@ pmuxtree
 memory_collect
 opt_clean -purge
 check -assert
-write_verilog -norename -noattr -extmem accelerator.v
+write_verilog -norename -noattr -extmem {top}.v
 """
 
 # Yosys writes what Amaranth made explicit in implicit Verilog: operand widths, initial values of
 # registers, and nets that only carry a name. Verilator's style rules for these say nothing here.
 _HEADER = """\
-// Written by Yosys from the Amaranth source of Spikewright. Network {fingerprint}
+// Written by Yosys from the Amaranth source of Spikewright. {what}
 /* verilator lint_off DECLFILENAME */
 /* verilator lint_off PROCASSINIT */
 /* verilator lint_off UNUSEDSIGNAL */
@@ -39,30 +55,102 @@ _HEADER = """\
 /* verilator lint_off WIDTHTRUNC */
 """
 
-_MODULE = re.compile(r"^module (\S+)")
-_MEMORY = re.compile(r'^ *initial \$readmemb\("([^"]+)", (\S+)\);')
-_PATH = re.compile(r"\\(accelerator(?:\.[\w$]+)+) ")
+_CONTENTS = re.compile(r"^ *initial \$readmemb\(.*\n", re.MULTILINE)
+_PATH = re.compile(r"\\((?:accelerator|shell)(?:\.[\w$]+)+) ")
+
+# FuseSoC's description of a core, CAPI 2.
+_CORE = """\
+CAPI=2:
+name: ::{name}:0
+description: Spikewright accelerator, network {fingerprint}
+filesets:
+  rtl:
+    file_type: verilogSource-2005
+    files:
+{sources}{memories}targets:
+  default: &default
+    filesets: [rtl]
+    toplevel: top
+  lint:
+    <<: *default
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wall]
+"""
 
 
-def rtl_files(image: Image) -> dict[str, bytes]:
-    """Every file of the `rtl` folder: `accelerator.v`, `top.v`, `*.mem`, `filelist.f`.
+def rtl_files(
+    image: Image, outside: Outside | None = None, name: str = "network"
+) -> dict[str, bytes]:
+    """Every file of the `rtl` folder by name: Verilog, `.mem`, register map, lists of files.
 
     Deterministic: the same image gives the same bytes.
+
+    Parameters
+    ----------
+    outside
+        What surrounds the cores; registers and counters if not given.
+    name
+        Of the FuseSoC core.
     """
-    memories = memory_files(image)
+    outside = outside or Outside()
+    about = identity(image, outside)
+    network = "Memories to be loaded" if outside.loadable else f"Network {image.fingerprint}"
+    designs: dict[str, tuple[Elaboratable, object]] = {
+        "accelerator": (
+            Accelerator(image, outside.loadable), Instances(image, outside.loadable)
+        )
+    }  # fmt: skip
+    if outside.registers:
+        designs["shell"] = (Shell(image, about), None)
+    library = {file: (_TEMPLATES / file).read_bytes() for file in LIBRARY}
+    verilog = _convert(designs, library)
+    files = library | {
+        f"{top}.v": (_HEADER.format(what=network) + text).encode() for top, text in verilog.items()
+    }
+    files["top.v"] = top_verilog(image, outside).encode()
+    sources, contents = list(files), memory_files(image)
+    files |= contents
+    if outside.registers:
+        listed = json.dumps(registers.describe(about), indent=1) + "\n"
+        files |= {"regs.json": listed.encode(), "regs.h": registers.c_header(about).encode()}
+    if outside.loadable:
+        files["load.bin"] = load_words(image).astype("<u4").tobytes()
+    files["filelist.f"] = "".join(f"{source}\n" for source in sources).encode()
+    plain = re.sub(r"\W+", "_", name)
+    read = [] if outside.loadable else sorted(contents)
+    files[f"{plain}.core"] = _core_file(plain, image.fingerprint, sources, read)
+    return files
+
+
+def _core_file(name: str, fingerprint: str, sources: list[str], memories: list[str]) -> bytes:
+    """The FuseSoC file; memories are copied to where tools look for them."""
+    text = _CORE.format(
+        name=name,
+        fingerprint=fingerprint,
+        sources="".join(f"      - {source}\n" for source in sources),
+        memories="".join(
+            f"      - {memory}: {{file_type: user, copyto: {memory}}}\n" for memory in memories
+        ),
+    )
+    return text.encode()
+
+
+def _convert(
+    designs: Mapping[str, tuple[Elaboratable, object]], library: Mapping[str, bytes]
+) -> dict[str, str]:
+    """The Verilog of every design by the name of its top, each converted for its platform."""
     with tempfile.TemporaryDirectory(prefix="spikewright-") as name:
         folder = Path(name)
-        design = rtlil.convert(Accelerator(image), name="accelerator", emit_src=False)
-        (folder / "accelerator.il").write_text(str(design))
-        (folder / "accelerator.ys").write_text(_SCRIPT)
-        _yosys(folder, "accelerator.ys")
-        verilog = _name_memories((folder / "accelerator.v").read_text(), folder, memories)
-    files = {
-        "accelerator.v": (_HEADER.format(fingerprint=image.fingerprint) + verilog).encode(),
-        "top.v": top_verilog(image).encode(),
-        "filelist.f": b"accelerator.v\ntop.v\n",
-    }
-    return files | memories
+        (folder / "library.v").write_text("".join(map(_interface, library.values())))
+        for top, (design, platform) in designs.items():
+            text = rtlil.convert(design, top, platform, emit_src=False)
+            (folder / f"{top}.il").write_text(str(text))
+        (folder / "all.ys").write_text("".join(_SCRIPT.format(top=top) for top in designs))
+        _yosys(folder, "all.ys")
+        return {top: _plain((folder / f"{top}.v").read_text()) for top in designs}
 
 
 def _yosys(folder: Path, script: str) -> None:
@@ -79,34 +167,13 @@ def _yosys(folder: Path, script: str) -> None:
     raise CheckFailed(f"yosys: failed with exit code {done.returncode}: {' '.join(tail)}")
 
 
-def _name_memories(verilog: str, folder: Path, memories: dict[str, bytes]) -> str:
-    """Read memories from the image's own files, and give modules plain names.
+def _interface(module: bytes) -> str:
+    """A module without its inside: its contents are not ours to look into."""
+    text = module.decode()
+    return text[: text.index(");\n") + 3] + "endmodule\n"
 
-    Yosys numbers its files; each must hold what the image says. Membranes and queues are written
-    before they are read, so they need no contents.
-    """
-    lines, module = [], ""
-    for line in verilog.splitlines():
-        if found := _MODULE.match(line):
-            module = found[1].lstrip("\\")
-        if found := _MEMORY.match(line):
-            name = _image_file(module, found[2].lstrip("\\"))
-            if name is None:
-                continue
-            written = (folder / found[1]).read_bytes()
-            if written != memories[name]:
-                raise CheckFailed(f"{name}: the memory in the Verilog differs from the image")
-            line = line.replace(found[1], name)
-        lines.append(line)
-    text = "\n".join(lines) + "\n"
+
+def _plain(verilog: str) -> str:
+    """Without the contents of queues, and with module names without dots."""
+    text = _CONTENTS.sub("", verilog)
     return _PATH.sub(lambda path: path[1].replace(".", "_").replace("$", "_") + " ", text)
-
-
-def _image_file(module: str, memory: str) -> str | None:
-    """The `.mem` file of a memory in `accelerator.NODE[.lane_L].PART`, None if it has none."""
-    if memory in ("words", "storage", "kept", "fired"):
-        return None
-    _, node, *rest = module.split(".")
-    lane = next((part.removeprefix("lane_") for part in rest if part.startswith("lane_")), "")
-    named = memory == "taps" or memory.startswith(("table_", "constants_"))
-    return f"{node}_{memory}.mem" if named else f"{node}_{memory}_{lane}.mem"

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from golden.image import CoreImage
 from golden.rows import COUNT_BITS, LONG, bits_for
-from hw.shapes import context_layout, descriptor_layout, field, ram, record, struct, taps
+from hw.ram import LoadBus, ram
+from hw.shapes import context_layout, descriptor_layout, elements, field, record, struct, taps
 
 
 class Walker(wiring.Component):
@@ -41,8 +42,8 @@ class Walker(wiring.Component):
     steps: Signal
     direct: Signal
 
-    def __init__(self, core: CoreImage, lane: int) -> None:
-        self.core, self.lane = core, lane
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
         width = core.channels_per_word
         self.entry = core.memories[f"entries_{lane}"].layout
         self.channel_bits = bits_for(core.local_channels)
@@ -67,7 +68,7 @@ class Walker(wiring.Component):
         """Row control, then the pipeline: memory, output register, (place,) tap, channel."""
         m = Module()
         memory = self.core.memories[f"entries_{self.lane}"]
-        port = ram(m, "entries", memory).read_port()
+        port = ram(m, "entries", memory, self.load).read_port()
         context = struct(context_layout(self.core))
         at = Signal(range(max(len(memory.words), 2)))
         m.d.comb += port.addr.eq(at)
@@ -106,10 +107,9 @@ class Walker(wiring.Component):
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
         m.d.comb += self.rows.ready.eq(load)
-        with m.If(self.busy):
-            m.d.sync += [at.eq(at + 1), begins.eq(0)]
-            with m.If(final):
-                m.d.sync += self.busy.eq(0)
+        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # where no row is read, they mean nothing
+        with m.If(final):
+            m.d.sync += self.busy.eq(0)
         with m.If(load & self.rows.valid):
             with m.If(head["last"]):
                 m.d.sync += self.waiting.eq(1)
@@ -151,7 +151,7 @@ class Walker(wiring.Component):
         offset = Const(0, 1)
         if taps(core) > 1:
             memory = core.memories["taps"]
-            place = ram(m, "taps", memory).read_port(domain="comb")
+            place = ram(m, "taps", memory, self.load).read_port(domain="comb")
             m.d.comb += place.addr.eq(at[self.channel_bits :])
             offset = place.data["offset"]
             inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
@@ -164,7 +164,7 @@ class Walker(wiring.Component):
             self.direct.eq(field(around, layout, "direct")),
             self.steps.eq(field(around, layout, "steps")),
         ]
-        for column, operand in enumerate(self.operands):
+        for column, operand in enumerate(elements(self.operands)):
             mine = weight.word_select(column, self.weight_bits).as_signed()
             if layout.bits("value"):
                 value = around["value"]

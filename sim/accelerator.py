@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from golden.atomic import write_bytes
 from golden.counters import Counters
 from golden.cycles import Source
-from golden.errors import BadInput
+from golden.errors import BadInput, require
 from golden.holds import Holds
 from golden.image import Image, load_image
 from hw.accelerator import stream_names
+from hw.verilog import LIBRARY
 from sim import runner
 from sim.benches import SETTINGS
 from sim.capture import Capture, read_capture
@@ -77,6 +78,8 @@ def prepare(
         As `sim.runner.build`.
     """
     images = tuple(load_image(folder) for folder in folders)
+    for folder in folders:
+        _refuse_empty(Path(folder))
     alone = len(images) == 1
     modules = (
         ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
@@ -84,9 +87,12 @@ def prepare(
     sources, data = [], []
     for index, folder in enumerate(folders):
         rtl = Path(folder) / "rtl"
-        verilog = rtl / "accelerator.v"
-        if not verilog.is_file():
-            raise BadInput(f"{verilog}: not found; make it with `spikewright build`")
+        verilog, library = rtl / "accelerator.v", [rtl / name for name in LIBRARY]
+        for path in (verilog, *library):
+            if not path.is_file():
+                raise BadInput(f"{path}: not found; make it with `spikewright build`")
+        if index == 0:
+            sources += library
         if alone:
             sources.append(verilog)
             data += sorted(rtl.glob("*.mem"))
@@ -102,6 +108,15 @@ def prepare(
     if cache is None:
         runner.drop_outdated(built)
     return Bench(images, built, tuple(data))
+
+
+def _refuse_empty(folder: Path) -> None:
+    """A loadable build has nothing to run before its load stream has come through `top`."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    require(
+        not manifest["outside"]["loadable"], str(folder), "build", "loadable",
+        "initialised to be verified core by core; build it without --loadable",
+    )  # fmt: skip
 
 
 def _write(path: Path, text: str) -> None:

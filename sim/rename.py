@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _MODULE = re.compile(r"^\s*module\s+(\\\S+|\w+)", re.MULTILINE)
-_MEMORY = re.compile(r'(\$readmem[bh]\s*\(\s*")')
+_MEMORY = re.compile(r'(\.INIT\(")(?!")')
 
 
 def prefix_verilog(text: str, prefix: str) -> str:

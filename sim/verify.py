@@ -281,6 +281,6 @@ def sent_events(core: CoreImage, spikes: NDArray[np.uint8]) -> int:
     """How many events a core sends: one for a neuron and pass, or a max pool's window and pass."""
     _, height, width = core.size
     (down, along), (ky, kx) = core.sent, core.window
-    passes = spikes.reshape(-1, core.steps_per_pass, core.size[0], height, width).any(axis=1)
+    passes = spikes.reshape(-1, core.steps_per_pass, core.size[0], height, width).max(axis=1)
     whole = passes[..., : down * ky, : along * kx]
     return int(whole.reshape(-1, down, ky, along, kx).any(axis=(2, 4)).sum())

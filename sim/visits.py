@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import CoreImage
 
 Ints = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 
 def due(core: CoreImage) -> Ints:
@@ -21,7 +24,7 @@ def present(core: CoreImage) -> NDArray[np.bool_]:
     return core.neurons.T[core.visits[1]] >= 0
 
 
-def by_neuron(core: CoreImage, values: NDArray[np.generic]) -> NDArray[np.generic]:
+def by_neuron(core: CoreImage, values: NDArray[Number]) -> NDArray[Number]:
     """(time steps, neurons) of any number of whole passes, from their (visits, columns)."""
     step, address = core.visits
     neuron = core.neurons.T[address]

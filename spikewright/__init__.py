@@ -37,9 +37,11 @@ _HOMES = {
     "CheckFailed": "golden.errors",
     "Conv2d": "golden.edges",
     "Edge": "golden.edges",
+    "Identity": "golden.edges",
     "Input": "golden.nodes",
     "LIF": "golden.nodes",
     "Linear": "golden.edges",
+    "MaxPool2d": "golden.edges",
     "Network": "golden.network",
     "Readout": "golden.nodes",
     "SumPool2d": "golden.edges",
@@ -63,8 +65,10 @@ __all__ = [
     "CheckFailed",
     "Conv2d",
     "Edge",
+    "Identity",
     "Input",
     "Linear",
+    "MaxPool2d",
     "Network",
     "Readout",
     "SumPool2d",
@@ -83,7 +87,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from golden.edges import Conv2d, Edge, Linear, SumPool2d
+    from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
     from golden.errors import BadInput, CheckFailed, ToolMissing
     from golden.file import fingerprint, load, save
     from golden.network import Network

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from golden.errors import BadInput, CheckFailed, ToolMissing
+from golden.outside import Outside
 from spikewright import lines
 from spikewright import options as opt
 from spikewright.console import Console
@@ -107,17 +108,25 @@ def run(
 @opt.data
 @opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
 @opt.seed("random inputs")
+@opt.loadable
+@opt.also
+@opt.registers
+@opt.counters
 @opt.force
 @opt.as_json
 def build(
     network: Path, out: Path | None, lanes: str, inputs: str, data: Path | None, images: int,
-    seed: int, force: bool, as_json: bool,
+    seed: int, loadable: bool, also: tuple[Path, ...], registers: bool, counters: bool,
+    force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile NETWORK to Verilog and its memory image."""
     from spikewright import flow
 
     folder = BuildFolder(out or _default_folder(network))
-    request = flow.BuildRequest(network, opt.parse_lanes(lanes), inputs, data, images, seed, force)
+    outside = Outside(registers, counters, loadable)
+    request = flow.BuildRequest(
+        network, opt.parse_lanes(lanes), inputs, data, images, seed, force, outside, also
+    )
     result = flow.build(request, folder, Console())
     opt.finish(result, lines.of_build(result, folder), as_json)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from golden.outside import Outside
 from spikewright import results, stimulus, tasks
 from spikewright.check import check_training
 from spikewright.console import Console
@@ -41,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What `build` was asked for; `inputs` as in `stimulus.choose`."""
+    """What `build` was asked for; `inputs` as in `stimulus.choose`, `also` as in `hw.build`."""
 
     network: Path
     lanes: Lanes
@@ -50,6 +51,8 @@ class BuildRequest:
     images: int
     seed: int
     force: bool
+    outside: Outside = field(default_factory=Outside)
+    also: tuple[Path, ...] = ()
 
 
 def train(
@@ -186,18 +189,22 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     from golden import file
 
     network = file.load(request.network)
+    also = [file.load(path) for path in request.also]
     chosen = stimulus.choose(network, request.inputs, request.data, None, request.seed)
     chosen = chosen.first(min(request.images, len(chosen)))
     writable(folder.path)
 
     def work() -> None:
         tasks.build(
-            network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source
-        )
+            network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source,
+            request.outside, also,
+        )  # fmt: skip
 
     inputs = {
         "network": file.fingerprint(network),
         "lanes": request.lanes,
+        "outside": asdict(request.outside),
+        "also": [file.fingerprint(other) for other in also],
         "stimulus": stimulus.content_hash(chosen),
         "source": source_hash("golden", "hw"),
     }

@@ -36,6 +36,21 @@ lanes = click.option(
     "--lanes", default=str(DEFAULT_LANES), show_default=True, metavar="N|NODE=N,...",
     help="The most lanes of each core, or lanes by node name.",
 )  # fmt: skip
+loadable = click.option(
+    "--loadable", is_flag=True,
+    help="Memories wake up empty and are filled by the load stream, also again at run time.",
+)  # fmt: skip
+also = click.option(
+    "--also", type=FOLDER, multiple=True, metavar="NETWORK",
+    help="Another network of the same shape that a loadable build must have room for. "
+    "May be repeated.",
+)  # fmt: skip
+registers = click.option(
+    "--registers/--no-registers", default=True, help="The AXI4-Lite register block.",
+)  # fmt: skip
+counters = click.option(
+    "--counters/--no-counters", default=True, help="The performance counters.",
+)  # fmt: skip
 simulator = click.option(
     "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator",
     show_default=True,

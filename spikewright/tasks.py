@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from golden.image import Image
     from golden.network import Network
+    from golden.outside import Outside
     from golden.trace import Trace
     from sim.verify import Verification
 
@@ -83,6 +84,8 @@ def build(
     inputs: Any = None,
     labels: Any = None,
     source: str = "inputs of the caller",
+    outside: Outside | None = None,
+    also: Sequence[Network] = (),
 ) -> Image:
     """Compile `network` into `folder`: Verilog, memory image, manifest, and inputs to verify it on.
 
@@ -94,6 +97,9 @@ def build(
         What `verify` and `profile` will use; without them 100 random inputs, seed 0.
     source
         Where the inputs are from, for the report.
+    outside, also
+        Registers, counters, load stream, and networks that this one can be replaced by: see
+        `hw.build.build`.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def build(
     else:
         network.check_inputs(inputs)
         chosen = stimulus.given(inputs, labels, source)
-    image = build_hardware(network, place.path, lanes)
+    image = build_hardware(network, place.path, lanes, outside, also)
     stimulus.save(chosen, place.stimulus)
     return image
 

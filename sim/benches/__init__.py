@@ -2,3 +2,4 @@
 
 SETTINGS = "SPIKEWRIGHT_BENCH"
 """The environment variable that carries a bench's settings as JSON."""
+DEVICE = "SPIKEWRIGHT_DEVICE"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import spikewright as sw
 from spikewright.commands import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,15 +64,23 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names = {
         "kernel": rng.integers(-8, 8, (2, 1, 3, 3)),
         "matrix": rng.integers(-8, 8, (10, 32)),
+        "first": rng.integers(-8, 8, (2, 1, 3, 3)),
+        "second": rng.integers(-8, 8, (2, 2, 3, 3)),
         "images": rng.integers(0, 32, (3, 1, 8, 8)),
         "labels": np.array([1, 2, 3]),
     }
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
-    construct, train, build = blocks
-    for block in (construct, build):
+    construct, graph, train, build = blocks
+    for block in (construct, graph, build):
         exec(compile(block, "docs/python.md", "exec"), names)
     trace = names["trace"]
     assert trace.spikes["conv"].shape == (3, 4, 2, 8, 8)
     assert trace.membranes["classes"].shape == (3, 4, 10)
     assert names["result"]["mismatches"] == 0
+    pixels, conv, _ = names["network"].nodes
+    out = sw.LIF("out", (10,), [20] * 10, [0] * 10, 0, 0, "subtract", 10)
+    nodes = (pixels, replace(conv, name="a"), replace(conv, name="b"), out)
+    counts = sw.run(sw.Network(4, nodes, names["edges"]), names["images"])
+    assert (counts.logits == counts.spikes["out"].sum(axis=1)).all()
+    assert counts.logits.any()
     compile(train, "docs/python.md", "exec")

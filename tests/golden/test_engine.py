@@ -46,6 +46,14 @@ def test_random_graphs(first: int) -> None:
         assert np.array_equal(engine.logits(network, inputs), expected.logits)
 
 
+def test_random_graphs_with_different_windows_out_of_a_node() -> None:
+    for seed in range(150):
+        network = graphs.random_graph(seed, fuzz.Limits(buildable=False))
+        inputs = fuzz.random_inputs(network, 4, seed)
+        result = compare(reference.run(network, inputs), engine.run(network, inputs))
+        assert result.mismatches == 0, f"seed {seed}: {result.first}"
+
+
 def test_larger_networks() -> None:
     for seed in range(6):
         network = fuzz.random_network(seed, fuzz.Limits(side=20, channels=40, units=300, kernel=9))
@@ -58,11 +66,11 @@ def test_wide_drive(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same networks, with accumulators wider than they need."""
 
     def wider(network: Network) -> dict:
-        return {k: replace(w, drive_bits=bits) for k, w in node_widths(network).items()}
+        return {k: replace(w, sum_bits=bits) for k, w in node_widths(network).items()}
 
     monkeypatch.setattr(wiring, "node_widths", wider)
-    for seed in range(20):
-        network = fuzz.random_network(seed)
+    networks = [draw(n) for n in range(20) for draw in (fuzz.random_network, graphs.random_graph)]
+    for seed, network in enumerate(networks):
         assert _drive_bytes(network) == {bits // 8}
         inputs = fuzz.random_inputs(network, 3, seed)
         assert compare(reference.run(network, inputs), engine.run(network, inputs)).mismatches == 0
@@ -85,8 +93,8 @@ def test_drive_is_narrow_exactly_as_long_as_proven(last: int, size: int) -> None
 
 
 def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in (1, 2, 3, 4):
-        network = fuzz.random_network(seed)
+    networks = [draw(n) for n in range(1, 9) for draw in (fuzz.random_network, graphs.random_graph)]
+    for seed, network in enumerate(networks):
         inputs = fuzz.random_inputs(network, 7, seed)
         whole = engine.run(network, inputs)
         for images in (1, 3):

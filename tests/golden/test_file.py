@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from golden import atomic, file, fuzz
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from golden.errors import BadInput
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
@@ -52,6 +53,10 @@ def assert_equal(left: Any, right: Any) -> None:
     elif hasattr(left, "__dataclass_fields__"):
         for field in fields(left):
             assert_equal(getattr(left, field.name), getattr(right, field.name))
+    elif isinstance(left, Mapping):
+        assert list(left) == list(right)
+        for key in left:
+            assert_equal(left[key], right[key])
     elif isinstance(left, tuple):
         assert len(left) == len(right)
         for one, other in zip(left, right, strict=True):
@@ -70,12 +75,108 @@ def test_round_trip(seed: int, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["n.safetensors"]
 
 
-def test_format_of_version_1_stays() -> None:
-    """If this fails, files that users hold have changed: raise SCHEMA, keep reading version 1."""
-    assert file.fingerprint(example()) == PINNED
+def looped() -> Network:
+    """The example with a loop, a merged skip of its spikes, and activity."""
+    base = example()
+    gains = Identity(np.array([1, -2]), 3)
+    skip = Linear(np.ones((2, 18), np.int8), 2)
+    return replace(
+        base,
+        edges=(
+            *base.edges,
+            Edge("conv1", "conv1", (gains,), delay=1),
+            Edge("conv1", "readout", (MaxPool2d((2, 2)), skip)),
+        ),
+        activity={"input": np.arange(42).reshape(1, 6, 7)},
+    )
 
 
-PINNED = "b95b2fbc811c15c727229eb02bb7a92bd77987227a5dcea87146a65124192c1b"
+@pytest.mark.parametrize(
+    ("make", "schema", "fingerprint"),
+    [
+        (example, 1, "b95b2fbc811c15c727229eb02bb7a92bd77987227a5dcea87146a65124192c1b"),
+        (looped, 2, "b37552342578f91d416dc64aef986e01a07f43a50ad3d9aed92d991b4b400868"),
+    ],
+)
+def test_formats_stay(make: Callable[[], Network], schema: int, fingerprint: str) -> None:
+    """If this fails, files that users hold have changed: raise the schema, keep reading these."""
+    network = make()
+    assert file.schema_of(network) == schema
+    assert f'\\"schema\\":{schema},' in file.encode(network).decode("latin-1")
+    assert file.fingerprint(network) == fingerprint
+    assert_equal(file.decode(file.encode(network)), network)
+
+
+def test_the_lowest_schema_is_written() -> None:
+    base = example()
+    more = base.edges[1]
+    last = LIF("readout", (2,), np.array([1, 1]), np.array([0, 0]), 0, 0, "zero", 4)
+    graphs = {
+        "a parallel edge": replace(base, edges=(*base.edges, more)),
+        "a skip": replace(
+            base, edges=(*base.edges, Edge("input", "readout", (Linear(np.ones((2, 42), int), 2),)))
+        ),
+        "another order of edges": replace(base, edges=base.edges[::-1]),
+        "spike counts": replace(base, nodes=(*base.nodes[:-1], last)),
+        "a max pool": replace(
+            base,
+            edges=(base.edges[0], replace(more, operations=(MaxPool2d((2, 3)), more.synapse))),
+        ),
+        "activity": replace(base, activity={"conv1": np.zeros((2, 6, 7), int)}),
+    }
+    assert {name: file.schema_of(graph) for name, graph in graphs.items()} == dict.fromkeys(
+        graphs, 2
+    )
+    for graph in graphs.values():
+        assert_equal(file.decode(file.encode(graph)), graph)
+
+
+def test_activity_does_not_show_in_the_fingerprint() -> None:
+    base = example()
+    active = replace(base, activity={"conv1": np.arange(84).reshape(2, 6, 7), "input": 0 * FRAME})
+    assert file.fingerprint(active) == file.fingerprint(base)
+    assert file.encode(active) != file.encode(base)
+    again = file.decode(file.encode(active))
+    assert list(again.activity) == ["conv1", "input"]
+    assert again.activity["conv1"].dtype == np.int64
+    assert_equal(again, active)
+
+
+FRAME = np.ones((1, 6, 7), int)
+
+
+def test_a_node_called_activity_and_one_called_bias() -> None:
+    base = example()
+    nodes = (
+        base.input,
+        replace(base.hidden[0], name="activity"),
+        replace(base.output, name="bias"),
+    )
+    ends = (("input", "activity"), ("activity", "bias"))
+    edges = tuple(
+        replace(edge, source=source, target=target)
+        for edge, (source, target) in zip(base.edges, ends, strict=True)
+    )
+    network = replace(base, nodes=nodes, edges=edges)
+    assert_equal(file.decode(file.encode(network)), network)
+    assert_equal(
+        file.decode(file.encode(replace(network, activity={"input": FRAME}))),
+        replace(network, activity={"input": FRAME}),
+    )
+    spiking = replace(
+        network,
+        nodes=(*nodes[:2], LIF("bias", (2,), np.array([1, 1]), np.array([0, 0]), 0, 0, "zero", 4)),
+        activity={"bias": np.array([1, 2])},
+    )
+    with pytest.raises(BadInput, match=r"tensor name is 'activity\.bias', must be free: rename"):
+        file.encode(spiking)
+
+
+def test_more_edges_than_a_file_may_hold() -> None:
+    base = example()
+    network = replace(base, edges=(base.edges[0], *[base.edges[1]] * 1024))
+    with pytest.raises(BadInput, match="number of edges is 1025, must be at most 1024"):
+        file.encode(network)
 
 
 def test_same_bytes_whatever_the_hash_seed() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from golden import container, file
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from golden.errors import BadInput
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
@@ -42,6 +42,26 @@ GOOD = file.encode(
             ),
             Edge("a", "b", (SumPool2d((2, 3)), Linear(np.full((2, 12), -1, np.int8), 2))),
         ),
+    )
+)
+
+# Everything that a chain has not: joins, parallel edges, a loop, a delay, a max pool, gains, spike
+# counts at the end, activity.
+GRAPH_GOOD = file.encode(
+    Network(
+        2,
+        (
+            Input("input", (1, 4, 4), "events", 2),
+            LIF("a", (1, 4, 4), np.array([5]), np.array([0]), 1, 3, "zero", 12),
+            LIF("b", (2,), np.array([3, 4]), np.array([0, 1]), 0, 0, "subtract", 8),
+        ),
+        (
+            Edge("input", "a", (Identity(np.array([3]), 4),)),
+            Edge("a", "a", (Identity(np.array([-2]), 4),), delay=1),
+            Edge("a", "b", (MaxPool2d((2, 2)), Linear(np.ones((2, 4), np.int8), 2))),
+            Edge("a", "b", (MaxPool2d((2, 2)), Linear(-np.ones((2, 4), np.int8), 2)), delay=1),
+        ),
+        activity={"input": np.arange(16).reshape(1, 4, 4), "b": np.array([2, 0])},
     )
 )
 
@@ -79,8 +99,8 @@ def in_header(change: Callable[[dict], object]) -> bytes:
     return join(header, payload)
 
 
-def in_graph(change: Callable[[dict], object], signed: bool = True) -> bytes:
-    header, payload = split(GOOD)
+def in_graph(change: Callable[[dict], object], signed: bool = True, base: bytes = GOOD) -> bytes:
+    header, payload = split(base)
     graph = json.loads(header["__metadata__"]["spikewright"])
     change(graph)
     graph = sign(graph, header, payload) if signed else graph
@@ -88,9 +108,9 @@ def in_graph(change: Callable[[dict], object], signed: bool = True) -> bytes:
     return join(header, payload)
 
 
-def in_tensors(change: Callable[[dict[str, np.ndarray]], object]) -> bytes:
+def in_tensors(change: Callable[[dict[str, np.ndarray]], object], base: bytes = GOOD) -> bytes:
     """Changed tensors (NumPy arrays by name), laid out and signed properly."""
-    header, payload = split(GOOD)
+    header, payload = split(base)
     graph = json.loads(header.pop("__metadata__")["spikewright"])
     kinds = {"I8": np.int8, "I32": np.int32}
     tensors = {}
@@ -251,7 +271,7 @@ IN_HEADER: dict[str, tuple[str, object, str]] = {
 
 # name: (place in the graph, value put there, pattern of the refusal); signed anew
 IN_GRAPH: dict[str, tuple[str, object, str]] = {
-    "schema 2": ("schema", 2, "schema is 2, must be 1, the version that this"),
+    "schema 3": ("schema", 3, "schema is 3, must be 1 or 2, the versions that this"),
     "schema 0": ("schema", 0, "schema is 0"),
     "schema a string": ("schema", "1", "schema is '1'"),
     "schema true": ("schema", True, "schema is True"),
@@ -355,6 +375,73 @@ IN_TENSORS: dict[str, tuple[str, object, str]] = {
     "bias of two axes": ("b.bias", np.zeros((2, 1), np.int32), "bias shape"),
 }
 
+# The same two tables for the graph.
+IN_GRAPH_GRAPH: dict[str, tuple[str, object, str]] = {
+    "a graph of schema 1": ("schema", 1, "schema is 1, must be 2, as version 1 holds chains"),
+    "delay 2": ("edges/1/delay", 2, "edge 'a' -> 'a': delay is 2, must be 0 or 1"),
+    "delay below 0": ("edges/1/delay", -1, "delay is -1, must be 0 or 1"),
+    "delay true": ("edges/1/delay", True, "edge 1: delay is True, must be an integer"),
+    "delay null": ("edges/1/delay", None, "edge 1: delay is None, must be an integer"),
+    "delay a fraction": ("edges/1/delay", 1.0, "edge 1: delay is 1.0, must be an integer"),
+    "delay enormous": ("edges/1/delay", 10**400, "a number beyond 10"),
+    "delay dropped": ("edges/1/delay", DROP, "delay is 0, must be 1, as the edge does not go"),
+    "delay of the input": ("edges/0/delay", 1, "edge 'input' -> 'a': delay is 1, must be 0"),
+    "edge with more": ("edges/1/queue", 1, "edge 1: key is 'queue'"),
+    "edge a list": ("edges/1", [], r"edge 1: is \[\], must be an object"),
+    "source a number": ("edges/1/source", 1, "edge 1: source is 1"),
+    "source long": ("edges/1/source", "a" * 10**5, "edge 1: source is 'aaa"),
+    "source the output": ("edges/1/source", "b", "b.a.weight' is missing"),
+    "max pool of zero": ("edges/2/operations/0/kernel_size", [0, 2], "MaxPool2d: kernel_size"),
+    "max pool of one number": ("edges/2/operations/0/kernel_size", [2], "MaxPool2d: kernel_size"),
+    "max pool of 17": ("edges/2/operations/0/kernel_size", [2, 17], "MaxPool2d: kernel_size"),
+    "max pool over the map": ("edges/2/operations/0/kernel_size", [5, 1], "no larger than"),
+    "max pool without size": (
+        "edges/2/operations/0/kernel_size", DROP, "field 'kernel_size' is missing",
+    ),
+    "max pool of true": ("edges/2/operations/0/kernel_size", [True, 2], "kernel_size is"),
+    "max pool with weights": ("edges/2/operations/0/weight_bits", 2, "key is 'weight_bits'"),
+    "max pool of the input": (
+        "edges/0/operations", [{"kind": "MaxPool2d", "kernel_size": [1, 1]}],
+        "pool is MaxPool2d, must be SumPool2d or none",
+    ),
+    "gain with stride": ("edges/0/operations/0/stride", [1, 1], "key is 'stride'"),
+    "gain without bits": ("edges/0/operations/0/weight_bits", DROP, "'weight_bits' is missing"),
+    "gain of too few bits": ("edges/0/operations/0/weight_bits", 2, "gain is 3, must be -2..1"),
+    "gain of nine bits": ("edges/0/operations/0/weight_bits", 9, "weight_bits is 9"),
+    "parallel edge dropped": ("edges/3", DROP, "tensor 'a.b.weight.1' is unknown"),
+    "weights of a bare pool": (
+        "edges/3/operations", [{"kind": "MaxPool2d", "kernel_size": [2, 2]}], "shape",
+    ),
+    "output a map": ("nodes/2/shape", [2, 1, 1], r"must be \(classes,\), as it is the output"),
+    "many parallel edges": ("edges", [{}] * 1025, "number of edges is 1025, must be at most 1024"),
+}  # fmt: skip
+IN_GRAPH_TENSORS: dict[str, tuple[str, object, str]] = {
+    "gain of two axes": ("input.a.weight", np.ones((1, 1), np.int8), "gain shape"),
+    "gain of no channel": ("input.a.weight", np.ones(0, np.int8), "gain shape"),
+    "gain of more channels": ("input.a.weight", np.ones(2, np.int8), r"gain shape is \(2,\)"),
+    "gain as int32": ("input.a.weight", np.ones(1, np.int32), "dtype is int32, must be int8"),
+    "gain of the loop missing": ("a.a.weight", DROP, "tensor 'a.a.weight' is missing"),
+    "second weights missing": ("a.b.weight.1", DROP, "tensor 'a.b.weight.1' is missing"),
+    "third weights": ("a.b.weight.2", np.ones((2, 4), np.int8), "'a.b.weight.2' is unknown"),
+    "second weights counted from 0": (
+        "a.b.weight.0", np.ones((2, 4), np.int8), "'a.b.weight.0' is unknown",
+    ),
+    "activity as int8": ("activity.b", np.ones(2, np.int8), "dtype is int8, must be int32"),
+    "activity below 0": ("activity.b", np.array([0, -1], np.int32), "count is -1, must be 0"),
+    "activity of another shape": ("activity.b", np.ones(3, np.int32), r"shape is \(3,\)"),
+    "activity flat": ("activity.input", np.ones(16, np.int32), r"shape is \(16,\), must be"),
+    "activity of no node": ("activity.c", np.ones(2, np.int32), "'activity.c' is unknown"),
+    "activity of something": ("activity.", np.ones(2, np.int32), "'activity.' is unknown"),
+    "activity of a long name": (
+        f"activity.{'c' * 9999}", np.ones(2, np.int32), "tensor 'activity.ccc.* is unknown",
+    ),
+}  # fmt: skip
+GRAPHS = ((in_graph, IN_GRAPH_GRAPH), (in_tensors, IN_GRAPH_TENSORS))
+
+for change_in, table in GRAPHS:
+    for name, (place, value, message) in table.items():
+        assert name not in CASES
+        CASES[name] = change_in(put(place, value), base=GRAPH_GOOD), message
 for make, table in ((in_header, IN_HEADER), (in_graph, IN_GRAPH), (in_tensors, IN_TENSORS)):
     for name, (place, value, message) in table.items():
         assert name not in CASES
@@ -376,7 +463,15 @@ def test_the_good_file_is_good() -> None:
         in_tensors(lambda t: None),
     ):
         assert file.encode(file.decode(data)) == GOOD
-    assert len(CASES) >= 60
+    for data in (
+        GRAPH_GOOD,
+        in_graph(lambda g: None, base=GRAPH_GOOD),
+        in_tensors(lambda t: None, base=GRAPH_GOOD),
+        in_graph(put("edges/0/delay", 0), base=GRAPH_GOOD),  # what is usual may be said
+    ):
+        assert file.encode(file.decode(data)) == GRAPH_GOOD
+    assert file.encode(file.decode(in_graph(put("schema", 2)))) == GOOD
+    assert len(CASES) >= 190
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -1,13 +1,16 @@
 """Files damaged at random: refused with one line, or the same network; never another error."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from golden import file, fuzz
+from golden import file, fuzz, graphs
 from golden.errors import BadInput
+from golden.network import Network
 
 
 def mutated(rng: np.random.Generator, data: bytes) -> bytes:
@@ -27,11 +30,22 @@ def mutated(rng: np.random.Generator, data: bytes) -> bytes:
     ][kind - 2]
 
 
+SMALL = fuzz.Limits(side=4, channels=3, units=8)
+
+
+def active_graph(seed: int) -> Network:
+    """A graph that says how busy its input was."""
+    network = graphs.random_graph(seed, SMALL)
+    return replace(network, activity={"input": np.full(network.input.shape, seed)})
+
+
+@pytest.mark.parametrize("draw", [lambda seed: fuzz.random_network(seed, SMALL), active_graph],
+                         ids=["chain", "graph"])  # fmt: skip
 @pytest.mark.parametrize("seed", range(20))
-def test_mutations(seed: int, tmp_path: Path) -> None:
+def test_mutations(seed: int, draw: Callable[[int], Network], tmp_path: Path) -> None:
     """Refused, or (a blank moved in the header, say) the same network; never anything else."""
     rng = np.random.default_rng(seed)
-    good = file.encode(fuzz.random_network(seed, fuzz.Limits(side=4, channels=3, units=8)))
+    good = file.encode(draw(seed))
     refused = 0
     lines: list[str] = []
     for _ in range(60):
@@ -50,7 +64,14 @@ def test_mutations(seed: int, tmp_path: Path) -> None:
 
 def test_every_flipped_bit_is_noticed() -> None:
     """Each bit of a whole small file; only in the header's padding may one pass unseen."""
-    good = file.encode(fuzz.random_network(13, fuzz.Limits(side=2, channels=1, units=3, layers=1)))
+    tiny = fuzz.Limits(side=2, channels=1, units=3, layers=1)
+    chain, graph = fuzz.random_network(13, tiny), graphs.random_graph(15, tiny)
+    assert max(edge.delay for edge in graph.edges) == 1
+    for good in (file.encode(chain), file.encode(graph)):
+        _flip_every_byte(good)
+
+
+def _flip_every_byte(good: bytes) -> None:
     for place in range(len(good)):
         changed = bytearray(good)
         changed[place] ^= 1 << (place % 8)

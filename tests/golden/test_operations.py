@@ -1,12 +1,13 @@
 """Operation counts: worked by hand, and against a plain loop over every event and weight."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from golden import fuzz, reference
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden import fuzz, graphs, reference
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.operations import count, fan_out
@@ -103,6 +104,8 @@ def brute_force(edge: Edge, shape: tuple[int, ...], source: tuple[int, ...]) -> 
             return 0
     if synapse is None:
         return 1
+    if isinstance(synapse, Identity):
+        return int(synapse.gain[source[0]] != 0)
     if isinstance(synapse, Linear):
         flat = int(np.ravel_multi_index(source, shape))
         return sum(int(row[flat] != 0) for row in synapse.weight)
@@ -118,25 +121,44 @@ def brute_force(edge: Edge, shape: tuple[int, ...], source: tuple[int, ...]) -> 
     return reached
 
 
+def carried(edge: Edge, events: np.ndarray, per_step: bool) -> tuple[np.ndarray, Edge]:
+    """The events that an edge carried, one frame after another; the edge behind a max pool."""
+    frames = [frame[: len(frame) - edge.delay] for frame in events] if per_step else [events]
+    every = np.concatenate(frames)
+    if not isinstance(edge.pool, MaxPool2d):
+        return every, edge
+    ky, kx = edge.pool.kernel_size
+    rows, columns = every.shape[2] // ky, every.shape[3] // kx
+    pooled = np.zeros((*every.shape[:2], rows, columns), int)
+    for place in np.argwhere(every[:, :, : rows * ky, : columns * kx]):
+        pooled[place[0], place[1], place[2] // ky, place[3] // kx] = 1
+    return pooled, Edge(edge.source, edge.target, edge.operations[1:] or (SumPool2d((1, 1)),))
+
+
+@pytest.mark.parametrize("draw", [fuzz.random_network, graphs.random_graph])
 @pytest.mark.parametrize("seed", range(25))
-def test_against_a_plain_loop(seed: int) -> None:
-    network = fuzz.random_network(seed, fuzz.Limits(side=5, channels=4, units=12, kernel=4))
+def test_against_a_plain_loop(seed: int, draw: Callable[..., Network]) -> None:
+    network = draw(seed, fuzz.Limits(side=5, channels=4, units=12, kernel=4))
     inputs = fuzz.random_inputs(network, 4, seed)
     trace = reference.run(network, inputs)
     counts = count(network, inputs, trace)
     direct = network.input.coding == "direct"
-    for edge, source, found in zip(network.edges, network.nodes[:-1], counts.edges, strict=True):
-        fans = np.zeros(source.shape, int)
-        for place in np.ndindex(*source.shape):
-            fans[place] = brute_force(edge, source.shape, place)
-        assert np.array_equal(fan_out(edge, source.shape), fans)
-        events = trace.spikes[source.name] if source.name in trace.spikes else inputs
-        lead = 1 if events is inputs and direct else 2
-        sent = (events != 0).sum(axis=tuple(range(lead)))
+    for edge, found in zip(network.edges, counts.edges, strict=True):
+        own = edge.source == network.input.name
+        events = inputs if own else trace.spikes[edge.source]
+        frames, plain = carried(edge, events, per_step=not (own and direct))
+        fans = np.zeros(frames.shape[1:], int)
+        for place in np.ndindex(*fans.shape):
+            fans[place] = brute_force(plain, fans.shape, place)
+        assert np.array_equal(fan_out(edge, network.node(edge.source).shape), fans)
+        sent = (frames != 0).sum(axis=0)
         assert (found.events, found.synops) == (sent.sum(), (sent * fans).sum())
     assert counts.synops == sum(edge.synops for edge in counts.edges)
     assert counts.events == sum(edge.events for edge in counts.edges)
     assert counts.updates == sum(
         int(np.prod(node.shape)) * network.timesteps * 4 for node in network.nodes[1:]
     )
-    assert counts.kept / counts.weights == network.density or counts.weights == 0
+    trained = [found for found, edge in zip(counts.edges, network.edges, strict=True)
+               if isinstance(edge.synapse, Linear | Conv2d)]  # fmt: skip
+    weights = sum(found.weights for found in trained)
+    assert weights == 0 or sum(found.kept for found in trained) / weights == network.density

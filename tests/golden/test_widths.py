@@ -1,12 +1,14 @@
 """Widths are proven: bounds worked by hand, exact per neuron, reached, and never left."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from golden import fuzz, reference
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden import fuzz, graphs, reference
+from golden.edges import Conv2d, Edge, Linear, MaxPool2d, SumPool2d
 from golden.network import Network
-from golden.nodes import LIF, Input, Readout
+from golden.nodes import LIF, Input, Node, Readout
 from golden.widths import Widths, drive_bounds, node_widths, signed_bits
 
 
@@ -26,14 +28,14 @@ def test_hand_worked() -> None:
     widths = node_widths(network)
     # Neuron 0: positive 3 x 1 + 1 x 2 = 5, negative 3 x 2 + 1 x 1 = 7, bias 1: -7..6 a step;
     # neuron 1: positive 4, negative 8, bias -2: -10..4 a step. Three steps: -21..18 and -30..12.
-    assert widths["a"] == Widths(6, 7, 4, -30, 18)
+    assert widths["a"] == Widths(6, 7, 4, 4, -30, 18)
     # The readout: -4..3 a step without, -4..7 with the bias; -12..21 in all, -16..28 within a step.
-    assert widths["readout"] == Widths(6, 6, 3, -12, 21)
+    assert widths["readout"] == Widths(6, 6, 3, 3, -12, 21)
     assert widths["a"].compare_bits == 8
 
 
 @pytest.mark.parametrize(
-    ("weight", "expected"), [(-3, Widths(5, 6, 3, -16, 0)), (3, Widths(5, 6, 3, 0, 15))]
+    ("weight", "expected"), [(-3, Widths(5, 6, 3, 3, -16, 0)), (3, Widths(5, 6, 3, 3, 0, 15))]
 )
 def test_clamp_cuts_the_range(weight: int, expected: Widths) -> None:
     network = Network(
@@ -50,7 +52,7 @@ def test_clamp_cuts_the_range(weight: int, expected: Widths) -> None:
     )
     widths = node_widths(network)
     assert widths["a"] == expected
-    assert widths["readout"] == Widths(1, 1, 1, 0, 0)
+    assert widths["readout"] == Widths(1, 1, 1, 1, 0, 0)
 
 
 def test_pools_multiply() -> None:
@@ -74,14 +76,29 @@ def test_borders_see_fewer_taps() -> None:
     assert positive.tolist() == [[[2, 4, 4, 2], [2, 4, 4, 2]]]
 
 
+def _edges(*networks: Network) -> list[tuple[Edge, Node]]:
+    return [(e, network.node(e.source)) for network in networks for e in network.edges]
+
+
+def _weights(edge: Edge, each: np.ndarray) -> np.ndarray:
+    """What every source neuron alone brings; behind a max pool, every window, once."""
+    if isinstance(edge.pool, MaxPool2d):
+        windows = np.unique(reference.pooled(edge.pool, each), axis=0)
+        each = np.stack([window for window in windows if window.any()])
+        return reference.summed(Edge("s", "t", edge.operations[1:]), each) if edge.synapse else each
+    return reference.summed(edge, each)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_bounds_are_exact_per_neuron(seed: int) -> None:
     """One event at a time tells every weight; the best and the worst choice are the bounds."""
-    network = fuzz.random_network(seed, fuzz.Limits(side=6, channels=5, units=20))
-    for edge, source in zip(network.edges, network.nodes[:-1], strict=True):
+    limits = fuzz.Limits(side=6, channels=5, units=20)
+    for edge, source in _edges(
+        fuzz.random_network(seed, limits), graphs.random_graph(seed, limits)
+    ):
         size = int(np.prod(source.shape))
         each = np.eye(size, dtype=np.int64).reshape(size, *source.shape)
-        weights = reference.summed(edge, each)
+        weights = _weights(edge, each)
         up, down = (source.highest, -source.lowest) if isinstance(source, Input) else (1, 0)
         rise, fall = np.maximum(weights, 0), np.maximum(-weights, 0)
         positive, negative = drive_bounds(edge, source)
@@ -89,9 +106,10 @@ def test_bounds_are_exact_per_neuron(seed: int) -> None:
         assert np.array_equal(negative, (fall * up + rise * down).sum(axis=0))
 
 
+@pytest.mark.parametrize("draw", [fuzz.random_network, graphs.random_graph])
 @pytest.mark.parametrize("seed", range(60))
-def test_no_membrane_leaves_its_range(seed: int) -> None:
-    network = fuzz.random_network(seed)
+def test_no_membrane_leaves_its_range(seed: int, draw: Callable[[int], Network]) -> None:
+    network = draw(seed)
     trace = reference.run(network, fuzz.random_inputs(network, 6, seed))
     for name, proven in node_widths(network).items():
         membranes = trace.membranes[name]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,14 +11,16 @@ import numpy as np
 import pytest
 
 from golden import interpreter, reference
-from golden.errors import BadInput, CheckFailed
+from golden.errors import BadInput
 from golden.file import save
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.image import load_image
+from golden.loading import load_words, memories
+from golden.outside import Outside
 from golden.trace import compare
 from hw import build as build_module
-from hw import verilog
 from hw.build import build
+from hw.ram import FEW, is_block
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 
@@ -54,14 +57,43 @@ def test_the_image_read_back_computes_the_network(built):
 def test_every_memory_file_is_read_by_the_verilog_and_exists(built):
     _, folder, image = built
     text = (folder / "rtl" / "accelerator.v").read_text()
-    named = {line.split('"')[1] for line in text.splitlines() if "$readmemb" in line}
+    named = set(re.findall(r'\.INIT\("(.+?)"\)', text))
     present = {path.name for path in (folder / "rtl").glob("*.mem")}
     assert named <= present
+    assert "$readmem" not in text
     # A core with a single tap needs no tap memory; all others must be in use.
     unused = {
         f"{core.node}_taps.mem" for core in image.cores if len(core.memories["taps"].words) == 1
     }
     assert present - named == unused
+
+
+def test_a_loadable_build_reads_no_file(built, tmp_path):
+    network, _, _ = built
+    image = build(network, tmp_path, 4, outside=Outside(loadable=True))
+    text = (tmp_path / "rtl" / "accelerator.v").read_text()
+    assert ".INIT" not in text
+    assert (tmp_path / "rtl" / "load.bin").read_bytes() == load_words(image).tobytes()
+
+
+def test_large_memories_are_instances_that_can_be_replaced(tmp_path):
+    network = random_network(3, Limits(side=9, channels=24, units=96, layers=3))
+    image = build(network, tmp_path, 2)
+    text = (tmp_path / "rtl" / "accelerator.v").read_text()
+    blocks = re.findall(r"spikewright_ram #\(\s+\.ADDRESS\(32'd\d+\),\s+\.DEPTH\(32'd(\d+)\)", text)
+    due = [
+        max(core.words, 2) for core in image.cores for _ in range(core.lanes)
+        if is_block(max(core.words, 2), core.word_bits)
+    ]  # fmt: skip
+    due += [
+        len(memory.words) for name, memory in memories(image)
+        if is_block(len(memory.words), memory.layout.width) and not name.endswith("taps")
+    ]  # fmt: skip
+    assert sorted(map(int, blocks)) == sorted(due)
+    assert len(due) > 2
+    # What stays inside a module is small.
+    left = [int(high) + 1 for high in re.findall(r"reg \[\d+:0\] \S+ +\[(\d+):0\];", text)]
+    assert max(left, default=0) <= FEW
 
 
 def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
@@ -135,20 +167,6 @@ def test_an_interrupted_build_is_no_build(built, tmp_path, monkeypatch):
         build(network, tmp_path, 4)
     with pytest.raises(BadInput, match=r"manifest.json: not found; make it with"):
         load_image(tmp_path)
-
-
-def test_a_memory_that_yosys_changed_is_found(built, monkeypatch):
-    _, _, image = built
-    true = verilog.memory_files
-
-    def changed(image):
-        files = true(image)
-        name = next(iter(files))
-        return files | {name: files[name].replace(b"0", b"1", 1)}
-
-    monkeypatch.setattr(verilog, "memory_files", changed)
-    with pytest.raises(CheckFailed, match="the memory in the Verilog differs from the image"):
-        verilog.rtl_files(image)
 
 
 def test_constants_are_data(built):

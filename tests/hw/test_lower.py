@@ -1,4 +1,4 @@
-"""Edges as rows: small maps unrolled, and what each form costs."""
+"""Edges as rows: those near a border list only the taps that are valid there."""
 
 import numpy as np
 import pytest
@@ -9,14 +9,13 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.trace import compare
 from hw.compiler import compile_network
-from hw.lower import lower, unrolled
+from hw.lower import bordered, lower
 
 
-def network(side, convolution, pool=None, activity=None):
+def network(side, convolution):
     """A small map to a small map through one convolution."""
     channels = convolution.weight.shape[1] * convolution.groups
-    edge = Edge("first", "map", ((pool,) if pool else ()) + (convolution,))
-    shape = edge.output_shape((channels, side, side))
+    shape = Edge("a", "b", (convolution,)).output_shape((channels, side, side))
     ones = Conv2d(np.ones((channels, 1, 1, 1), int), 3)
     zeros = np.zeros(channels, int)
     return Network(
@@ -25,9 +24,8 @@ def network(side, convolution, pool=None, activity=None):
          LIF("first", (channels, side, side), zeros + 1, zeros, 0, 0, "zero", 8),
          LIF("map", shape, np.full(shape[0], 2), np.zeros(shape[0], int), 1, 1, "subtract", 8),
          Readout("readout", (2,), np.zeros(2, int))),
-        (Edge("input", "first", (ones,)), edge,
+        (Edge("input", "first", (ones,)), Edge("first", "map", (convolution,)),
          Edge("map", "readout", (Linear(np.ones((2, int(np.prod(shape))), int), 3),))),
-        activity={"first": activity} if activity is not None else {},
     )  # fmt: skip
 
 
@@ -37,42 +35,27 @@ def dense(out, inputs, kernel=3, **options):
 
 
 @pytest.mark.parametrize(
-    ("side", "convolution", "chosen"),
+    ("side", "convolution", "rows"),
     [
-        (1, dense(4, 3, padding=(1, 1)), True),  # one tap of nine is ever valid
-        (2, dense(4, 3, padding=(1, 1)), True),  # 16 entries for 9, but 4 walked for 9
-        (4, dense(4, 3, padding=(1, 1)), False),  # 100 for 9, and 6.25 for 9
-        (5, dense(4, 3, padding=(1, 1)), False),
-        (4, dense(4, 3, kernel=4), True),  # one tap of sixteen is ever valid
+        (1, dense(4, 3, padding=(1, 1)), (1, 1)),
+        (2, dense(4, 3, padding=(1, 1)), (2, 2)),  # a row per position
+        (9, dense(4, 3, padding=(1, 1)), (3, 3)),  # top, middle, bottom; left, middle, right
+        (4, dense(4, 3, kernel=4), (4, 4)),  # one window: each position meets one tap
+        (9, dense(32, 16, padding=(1, 1)), (3, 1)),  # both do not fit the same block RAMs
+        (9, dense(32, 64, padding=(1, 1)), (1, 1)),
     ],
 )
-def test_a_small_map_is_unrolled_where_that_costs_less(side, convolution, chosen):
+def test_no_lane_walks_a_tap_outside_where_there_is_room(side, convolution, rows):
     built = network(side, convolution)
-    image = compile_network(built, 2)
-    edge = image.cores[1].edges[0]
-    assert edge.unrolled == chosen
-    if chosen:
-        core = image.cores[1]
-        assert edge.rows == side * side * 3
-        taps = core.memories["taps"]
-        assert len(taps.words) == core.size[1] * core.size[2]
-        offsets = np.arange(len(taps.words)) * core.local_channels
-        assert taps.field("offset").tolist() == offsets.tolist()
-        assert core.memories["table_y_0"].layout.bits("mask") == 1
+    image = compile_network(built, 16)
+    core = image.cores[1]
+    assert core.edges[0].rows == (convolution.weight.shape[1] - 1 << core.edges[0].row_bits) + (
+        rows[0] * rows[1]
+    )
     inputs = np.random.default_rng(1).integers(0, 2, (4, 2, 1, side, side))
-    comparison = compare(reference.run(built, inputs), interpreter.run(image, inputs))
+    trace = reference.run(built, inputs)
+    comparison = compare(trace, interpreter.run(image, inputs))
     assert (comparison.mismatches, comparison.spikes > 0) == (0, True)
-
-
-def test_where_events_come_from_decides():
-    """Of nine taps without padding, one is valid for an event in a corner, four in the middle."""
-    corners, middle = np.zeros((2, 3, 4, 4), int)
-    corners[:, ::3, ::3], middle[:, 1:3, 1:3] = 1, 1
-    chosen = [
-        compile_network(network(4, dense(8, 3), activity=activity), 1).cores[1].edges[0].unrolled
-        for activity in (corners, middle)
-    ]
-    assert chosen == [True, False]
 
 
 @pytest.mark.parametrize("pool", [SumPool2d((2, 2)), MaxPool2d((2, 2)), None])
@@ -85,13 +68,14 @@ def test_both_forms_compute_the_same(pool, stride, groups):
     edge = Edge("a", "b", ((pool,) if pool else ()) + (convolution,))
     sent = (4, 3, 3) if isinstance(pool, MaxPool2d) else (4, side, side)
     by_tap = lower(edge, sent)
-    by_position = unrolled(by_tap, convolution)
-    drives = [_drive(form, sent) for form in (by_tap, by_position)]
-    np.testing.assert_array_equal(*drives)
-    assert drives[0].any()
+    expected = _drive(by_tap, sent)
+    assert expected.any()
+    for axes in ((True, True), (True, False), (False, True)):
+        form = bordered(by_tap, axes)
+        np.testing.assert_array_equal(_drive(form, sent, never_outside=all(axes)), expected)
 
 
-def _drive(synapses, shape):
+def _drive(synapses, shape, never_outside=False):
     """What one event at each place adds, (places, outputs, targets), through tables and rows."""
     weights, (rows, columns) = synapses.weights, synapses.target
     (mask_y, row_y, base_y), (mask_x, row_x, base_x) = synapses.axis(0), synapses.axis(1)
@@ -101,10 +85,10 @@ def _drive(synapses, shape):
         for tap, out, value in zip(
             weights.tap[mine], weights.out[mine], weights.value[mine], strict=True
         ):
-            ky, kx = divmod(int(tap), synapses.grid[1] if synapses.moves else columns)
-            if synapses.moves:
-                if mask_y[y] >> ky & mask_x[x] >> kx & 1:
-                    found[c, y, x, out, base_y[y] - ky, base_x[x] - kx] += value
-            elif mask_y[y] & mask_x[x]:
-                found[c, y, x, out, ky, kx] += value
+            ky, kx = divmod(int(tap), synapses.grid[1])
+            if mask_y[y] >> ky & mask_x[x] >> kx & 1:
+                found[c, y, x, out, base_y[y] - ky, base_x[x] - kx] += value
+            else:
+                # Events without any valid tap are dropped by the decoder, whatever their row.
+                assert not never_outside or not (mask_y[y] and mask_x[x])
     return found

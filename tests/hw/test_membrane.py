@@ -185,7 +185,5 @@ def test_an_operand_counts_in_its_steps_and_columns(conv_core, steps, width, wor
             before = 100 + step - 1 if step else (100 + steps - 1) * number
             first = drive[address, 0] if step == 0 else 0 * drive[address, 0]
             later = drive[address, step] if step else 0 * first
-            expected = [
-                (before + int(a) + bias, int(b)) for a, b in zip(first, later, strict=True)
-            ]
+            expected = [(before + int(a) + bias, int(b)) for a, b in zip(first, later, strict=True)]
             assert next(found) == expected, (number, address, step)

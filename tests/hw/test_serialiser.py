@@ -20,9 +20,7 @@ def serialise(core, vectors, ready=lambda: True, visits=0, deadline=20_000):
         for place, (fired, membranes, final) in enumerate(vectors):
             while not ctx.get(dut.room):
                 await step(ctx, pipeline, None)
-            await step(
-                ctx, pipeline, (fired, membranes, final, place % visits == visits - 1)
-            )
+            await step(ctx, pipeline, (fired, membranes, final, place % visits == visits - 1))
         for _ in range(20):
             await step(ctx, pipeline, None)
 

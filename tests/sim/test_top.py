@@ -9,6 +9,7 @@ from golden import reference
 from golden.counters import COUNTERS, STRIDE
 from golden.fuzz import Limits, random_inputs, random_network
 from golden.operations import count
+from golden.outside import Outside
 from hw.build import build
 from sim import runner
 from sim.stimulus import input_beats
@@ -77,14 +78,14 @@ def plan(image, network, inputs):
 def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
-    image = build(network, tmp_path / "build", 2)
+    image = build(network, tmp_path / "build", 2, outside=Outside(registers=False))
     rtl = tmp_path / "build" / "rtl"
     high = widths((rtl / "top.v").read_text())
     harness = tmp_path / "tb.v"
     harness.write_text(HARNESS.format(data=high["s_axis_events"], logit=high["m_axis_logits"]))
     settings = tmp_path / "top.json"
     settings.write_text(json.dumps(plan(image, network, inputs)))
-    sources = [rtl / "accelerator.v", rtl / "top.v", harness]
+    sources = [*(rtl / name for name in (rtl / "filelist.f").read_text().split()), harness]
     built = runner.build(sources, "tb", simulations)
     data = [*rtl.glob("*.mem"), settings]
     result = runner.run(built, "sim.benches.top", tmp_path / "run", data=data, deadline_s=120)

@@ -277,7 +277,7 @@ def test_a_warning_would_be_seen(folder, tmp_path):
     copy = shutil.copytree(folder / "rtl", tmp_path / "rtl")
     text = (copy / "top.v").read_text()
     (copy / "top.v").write_text(
-        text.replace("perf_clear\n);", "perf_clear\n);\n    wire [3:0] narrow = 8'd200;")
+        text.replace("\n);\n", "\n);\n    wire [3:0] narrow = 8'd200;\n", 1)
     )
     assert any("WIDTHTRUNC" in line for line in lint.verilator_warnings(tmp_path))
 

@@ -1,0 +1,159 @@
+"""What stands between the outside's streams and the cores: frames are counted, resets are tidy."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+
+class InputGate(wiring.Component):
+    """Takes whole inferences: opens and closes at their borders, and drops the rest of a cut one.
+
+    It knows the borders because it counts the beats with `last` that it takes: an inference has
+    `ends` of them. When a reset of the cores (`restart`) falls inside an inference, all its
+    remaining beats are taken and dropped. Two registers decouple the sides: `ready` is a register's
+    content, `inner_valid` a register, one beat per cycle, latency 1.
+
+    Members
+    -------
+    valid, ready, last, data
+        From outside.
+    inner_valid, inner_ready, inner_last, inner_data
+        To the cores.
+    enable : In(1)
+        Begin inferences; one that has begun is completed.
+    held : In(1)
+        The cores are in reset: nothing is taken, unless it is dropped.
+    restart : In(1)
+        What has been taken is lost (a pulse, with `held`).
+    inside : Out(1)
+        Between the first and the last beat of an inference.
+    dropping : Out(1)
+        The rest of this inference is dropped.
+    dropped, complete : Out(1)
+        Pulses: a beat was dropped; an inference's last beat was taken for the cores.
+    """
+
+    valid: Signal
+    ready: Signal
+    last: Signal
+    data: Signal
+    inner_valid: Signal
+    inner_ready: Signal
+    inner_last: Signal
+    inner_data: Signal
+    enable: Signal
+    held: Signal
+    restart: Signal
+    inside: Signal
+    dropping: Signal
+    dropped: Signal
+    complete: Signal
+
+    def __init__(self, data_bits: int, ends: int) -> None:
+        self.ends = ends
+        super().__init__({
+            "valid": In(1), "ready": Out(1), "last": In(1), "data": In(data_bits),
+            "inner_valid": Out(1), "inner_ready": In(1), "inner_last": Out(1),
+            "inner_data": Out(data_bits),
+            "enable": In(1), "held": In(1), "restart": In(1), "inside": Out(1),
+            "dropping": Out(1), "dropped": Out(1), "complete": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Count, then hand over through two registers."""
+        m = Module()
+        taken, border = Signal(), Signal()
+        step = Signal(range(max(self.ends, 2)))
+        kept = Signal(1 + len(self.data))
+        full = Signal()
+        open_ = ~self.held & (self.enable | self.inside) & ~full
+        m.d.comb += [
+            self.ready.eq(self.dropping | open_),
+            taken.eq(self.valid & self.ready),
+            border.eq(taken & self.last & (step == self.ends - 1)),
+            self.dropped.eq(taken & self.dropping),
+            self.complete.eq(border & ~self.dropping),
+        ]
+        with m.If(taken):
+            m.d.sync += self.inside.eq(~border)
+            with m.If(self.last):
+                m.d.sync += step.eq(step + 1)
+        with m.If(border):
+            m.d.sync += [step.eq(0), self.dropping.eq(0)]
+
+        given, inner = Cat(self.last, self.data), Cat(self.inner_last, self.inner_data)
+        forward = taken & ~self.dropping
+        with m.If(self.inner_ready | ~self.inner_valid):
+            m.d.sync += [self.inner_valid.eq(full | forward), full.eq(0), inner.eq(given)]
+            with m.If(full):
+                m.d.sync += inner.eq(kept)
+        with m.Elif(forward):
+            m.d.sync += [kept.eq(given), full.eq(1)]
+        with m.If(self.restart):
+            m.d.sync += [self.inner_valid.eq(0), full.eq(0)]
+            m.d.sync += self.dropping.eq(self.inside & ~border)
+        return m
+
+
+class OutputGate(wiring.Component):
+    """Keeps the rules of the stream through a reset of the cores.
+
+    A beat that has been offered stays offered. If the reset cuts an inference's logits short, one
+    beat of zeros with `last` ends them, so that the receiver finds the next beginning. `valid` and
+    the beat are registers, one beat per cycle, latency 1.
+
+    Members
+    -------
+    inner_valid, inner_ready, inner_last, inner_data
+        From the cores.
+    valid, ready, last, data
+        To the outside.
+    held, restart : In(1)
+        As in `InputGate`.
+    begun : Out(1)
+        Some logits of an inference have been sent, but not the last.
+    complete : Out(1)
+        Pulse: an inference's last logit leaves the cores.
+    """
+
+    inner_valid: Signal
+    inner_ready: Signal
+    inner_last: Signal
+    inner_data: Signal
+    valid: Signal
+    ready: Signal
+    last: Signal
+    data: Signal
+    held: Signal
+    restart: Signal
+    begun: Signal
+    complete: Signal
+
+    def __init__(self, data_bits: int) -> None:
+        super().__init__({
+            "inner_valid": In(1), "inner_ready": Out(1), "inner_last": In(1),
+            "inner_data": In(data_bits),
+            "valid": Out(1), "ready": In(1), "last": Out(1), "data": Out(data_bits),
+            "held": In(1), "restart": In(1), "begun": Out(1), "complete": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """One register; a closing beat takes the place of those that were lost."""
+        m = Module()
+        closing, moves, taken = Signal(), Signal(), Signal()
+        m.d.comb += [
+            moves.eq(self.ready | ~self.valid),
+            self.inner_ready.eq(moves & ~self.held & ~closing),
+            taken.eq(self.inner_valid & self.inner_ready),
+            self.complete.eq(taken & self.inner_last),
+        ]
+        with m.If(moves):
+            m.d.sync += [self.valid.eq(taken | closing), closing.eq(0)]
+            m.d.sync += [self.last.eq(self.inner_last | closing), self.data.eq(self.inner_data)]
+            with m.If(closing):
+                m.d.sync += self.data.eq(0)
+        with m.If(taken):
+            m.d.sync += self.begun.eq(~self.inner_last)
+        with m.If(self.restart & self.begun):
+            m.d.sync += [closing.eq(1), self.begun.eq(0)]
+        return m

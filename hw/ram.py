@@ -1,0 +1,173 @@
+"""Memories: filled from the image or over the load bus, and how they appear in the Verilog.
+
+Every memory of the image is made by `ram`. In Amaranth's simulator a memory is itself; in the
+Verilog `Instances` puts a module of its own in its place, so that other memories (the SRAM macros
+of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (`is_block`:
+rows, pointers, membranes, deep queues), `spikewright_table` for the small ones of the image.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from amaranth.hdl import (
+    ClockSignal,
+    Const,
+    Elaboratable,
+    Instance,
+    Module,
+    Signal,
+    Value,
+)
+from amaranth.lib.memory import Memory as Ram
+
+from golden.image import Image
+from golden.loading import memories
+from golden.rows import Memory, bits_for
+from hw.shapes import struct
+
+SHALLOW, FEW = 32, 2048
+"""Words, and bits, up to which a memory is made of registers or distributed RAM."""
+
+
+def is_block(depth: int, width: int) -> bool:
+    """Whether a memory is meant to be a block RAM or an SRAM macro."""
+    return depth > SHALLOW and depth * width > FEW
+
+
+class LoadBus:
+    """The broadcast that writes image memories: valid, number of the memory, address, word.
+
+    No memory answers. `staged` registers it, numbers a cycle ahead of addresses and words, which
+    gives every memory a cycle to recognise its number. The registers have no reset: the cores are
+    held in reset while the bus is in use.
+    """
+
+    def __init__(self, image: Image) -> None:
+        listed = [memory for _, memory in memories(image)]
+        self.numbers = {memory: number for number, memory in enumerate(listed)}
+        self.valid = Signal(reset_less=True)
+        self.memory = Signal(max(bits_for(len(listed)), 1), reset_less=True)
+        deepest = max(len(memory.words) for memory in listed)
+        self.address = Signal(max(bits_for(deepest), 1), reset_less=True)
+        self.data = Signal(max(memory.layout.width for memory in listed), reset_less=True)
+
+    def staged(self, m: Module) -> LoadBus:
+        """The bus in a core: numbers one cycle later, addresses and words two."""
+        later = LoadBus.__new__(LoadBus)
+        later.numbers = self.numbers
+        for name, cycles in (("valid", 1), ("memory", 1), ("address", 2), ("data", 2)):
+            value = getattr(self, name)
+            for cycle in range(cycles):
+                held = Signal.like(value, name=f"load_{name}_{cycle}")
+                m.d.sync += held.eq(value)
+                value = held
+            setattr(later, name, value)
+        return later
+
+
+class ImageRam(Ram):
+    """A memory of the image; with the load bus it wakes up empty."""
+
+    def __init__(self, memory: Memory, loaded: bool) -> None:
+        shape = struct(memory.layout)
+        words = [] if loaded else [shape.from_bits(int(word)) for word in memory.words]
+        super().__init__(shape=shape, depth=len(memory.words), init=words)
+        self.memory = memory
+
+
+def ram(m: Module, name: str, memory: Memory, load: LoadBus | None = None) -> ImageRam:
+    """A memory with the words of the image, or with a port for the load bus, as submodule `name`.
+
+    A word stands in the memory 3 cycles after its beat on the bus of the accelerator.
+    """
+    m.submodules[name] = block = ImageRam(memory, load is not None)
+    if load is not None:
+        chosen = Signal(reset_less=True)
+        writer = block.write_port()
+        m.d.sync += chosen.eq(load.valid & (load.memory == load.numbers[memory]))
+        m.d.comb += [
+            writer.en.eq(chosen),
+            writer.addr.eq(load.address),
+            Value.cast(writer.data).eq(load.data),
+        ]
+    return block
+
+
+class Instances:
+    """The platform of the Verilog: memories become instances (Amaranth's `get_memory` hook).
+
+    Parameters
+    ----------
+    image
+        Whose memories read `NAME.mem` of `golden.image.memory_files`.
+    loadable
+        No memory reads a file.
+    """
+
+    def __init__(self, image: Image, loadable: bool) -> None:
+        self.files = {memory: "" if loadable else f"{name}.mem" for name, memory in memories(image)}
+
+    def get_memory(self, memory: Ram) -> Elaboratable:
+        """What stands for `memory`: one reader, and one writer at most."""
+        name = self.files[memory.memory] if isinstance(memory, ImageRam) else ""
+        port = memory.read_ports[0]
+        if port.domain != "comb" and is_block(memory.depth, len(Value.cast(port.data))):
+            return _block(memory, name)
+        if isinstance(memory, ImageRam):
+            return _table(memory, name)
+        return cast(Elaboratable, Ram.elaborate(memory, None))
+
+
+def _ports(memory: Ram, name: str) -> dict[str, Any]:
+    """Parameters, and the write port, that both modules have."""
+    address = _address_bits(memory)
+    given: dict[str, Any] = {
+        "p_WIDTH": len(Value.cast(memory.read_ports[0].data)),
+        "p_DEPTH": memory.depth,
+        "p_ADDRESS": address,
+    } | ({"p_INIT": name} if name else {})
+    write, place, word = Const(0, 1), Const(0, address), Const(0, 1)
+    for port in memory.write_ports:
+        write, place, word = port.en, port.addr, Value.cast(port.data)
+    return given | {"i_write_enable": write, "i_write_address": _wide(place, address),
+                    "i_write_data": word}  # fmt: skip
+
+
+def _address_bits(memory: Ram) -> int:
+    """Of the port of a module, which has one at least."""
+    return max(bits_for(memory.depth), 1)
+
+
+def _wide(value: Value, width: int) -> Value:
+    """A value of `width` bits, for an address that may have none."""
+    return value if len(value) == width else Const(0, width)
+
+
+def _block(memory: Ram, name: str) -> Module:
+    m, (port,) = Module(), memory.read_ports
+    ports = _ports(memory, name)
+    m.submodules.block = Instance(
+        "spikewright_ram", **ports, i_clk=ClockSignal(), i_read_enable=port.en,
+        i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=Value.cast(port.data),
+    )  # fmt: skip
+    return m
+
+
+def _table(memory: Ram, name: str) -> Module:
+    m, (port,) = Module(), memory.read_ports
+    ports = _ports(memory, name)
+    read = Signal.like(Value.cast(port.data))
+    m.submodules.table = Instance(
+        "spikewright_table", **ports, i_clk=ClockSignal(),
+        i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=read,
+    )  # fmt: skip
+    data = Value.cast(port.data)
+    if port.domain == "comb":
+        m.d.comb += data.eq(read)
+        return m
+    held = Signal.like(data, reset_less=True)
+    with m.If(port.en):
+        m.d.sync += held.eq(read)
+    m.d.comb += data.eq(held)
+    return m

@@ -1,0 +1,140 @@
+"""`top` as a device: register accesses and stream packets that another process asks for.
+
+Commands come over the socket $SPIKEWRIGHT_DEVICE, one JSON object a line, and are answered one by
+one. Time stands still while none comes. Packets are sent in the background, as a DMA engine does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import deque
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from sim.benches import DEVICE
+from sim.benches.stream import PERIOD_NS, known
+
+PATIENCE = 1_000_000
+"""Cycles until an access or a packet counts as lost."""
+
+
+class Device:
+    """Masters of the AXI ports of `top`; inputs change at the falling edge."""
+
+    def __init__(self, dut):
+        self.dut = dut
+        self.queues: dict[str, deque] = {"events": deque(), "load": deque()}
+        self.beats: list[int] = []
+        self.packets: deque[list[int]] = deque()
+
+    async def start(self) -> None:
+        dut = self.dut
+        cocotb.start_soon(Clock(dut.aclk, PERIOD_NS, "ns").start())
+        dut.aresetn.value = 0
+        await ClockCycles(dut.aclk, 3)
+        await FallingEdge(dut.aclk)
+        dut.aresetn.value = 1
+        dut.m_axis_logits_tready.value = 1
+        for name in self.queues:
+            if hasattr(dut, f"s_axis_{name}_tdata"):
+                cocotb.start_soon(self.sender(name))
+        cocotb.start_soon(self.receiver())
+
+    def port(self, name: str):
+        return getattr(self.dut, name)
+
+    async def until(self, name: str) -> None:
+        """The rising edge at which this signal is 1."""
+        for _ in range(PATIENCE):
+            await RisingEdge(self.dut.aclk)
+            if known(self.port(name)):
+                return
+        raise TimeoutError(f"{name} stays 0 for {PATIENCE} cycles")
+
+    async def sender(self, name: str) -> None:
+        queue, prefix = self.queues[name], f"s_axis_{name}_t"
+        while True:
+            await FallingEdge(self.dut.aclk)
+            self.port(f"{prefix}valid").value = int(bool(queue))
+            if queue:
+                data, last = queue[0]
+                self.port(f"{prefix}data").value, self.port(f"{prefix}last").value = data, last
+                await RisingEdge(self.dut.aclk)
+                if known(self.port(f"{prefix}ready")):
+                    queue.popleft()
+
+    async def receiver(self) -> None:
+        while True:
+            await self.until_logit()
+            self.beats.append(known(self.dut.m_axis_logits_tdata))
+            if known(self.dut.m_axis_logits_tlast):
+                self.packets.append(self.beats)
+                self.beats = []
+
+    async def until_logit(self) -> None:
+        await RisingEdge(self.dut.aclk)
+        while not known(self.dut.m_axis_logits_tvalid):
+            await RisingEdge(self.dut.aclk)
+
+    async def hand_over(self, channel: str, **values: int) -> None:
+        """One beat on an AXI4-Lite channel."""
+        await FallingEdge(self.dut.aclk)
+        for name, value in values.items():
+            self.port(f"s_axi_{name}").value = value
+        self.port(f"s_axi_{channel}valid").value = 1
+        await self.until(f"s_axi_{channel}ready")
+        await FallingEdge(self.dut.aclk)
+        self.port(f"s_axi_{channel}valid").value = 0
+
+    async def answer(self, channel: str) -> int:
+        """The response of a channel; whoever waits has set ready."""
+        await FallingEdge(self.dut.aclk)
+        self.port(f"s_axi_{channel}ready").value = 1
+        await self.until(f"s_axi_{channel}valid")
+        if known(self.port(f"s_axi_{channel}resp")):
+            raise OSError("SLVERR")
+        value = known(self.dut.s_axi_rdata) if channel == "r" else 0
+        await FallingEdge(self.dut.aclk)
+        self.port(f"s_axi_{channel}ready").value = 0
+        return value
+
+    async def do(self, command: dict):
+        kind = command["do"]
+        if kind == "read":
+            await self.hand_over("ar", araddr=command["offset"])
+            return await self.answer("r")
+        if kind == "write":
+            await self.hand_over("aw", awaddr=command["offset"])
+            await self.hand_over("w", wdata=command["value"], wstrb=15)
+            return await self.answer("b")
+        if kind == "send":
+            beats = command["beats"]
+            last = len(beats) - 1
+            self.queues[command["stream"]].extend((b, int(i == last)) for i, b in enumerate(beats))
+            return None
+        for _ in range(PATIENCE):
+            if self.packets:
+                return self.packets.popleft()
+            await RisingEdge(self.dut.aclk)
+        raise TimeoutError(f"no packet for {PATIENCE} cycles")
+
+
+@cocotb.test()
+async def device(dut) -> None:
+    """Serve until the other side hangs up."""
+    served = Device(dut)
+    await served.start()
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(os.environ[DEVICE])
+        lines = link.makefile("rw")
+        for line in lines:
+            try:
+                reply = {"value": await served.do(json.loads(line))}
+            except OSError as error:  # TimeoutError too
+                reply = {"error": str(error)}
+            lines.write(json.dumps(reply) + "\n")
+            lines.flush()

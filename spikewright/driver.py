@@ -1,0 +1,306 @@
+"""A driver of the accelerator: the same calls for a simulated one and for one on a board.
+
+The driver knows registers (`golden.registers`), streams (`golden.loading`, `sim.stimulus`) and the
+image of the build. How a register is reached and a packet moved is the business of a `Transport`:
+`sim.device.Simulation` is one; `Board` is one over what drivers of SoC boards offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.counters import COUNTERS, STRIDE, Counters
+from golden.errors import CheckFailed
+from golden.image import Image, load_image
+from golden.loading import fit, load_words, shape_hash
+from golden.registers import (
+    ERRORS,
+    FINGERPRINT_WORDS,
+    MAGIC,
+    SHAPE_WORDS,
+    VERSION,
+    hash_words,
+    pack,
+    register,
+    unpack,
+)  # fmt: skip
+from sim.stimulus import input_beats
+
+POLLS = 10_000
+"""Readings of a status that does not change, after which it counts as stuck."""
+
+
+class Transport(Protocol):
+    """How the driver reaches a device."""
+
+    def read32(self, offset: int) -> int:
+        """The register at a byte offset."""
+        ...
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write the register at a byte offset."""
+        ...
+
+    def send(self, stream: str, packet: Sequence[int]) -> None:
+        """Hand over a packet for the stream "events" or "load".
+
+        One beat a number, `tlast` on the last one. It may still be under way at the return.
+        """
+        ...
+
+    def receive(self) -> Sequence[int]:
+        """The next packet of logits, waited for."""
+        ...
+
+
+class Board:
+    """A transport over memory-mapped registers and DMA engines, as PYNQ has them.
+
+    Parameters
+    ----------
+    registers
+        Has `read(offset)` and `write(offset, value)`: a `pynq.MMIO` or a `DefaultIP`.
+    senders
+        By stream ("events", "load") what starts sending an array of beats.
+    receive
+        Gives the next packet of logits as an array of beats.
+    event_bytes
+        Width of `s_axis_events_tdata` in bytes.
+
+    With PYNQ, whose DMA engines move allocated buffers::
+
+        def sender(channel, kind):
+            def send(beats):
+                buffer = pynq.allocate(beats.shape, kind)
+                buffer[:] = beats
+                channel.transfer(buffer)
+                channel.wait()
+            return send
+
+        def receive():
+            buffer = pynq.allocate((10,), np.uint32)     # logits, each in 4 bytes
+            overlay.dma_events.recvchannel.transfer(buffer)
+            overlay.dma_events.recvchannel.wait()
+            return np.array(buffer)
+
+        board = Board(
+            overlay.accelerator.mmio,
+            {"events": sender(overlay.dma_events.sendchannel, np.uint16),
+             "load": sender(overlay.dma_load.sendchannel, np.uint32)},
+            receive, event_bytes=2,
+        )
+        accelerator = Accelerator(board, "build/digits")
+    """
+
+    def __init__(
+        self, registers: Any, senders: dict[str, Callable[[NDArray[np.generic]], object]],
+        receive: Callable[[], NDArray[np.generic]], event_bytes: int,
+    ) -> None:  # fmt: skip
+        self.registers, self.senders, self._receive = registers, senders, receive
+        self.types = {"events": np.dtype(f"<u{_container(event_bytes)}"), "load": np.dtype("<u4")}
+
+    def read32(self, offset: int) -> int:
+        """The register at a byte offset."""
+        return int(self.registers.read(offset))
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write the register at a byte offset."""
+        self.registers.write(offset, value)
+
+    def send(self, stream: str, packet: Sequence[int]) -> None:
+        """Start a transfer of beats as little-endian numbers."""
+        self.senders[stream](np.array(packet, self.types[stream]))
+
+    def receive(self) -> Sequence[int]:
+        """The next packet of logits."""
+        return self._receive().tolist()
+
+
+def _container(width: int) -> int:
+    """Bytes of the number that a DMA engine takes for a beat.
+
+    >>> [_container(width) for width in (1, 2, 3, 4, 5)]
+    [1, 2, 4, 4, 8]
+    """
+    return 1 << (width - 1).bit_length()
+
+
+class Accelerator:
+    """An accelerator behind a transport.
+
+    Parameters
+    ----------
+    build
+        Its build folder, or the image of that.
+
+    Raises
+    ------
+    CheckFailed
+        If there is no accelerator behind the transport, or one of another shape.
+    """
+
+    def __init__(self, transport: Transport, build: Image | str | Path) -> None:
+        self.transport = transport
+        self.image = build if isinstance(build, Image) else load_image(build)
+        self.identify()
+
+    def identify(self) -> dict[str, Any]:
+        """What the device says it is: features, shape and network in hexadecimal digits.
+
+        Raises
+        ------
+        CheckFailed
+            If this is no accelerator, or not the build's.
+        """
+        magic = self._read("MAGIC")
+        if magic != MAGIC:
+            raise CheckFailed(f"device: MAGIC is {magic:#010x}, must be {MAGIC:#010x}")
+        version = self._read("VERSION")
+        if version >> 16 != VERSION >> 16:
+            raise CheckFailed(
+                f"device: VERSION is {version:#010x}, must be {VERSION >> 16}.x: other registers"
+            )
+        shape = [self._read("SHAPE", index) for index in range(SHAPE_WORDS)]
+        due = hash_words(shape_hash(self.image), SHAPE_WORDS)
+        if tuple(shape) != due:
+            raise CheckFailed(
+                f"device: SHAPE is {_digits(shape)}, must be {_digits(due)}: another build"
+            )
+        network = [self._read("NETWORK", index) for index in range(FINGERPRINT_WORDS)]
+        sizes = {name.lower(): self._read(name) for name in ("TIMESTEPS", "INPUTS", "OUTPUTS")}
+        features = unpack("FEATURES", self._read("FEATURES"))
+        return {**features, **sizes, "shape": _digits(shape), "network": _digits(network)}
+
+    def status(self) -> dict[str, int]:
+        """The fields of STATUS."""
+        return unpack("STATUS", self._read("STATUS"))
+
+    def errors(self, clear: bool = True) -> tuple[str, ...]:
+        """The names of the error flags that are set; they are cleared."""
+        flags = self._read("ERRORS")
+        if clear and flags:
+            self._write("ERRORS", flags)
+        return tuple(field.name for field in ERRORS if flags & field.mask)
+
+    def start(self) -> None:
+        """Take inputs.
+
+        Raises
+        ------
+        CheckFailed
+            If no whole network is loaded.
+        """
+        self._control(enable=1)
+
+    def stop(self) -> None:
+        """Complete what has begun, then take nothing more."""
+        self._control()
+        self._wait("busy", 0)
+
+    def reset(self) -> None:
+        """Forget inferences under way; the input is dropped up to the end of one that has begun."""
+        enabled = unpack("CONTROL", self._read("CONTROL"))["enable"]
+        self._control(enable=enabled, soft_reset=1)
+
+    def load(self, network: Image | str | Path) -> None:
+        """Replace the network by another of the same shape: an image, or its build folder.
+
+        The machine is stopped for it, and left stopped.
+
+        Raises
+        ------
+        BadInput
+            If it does not fit the shape: naming core, memory and what is too small.
+        CheckFailed
+            If the device refuses it.
+        """
+        image = network if isinstance(network, Image) else load_image(network)
+        words = load_words(fit(image, self.image))
+        self.stop()
+        self.errors()
+        self._control(load=1)
+        self.transport.send("load", words.tolist())
+        try:
+            self._wait_for(image.fingerprint)
+        finally:
+            self._control()
+
+    def run(self, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
+        """The logits (batch, classes) of checked inputs, one inference after the other.
+
+        Parameters
+        ----------
+        inputs
+            Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+        """
+        rows = []
+        width = max(self.image.input.event.width, 1)
+        for one in range(len(inputs)):
+            beats = input_beats(self.image, inputs[one : one + 1])
+            data, last = beats & ((1 << width) - 1), beats >> width
+            for packet in np.split(data, np.flatnonzero(last)[:-1] + 1):
+                self.transport.send("events", packet.tolist())
+            rows.append(self._logits(np.array(self.transport.receive(), np.int64)))
+        return np.array(rows, np.int64).reshape(len(inputs), -1)
+
+    def _logits(self, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+        layout, count = self.image.output_layout, int(np.prod(self.image.cores[-1].shape))
+        if len(packet) != count:
+            raise CheckFailed(f"device: {len(packet)} logits came, must be {count}")
+        found = np.zeros(count, np.int64)
+        found[layout.unpack(packet, "index")] = layout.unpack(packet, "value", signed=True)
+        return found
+
+    def counters(self, clear: bool = False) -> tuple[Counters, ...]:
+        """The counters of every core; with `clear` they then start again at 0."""
+        found = []
+        for index, core in enumerate(self.image.cores):
+            values = {
+                name: self._read("COUNTERS", STRIDE * index + k) for k, name in enumerate(COUNTERS)
+            }
+            found.append(Counters(core.node, **values))
+        if clear:
+            enabled = unpack("CONTROL", self._read("CONTROL"))["enable"]
+            self._control(enable=enabled, clear_counters=1)
+        return tuple(found)
+
+    def _read(self, name: str, index: int = 0) -> int:
+        return self.transport.read32(register(name).offset + 4 * index)
+
+    def _write(self, name: str, value: int) -> None:
+        self.transport.write32(register(name).offset, value)
+
+    def _control(self, **fields: int) -> None:
+        """Write CONTROL; what is refused is an error here."""
+        self._write("CONTROL", pack("CONTROL", **fields))
+        kept = unpack("CONTROL", self._read("CONTROL"))
+        for name in ("enable", "load"):
+            if fields.get(name, 0) != kept[name]:
+                flags = ", ".join(self.errors()) or "no flag"
+                raise CheckFailed(f"device: {name} was refused ({flags})")
+
+    def _wait(self, field: str, value: int) -> None:
+        """Until a status field has a value."""
+        for _ in range(POLLS):
+            if self.status()[field] == value:
+                return
+        raise CheckFailed(f"device: STATUS.{field} does not become {value}")
+
+    def _wait_for(self, fingerprint: str) -> None:
+        """Until the device names this network; an error flag ends it."""
+        due = hash_words(fingerprint, FINGERPRINT_WORDS)
+        for _ in range(POLLS):
+            if flags := self.errors():
+                raise CheckFailed(f"device: the network was refused ({', '.join(flags)})")
+            if tuple(self._read("NETWORK", index) for index in range(FINGERPRINT_WORDS)) == due:
+                return
+        raise CheckFailed(f"device: the network is not there after {POLLS} readings")
+
+
+def _digits(words: Sequence[int]) -> str:
+    return "".join(f"{word:08x}" for word in words)
