@@ -17,10 +17,10 @@ from golden.file import fingerprint
 from golden.image import CoreImage, EdgeImage, Image, InputImage, spike_layout
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
-from golden.rows import Layout, bits_for
+from golden.rows import MACHINE_BITS, Layout, bits_for
 from golden.widths import Widths, node_widths
 from hw.lanes import check_names
-from hw.pack import MAX_BITS, MAX_WORDS, Arrival, arrivals, pack_lanes
+from hw.pack import MAX_WORDS, Arrival, arrivals, pack_lanes
 from hw.plan import (
     Plan,
     Sender,
@@ -117,8 +117,8 @@ def _input_image(node: Input, steps: int) -> InputImage:
         "steps": steps if steps > 1 and not direct else 0,
     }  # fmt: skip
     bits = sum(widths.values())
-    require(bits < MAX_BITS, f"node {node.name!r}", "bits of an input event", bits,
-            f"less than {MAX_BITS}; take fewer time steps a pass, or smaller values")  # fmt: skip
+    require(bits < MACHINE_BITS, f"node {node.name!r}", "bits of an input event", bits,
+            f"less than {MACHINE_BITS}; take fewer time steps a pass")  # fmt: skip
     return InputImage(node.name, node.shape, direct, Layout.of(**widths), node.signed)
 
 

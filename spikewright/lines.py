@@ -27,7 +27,7 @@ def of_run(result: Values) -> list[str]:
         f"work        {result['synops']:.1f} synaptic operations per inference, "
         f"{result['spike_rate']:.4f} spikes per neuron and step"
     )
-    return lines
+    return [*lines, *([_cycles(result)] if result["cycles_per_inference"] else [])]
 
 
 def of_build(result: Values, folder: BuildFolder) -> list[str]:

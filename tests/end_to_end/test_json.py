@@ -43,6 +43,14 @@ def test_profile_has_every_layer(command, demo_folder: Path) -> None:
     assert outcome.json["cycles"] > 0
 
 
+def test_run_of_a_build_predicts_what_verify_measures(command, demo_folder: Path) -> None:
+    predicted = command("run", demo_folder, "--images", 3, "--json").json
+    measured = command("verify", demo_folder, "--images", 3, "--json").json
+    assert measured["compared_cycles"] > 0 == measured["cycle_differences"]
+    names = ("cycles_per_inference", "latency_cycles", "utilization")
+    assert [predicted[name] for name in names] == [measured[name] for name in names]
+
+
 def test_run_of_a_bare_network_measures_no_hardware(command, small_file: Path) -> None:
     outcome = command("run", small_file, "--json")
     assert outcome.code == 0, outcome.err

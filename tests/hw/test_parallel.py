@@ -164,18 +164,25 @@ def test_a_delayed_edge_allows_one_step_a_pass():
     assert compile_network(dense(back=True), steps_per_pass=1).passes == 6
 
 
-def test_an_entry_has_at_most_63_bits():
-    weight = np.full((64, 8), 100)
+def test_entries_may_be_wide_but_not_any_width():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-100, 101, (64, 8))
     network = Network(
         2, (Input("input", (8,), "events", 1), Readout("readout", (64,), np.zeros(64, int))),
         (Edge("input", "readout", (Linear(weight, 8),)),),
     )  # fmt: skip
     with pytest.raises(BadInput) as caught:
-        compile_network(network, 1, channels_per_word=8)
+        compile_network(network, 1, channels_per_word=64)
     assert str(caught.value) == (
-        "node 'readout': bits of an entry of 8 channels is 65, must be at most 63; take 4 channels"
+        "node 'readout': bits of an entry of 64 channels is 513, must be at most 256; "
+        "take 16 channels"
     )
-    assert compile_network(network, 1, channels_per_word=4).cores[0].columns == 4
+    image = compile_network(network, 1, channels_per_word=16)
+    assert image.cores[0].memories["entries_0"].layout.width == 128
+    inputs = rng.integers(0, 2, (2, 2, 8))
+    expected = reference.run(network, inputs)
+    assert compare(expected, interpreter.run(image, inputs)).mismatches == 0
+    assert compare(expected, simulate(image, inputs).trace).mismatches == 0
 
 
 def test_a_silent_pass_costs_its_visits_alone():
