@@ -84,8 +84,8 @@ def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], images: int) -> str:
     """The rows in Markdown."""
-    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events", "synops", "bound",
-             "cycles", "cycles / bound", "utilization")  # fmt: skip
+    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events",
+             "synops", "bound", "cycles", "cycles / bound", "utilization")  # fmt: skip
     lines = [f"{images} inferences back to back, {machine()}", "", f"| {' | '.join(names)} |",
              "|---" * len(names) + "|"]  # fmt: skip
     for row in rows:

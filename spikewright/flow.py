@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
 DEMO_IMAGES = 360
 
 Result = dict[str, Any]
-Lanes = int | dict[str, int]
+Lanes = int | dict[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What `build` was asked for; `inputs` as in `stimulus.choose`, `also` as in `hw.build`."""
+    """What `build` was asked for; `inputs` as in `stimulus.choose`, the rest as in `hw.build`."""
 
     network: Path
     lanes: Lanes
@@ -53,6 +53,8 @@ class BuildRequest:
     force: bool
     outside: Outside = field(default_factory=Outside)
     also: tuple[Path, ...] = ()
+    target: str | None = None
+    budget: Mapping[str, int] = field(default_factory=dict)
 
 
 def train(
@@ -197,11 +199,13 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     def work() -> None:
         tasks.build(
             network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source,
-            request.outside, also,
+            request.outside, also, request.target, request.budget,
         )  # fmt: skip
 
     inputs = {
-        "network": file.fingerprint(network),
+        "network": file_hash(request.network),  # its activity too, which the fingerprint leaves out
+        "target": request.target,
+        "budget": request.budget,
         "lanes": request.lanes,
         "outside": asdict(request.outside),
         "also": [file.fingerprint(other) for other in also],

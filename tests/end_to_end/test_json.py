@@ -128,3 +128,19 @@ def test_a_network_whose_data_set_is_not_there_gets_random_inputs(
         assert outcome.json["stimulus"] == "random integers, seed 0"
     outcome = command("run", tmp_path / "net.safetensors", "--inputs", "test")
     assert outcome.code == 2
+
+
+def test_a_build_says_what_it_planned(command, small_file: Path, tmp_path: Path) -> None:
+    words = ("build", small_file, "--out", tmp_path / "built", "--target", "ecp5-25k")
+    outcome = command(*words, "--budget", "ram=40,dsp=1", "--json")
+    assert outcome.code == 0, outcome.err
+    plan = outcome.json["plan"]
+    assert plan["target"] == "ecp5-25k"
+    assert plan["block_rams"]["of"] == 40
+    assert {core["node"] for core in plan["cores"]} == set(outcome.json["lanes"])
+    shown = command(*words, "--budget", "ram=40,dsp=1")
+    assert "plan        on ecp5-25k: 0 of 40 block RAMs" in shown.out
+    refused = command(*words, "--budget", "lut=10", "--force")
+    assert refused.code == 2
+    assert "LUTs of all cores together is" in refused.err
+    assert command(*words, "--budget", "ram").code == 2
