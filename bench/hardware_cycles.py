@@ -4,7 +4,7 @@ Builds each case, runs its Verilog on random inputs back to back, checks every v
 and every counter against the cycle model, and prints a table of the core that sets the pace:
 
 - bound: max(synops / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
-- utilization: synops / (lanes x cycles of the synapse phase, from a pass's first entry to its sweep)
+- utilization: synops / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
 
 Synops are counted as the hardware does: an entry is one, in however many steps of the pass.
 
@@ -84,8 +84,8 @@ def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], images: int) -> str:
     """The rows in Markdown."""
-    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events", "synops", "bound",
-             "cycles", "cycles / bound", "utilization")  # fmt: skip
+    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events",
+             "synops", "bound", "cycles", "cycles / bound", "utilization")  # fmt: skip
     lines = [f"{images} inferences back to back, {machine()}", "", f"| {' | '.join(names)} |",
              "|---" * len(names) + "|"]  # fmt: skip
     for row in rows:

@@ -69,8 +69,14 @@ def compile_network(
     check_names("channels_per_word", channels_per_word, [node.name for node in network.neurons])
     merged, widths = windows(whole), node_widths(whole)
     plans = {
-        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes,
-                        1 if counts else channels_per_word, reloadable)
+        node.name: plan(
+            whole,
+            node,
+            merged,
+            {node.name: 1} if counts else lanes,
+            1 if counts else channels_per_word,
+            reloadable,
+        )
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
