@@ -17,10 +17,13 @@ from golden.errors import require
 from golden.network import Network
 from golden.nodes import LIF, Readout, Shape
 from golden.rows import Layout, bits_for
-from hw.lanes import assign_channels, lanes_of, width_of
+from hw.assign import assign_channels
+from hw.lanes import lanes_of, width_of
 from hw.lower import Synapses, bordered, lower
+from hw.work import Work, event_rates, joined, walked
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Window = tuple[int, int]
 
 BLOCK_WORDS, BLOCK_BITS = 1024, 18
@@ -116,10 +119,39 @@ def plan(
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
+    codes = tuple(range(channels))
+    if lif:
+        rates = [_rates(network, edge.source, merged[edge.source]) for edge in into]
+        works = [_work(synapses, rate) for synapses, rate in zip(edges, rates, strict=True)]
+        codes = assign_channels(joined(channels, works), count * width)
     if not reloadable:
         edges = _bordered(edges, count, width)
     return Plan(edges, count, width, codes)
+
+
+def _rates(network: Network, name: str, window: Window) -> Floats:
+    """Events of every place that a node sends, behind the windows that its sweep merges."""
+    rates = event_rates(network, name)
+    if window == (1, 1):
+        return rates
+    channels, rows, columns = sent_shape(rates.shape, window)
+    whole = rates[:, : rows * window[0], : columns * window[1]]
+    apart = whole.reshape(channels, rows, window[0], columns, window[1])
+    return 1 - (1 - apart).prod(axis=(2, 4))  # a window's spikes taken as independent
+
+
+def _work(synapses: Synapses, rates: Floats) -> Work:
+    """What the events of one edge make its rows do; taps outside the map are walked, too."""
+    weights, bits = synapses.weights, synapses.row_bits
+    (mask_y, y, _), (mask_x, x, _) = synapses.axis(0), synapses.axis(1)
+    code = np.arange(synapses.channels)[:, None, None] << bits
+    inside = np.logical_and.outer(mask_y != 0, mask_x != 0)
+    place = np.where(inside, code | np.add.outer(y, x), -1)
+    row = weights.channel << bits | weights.position
+    return walked(
+        synapses.outputs, row, weights.out, synapses.channels << bits, place,
+        rates.reshape(place.shape),
+    )  # fmt: skip
 
 
 def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:
