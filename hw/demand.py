@@ -9,8 +9,8 @@ import numpy as np
 
 from golden import timing
 from golden.rows import bits_for
-from hw.cost import CoreShape
 from hw.assign import assign_channels
+from hw.cost import CoreShape
 from hw.work import Floats, Ints, Work
 
 STEP = timing.MET + timing.RELEASE + timing.SETTLE

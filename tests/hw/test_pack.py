@@ -12,8 +12,9 @@ def packed(weight, lanes=1, codes=None, source=None):
     out, inputs = weight.shape
     shape = source or (inputs,)
     synapses = lower(Edge("a", "b", (Linear(weight, 4),)), shape)
-    arriving = arrivals([synapses], [codes or tuple(range(shape[0]))])
-    return pack_lanes("node 'b'", arriving, tuple(range(out)), lanes, -(-out // lanes))
+    arriving = arrivals([synapses], [codes or tuple(range(shape[0]))], False)
+    local = -(-out // lanes)
+    return pack_lanes("node 'b'", arriving, tuple(range(out)), lanes, 1, local, False)
 
 
 def bits(packed, name):

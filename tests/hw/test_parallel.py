@@ -1,5 +1,7 @@
 """Several channels a word, several steps a pass: images, hardware, cycles, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from golden.errors import BadInput
 from golden.fuzz import Limits, random_inputs
 from golden.graphs import random_graph
 from golden.holds import Holds
+from golden.loading import fit, load_words, room
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.operations import count
@@ -178,11 +181,31 @@ def test_entries_may_be_wide_but_not_any_width():
         "take 16 channels"
     )
     image = compile_network(network, 1, channels_per_word=16)
-    assert image.cores[0].memories["entries_0"].layout.width == 128
+    entries = image.cores[0].memories["entries_0"]
+    assert entries.layout.width == 128
+    # The load stream splits words as wide as they are.
+    parts = [int(part) for part in load_words(image)]
+    split = [int(word) >> 32 * part & 0xFFFFFFFF for word in entries.words for part in range(4)]
+    assert any(parts[at : at + len(split)] == split for at in range(len(parts)))
     inputs = rng.integers(0, 2, (2, 2, 8))
     expected = reference.run(network, inputs)
     assert compare(expected, interpreter.run(image, inputs)).mismatches == 0
     assert compare(expected, simulate(image, inputs).trace).mismatches == 0
+
+
+def test_a_reloadable_build_widens_every_weight():
+    networks = [dense(), dense()]
+    weight = networks[1].edges[0].synapse.weight * 9
+    wide = Edge("input", "lif", (Linear(weight, 6),))
+    networks[1] = replace(networks[1], edges=(wide, networks[1].edges[1]))
+    small, large = (
+        compile_network(n, {"lif": 1, "readout": 1}, channels_per_word={"lif": 4}, reloadable=True)
+        for n in networks
+    )
+    fitted = fit(small, room([small, large]))
+    assert fitted.cores[0].memories["entries_0"].layout.bits("weight") == 4 * 6
+    found, due = (image.cores[0].rows(0).weight for image in (fitted, small))
+    np.testing.assert_array_equal(found[: len(due)], due)
 
 
 def test_a_silent_pass_costs_its_visits_alone():
