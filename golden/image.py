@@ -417,8 +417,8 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
         lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
         kind = words_of(layout.width)
         digits = lines[:, :-1].astype(kind) - ord("0")
-        words = np.asarray(digits @ (np.ones(1, kind) << places.astype(kind)), kind)
-        memories[name] = Memory(layout, words)
+        weights: Any = np.ones(1, kind) << places.astype(kind)
+        memories[name] = Memory(layout, digits @ weights)
     edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
     return CoreImage(edges=edges, memories=memories, **_typed(row))
 

@@ -60,7 +60,7 @@ def compile_network(
     BadInput
         If the network cannot be built; the message names the node, the limit and the remedy.
     """
-    whole = _counted(network)
+    whole = counted(network)
     counting = whole is not network
     for node in whole.neurons[MAX_CORES:][:1]:
         require(False, f"node {node.name!r}", "number of cores up to it", MAX_CORES + 1,
@@ -90,7 +90,7 @@ def compile_network(
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
 
 
-def _counted(network: Network) -> Network:
+def counted(network: Network) -> Network:
     """The network with a readout behind a spiking output: its membranes count the spikes."""
     output = network.output
     if isinstance(output, Readout):
