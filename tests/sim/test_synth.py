@@ -78,6 +78,7 @@ def test_a_register_with_an_enable_stays(built):
     wire = next(w for b in range(18) if (w := cells[name]["connections"].get(f"DO{port}{b}")))
     behind = next(c for c in cells.values() if c["connections"].get("DI") == wire)
     behind["connections"]["CE"] = ["0"]
+    behind["port_directions"]["CE"] = "input"
     behind["parameters"]["CEMUX"] = "CE"
     _, after = outreg.pack(old, "top")
     assert before[0] not in after
