@@ -30,7 +30,7 @@ FIRING = 0.1
 class Case:
     """A network with its inputs and the lanes of its cores; `focus` is the node that sets the pace.
 
-    `pruning` says in a word how it was made sparse.
+    `pruning` says in a word how it was made sparse; `steps` are the time steps of a pass.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Case:
     inputs: NDArray[np.integer]
     lanes: Mapping[str, int]
     focus: str
+    steps: int = 1
 
 
 def pruner(kind: str, density: float) -> Prune:
@@ -125,13 +126,13 @@ class Builder:
         return edges[0].output_shape(shapes[edges[0].source])
 
 
-def fully_connected(kind: str, lanes: int, density: float = 0.1) -> Case:
+def fully_connected(kind: str, lanes: int, density: float = 0.1, steps: int = 1) -> Case:
     """784-512-10, T 8, 15 % of the inputs at each step."""
     source = Input("input", (784,), "events", 1)
     make = Builder(1, pruner(kind, density), source, 8, 0.15)
     make.lif("hidden", {"input": (Linear(make.weights((512, 784), lanes), BITS),)}, lanes)
     network = make.network(10, "hidden", 1)
-    return Case("784-512-10", kind, network, make.inputs, make.lanes, "hidden")
+    return Case("784-512-10", kind, network, make.inputs, make.lanes, "hidden", steps)
 
 
 def convolutional(kind: str, lanes: int = 8, density: float = 0.15) -> Case:

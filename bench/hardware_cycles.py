@@ -3,8 +3,10 @@
 Builds each case, runs its Verilog on random inputs back to back, checks every value against golden
 and every counter against the cycle model, and prints a table of the core that sets the pace:
 
-- bound: max(synops / lanes + words swept, events) + 8 cycles to fill the pipeline at each step
-- utilization: synops / (lanes x cycles of the synapse phase, from a step's first entry to its sweep)
+- bound: max(synops / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
+- utilization: synops / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
+
+Synops are counted as the hardware does: an entry is one, in however many steps of the pass.
 
     python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw]
 """
@@ -28,6 +30,7 @@ FILL = 8  # cycles per step until the pipeline is full: what no design of this k
 
 CASES: tuple[Callable[[], Case], ...] = (
     *(lambda k=k, n=n: fully_connected(k, n) for n in (1, 8, 32) for k in ("magnitude", "banks")),
+    *(lambda n=n: fully_connected("magnitude", 32, steps=n) for n in (2, 4, 8)),
     *(lambda k=k: convolutional(k) for k in ("magnitude", "banks")),
     *(lambda k=k: residual(k) for k in ("magnitude", "banks")),
     one_convolution,
@@ -51,7 +54,7 @@ def main() -> None:
 
 def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
     """Build, simulate, compare, count."""
-    build(case.network, folder, dict(case.lanes))
+    build(case.network, folder, dict(case.lanes), steps_per_pass=case.steps)
     verification = verify(folder, case.inputs[:images])
     verification.require_equal()
     profile = verification.profile
@@ -59,12 +62,13 @@ def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
     counters, steps = layer.counters, case.network.timesteps
     synops, events = counters.synops / images, counters.events_in / images
     synapse_phase = (counters.busy + counters.waiting) / images
-    bound = max(synops / layer.lanes + layer.words * steps, events) + FILL * steps
+    bound = max(synops / layer.lanes + layer.words * steps, events) + FILL * steps / case.steps
     return {
         "case": case.name,
         "pruning": case.pruning,
         "core": layer.node,
         "lanes": layer.lanes,
+        "steps_per_pass": case.steps,
         "density": round(case.network.density, 4),
         "events_per_inference": events,
         "synops_per_inference": synops,
@@ -80,13 +84,14 @@ def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]], images: int) -> str:
     """The rows in Markdown."""
-    names = ("case", "pruning", "lanes", "entries / (event x lane)", "events", "synops", "bound",
-             "cycles", "cycles / bound", "utilization")  # fmt: skip
+    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events",
+             "synops", "bound", "cycles", "cycles / bound", "utilization")  # fmt: skip
     lines = [f"{images} inferences back to back, {machine()}", "", f"| {' | '.join(names)} |",
              "|---" * len(names) + "|"]  # fmt: skip
     for row in rows:
         lines.append(
             f"| {row['case']} | {row['pruning']} | {row['lanes']} "
+            f"| {row['steps_per_pass']} "
             f"| {row['entries_per_event_and_lane']:.2f} | {row['events_per_inference']:,.0f} "
             f"| {row['synops_per_inference']:,.0f} | {row['bound_cycles']:,.0f} "
             f"| {row['cycles_per_inference']:,.0f} | {row['cycles_over_bound']:.3f} "

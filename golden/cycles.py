@@ -62,6 +62,11 @@ class Prediction:
         return int(self.logits[-1, -1]) + 1
 
     @property
+    def busy_cycles(self) -> int:
+        """From the first beat to the last logit."""
+        return self.cycles - self.first_beat
+
+    @property
     def latency_cycles(self) -> int:
         """Of the first inference, which meets an empty machine: first beat to last logit."""
         return int(self.logits[0, -1]) - self.first_beat + 1

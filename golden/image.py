@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import BadInput
-from golden.rows import Layout, Memory, Rows, bits_for, read_rows
+from golden.rows import Layout, Memory, Rows, bits_for, read_rows, words_of
 from golden.timing import block
 
 SCHEMA = 2
@@ -325,7 +325,7 @@ def memory_files(image: Image) -> dict[str, bytes]:
         for name, memory in core.memories.items():
             places = _places(memory.layout)
             lines = np.full((len(memory.words), len(places) + 1), ord("\n"), np.uint8)
-            lines[:, :-1] = (memory.words[:, None] >> places & 1) + ord("0")
+            lines[:, :-1] = (memory.words[:, None] >> places & 1).astype(np.uint8) + ord("0")
             files[f"{core.node}_{name}.mem"] = lines.tobytes()
     return files
 
@@ -415,7 +415,10 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
         layout = _layout(about["fields"])
         places = _places(layout)
         lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
-        memories[name] = Memory(layout, (lines[:, :-1].astype(np.int64) - ord("0")) @ (1 << places))
+        kind = words_of(layout.width)
+        digits = lines[:, :-1].astype(kind) - ord("0")
+        words = np.asarray(digits @ (np.ones(1, kind) << places.astype(kind)), kind)
+        memories[name] = Memory(layout, words)
     edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
     return CoreImage(edges=edges, memories=memories, **_typed(row))
 

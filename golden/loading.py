@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from golden.errors import BadInput, require
 from golden.image import CoreImage, Image, describe
 from golden.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
-from golden.rows import Layout, Memory
+from golden.rows import Layout, Memory, pack_weights, unpack_weights, words_of
 
 MAGIC = 0x53574C31
 """The first word: "SWL1"."""
@@ -87,7 +87,7 @@ def load_words(image: Image) -> NDArray[np.uint32]:
     ]  # fmt: skip
     for number, (_, memory) in enumerate(memories(image)):
         many = parts(memory)
-        words = np.asarray(memory.words, np.int64)
+        words = np.asarray(memory.words, words_of(memory.layout.width))
         split = [(words >> 32 * part & 0xFFFFFFFF).astype(np.uint32) for part in range(many)]
         stream.append(np.array([number | many << 16, len(words)], np.uint32))
         stream.append(np.stack(split, axis=1).reshape(-1))
@@ -164,7 +164,9 @@ def _fit_core(core: CoreImage, into: CoreImage) -> CoreImage:
         require(have <= most, where, name, have, f"at most {most}, as built")
     _same(sorted(core.memories), sorted(into.memories), f"{where}: memories")
     found = {
-        name: _fit_memory(memory, into.memories[name], f"{where}: memory {name}")
+        name: _fit_memory(
+            memory, into.memories[name], core.channels_per_word, f"{where}: memory {name}"
+        )
         for name, memory in core.memories.items()
     }
     return replace(core, **wider, memories=found)
@@ -182,7 +184,7 @@ def _same(one: Any, other: Any, where: str) -> None:
         raise BadInput(f"{where} is {one}, must be {other}, as built")
 
 
-def _fit_memory(memory: Memory, into: Memory, where: str) -> Memory:
+def _fit_memory(memory: Memory, into: Memory, weights: int, where: str) -> Memory:
     """The words with every field as wide, and the memory as deep, as in `into`."""
     depth = len(into.words)
     require(len(memory.words) <= depth, where, "depth", len(memory.words),
@@ -198,5 +200,8 @@ def _fit_memory(memory: Memory, into: Memory, where: str) -> Memory:
         require(have == width or (free and have < width), where, f"width of {name}", have,
                 f"{'at most ' * free}{width} bits, as built")  # fmt: skip
         values[name] = memory.field(name, signed=name in _SIGNED and have > 0)
+        if name == "weight":
+            each = unpack_weights(memory.field(name), have, weights)
+            values[name] = pack_weights(each, width)
     words = into.layout.pack(**values)
     return Memory(into.layout, np.append(words, np.zeros(depth - len(words), np.int64)))

@@ -155,9 +155,7 @@ class Identity:
         constant = {"MAGIC": MAGIC, "VERSION": VERSION, "FEATURES": features,
                     "TIMESTEPS": self.timesteps, "INPUTS": self.inputs,
                     "OUTPUTS": self.outputs}  # fmt: skip
-        found: dict[str, tuple[int, ...]] = {
-            name: (value,) for name, value in constant.items()
-        }
+        found: dict[str, tuple[int, ...]] = {name: (value,) for name, value in constant.items()}
         found["SHAPE"] = hash_words(self.shape, register("SHAPE").count)
         if not self.loadable:
             found["NETWORK"] = hash_words(self.network, register("NETWORK").count)

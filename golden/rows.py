@@ -27,6 +27,9 @@ LONG = 4
 COUNT_BITS = 3
 """Bits of the pointer's `count`."""
 
+MACHINE_BITS = 63
+"""Bits of a word that numpy's integers hold."""
+
 Words = NDArray[np.int64]
 
 
@@ -48,9 +51,16 @@ def signed_bits(lowest: int, highest: int) -> int:
     return 1 + max(highest.bit_length(), (-lowest - 1).bit_length() if lowest < 0 else 0)
 
 
+def words_of(width: int) -> type:
+    """What an array of words of so many bits holds."""
+    return np.int64 if width <= MACHINE_BITS else object
+
+
 @dataclass(frozen=True)
 class Layout:
     """The fields of a memory word, least significant first; fields without bits are left out.
+
+    Words are int64, or where they have more than 63 bits Python's integers, in arrays of objects.
 
     >>> word = Layout.of(last=1, tap=0, weight=4).pack(last=1, tap=0, weight=-2)
     >>> int(word), int(Layout.of(last=1, weight=4).unpack(word, "weight", signed=True))
@@ -61,11 +71,8 @@ class Layout:
 
     @classmethod
     def of(cls, **widths: int) -> Layout:
-        """A layout from names and widths in order; at most 63 bits in all."""
-        layout = cls(tuple((name, width) for name, width in widths.items() if width > 0))
-        if layout.width > 63:
-            raise ValueError(f"a word of {layout.width} bits, at most 63")
-        return layout
+        """A layout from names and widths in order."""
+        return cls(tuple((name, width) for name, width in widths.items() if width > 0))
 
     @property
     def width(self) -> int:
@@ -78,23 +85,24 @@ class Layout:
 
     def pack(self, **values: ArrayLike) -> Words:
         """Words from field values (broadcast together); negative values as two's complement."""
-        word: Words = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), np.int64)
+        kind = words_of(self.width)
+        word = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), kind)
         shift = 0
         for name, width in self.fields:
-            word = word | ((np.asarray(values[name], np.int64) & ((1 << width) - 1)) << shift)
+            word = word | ((np.asarray(values[name], kind) & ((1 << width) - 1)) << shift)
             shift += width
         return word
 
     def unpack(self, words: ArrayLike, name: str, signed: bool = False) -> Words:
         """One field of every word; zeros if the word has no such field."""
         shift = 0
-        array = np.asarray(words, np.int64)
+        array = np.asarray(words, words_of(self.width))
         for field, width in self.fields:
             if field == name:
-                value = (array >> shift) & ((1 << width) - 1)
+                value = np.asarray((array >> shift) & ((1 << width) - 1), words_of(width))
                 return value - ((value >> (width - 1)) << width) if signed else value
             shift += width
-        return np.zeros_like(array)
+        return np.zeros(array.shape, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +184,7 @@ def pack_entries(entries: Entries, layout: Layout, channel_bits: int, last: Word
         channel=entries.place & ((1 << channel_bits) - 1), skip=entries.skips,
         weight=pack_weights(entries.weight, layout.bits("weight")),
     )  # fmt: skip
-    return Memory(layout, words if len(words) else np.zeros(1, np.int64))
+    return Memory(layout, words if len(words) else np.zeros(1, words.dtype))
 
 
 def pack_weights(weights: Words, bits: int) -> Words:
@@ -187,7 +195,7 @@ def pack_weights(weights: Words, bits: int) -> Words:
     """
     each = bits // weights.shape[1]
     shift = each * np.arange(weights.shape[1])
-    return ((weights & ((1 << each) - 1)) << shift).sum(axis=1)
+    return ((weights & ((1 << each) - 1)).astype(words_of(bits)) << shift).sum(axis=1)
 
 
 def unpack_weights(words: Words, bits: int, width: int) -> Words:
@@ -197,7 +205,7 @@ def unpack_weights(words: Words, bits: int, width: int) -> Words:
     [[1, -1], [0, 7]]
     """
     each = bits // width
-    raw = words[:, None] >> each * np.arange(width) & ((1 << each) - 1)
+    raw = (words[:, None] >> each * np.arange(width) & ((1 << each) - 1)).astype(np.int64)
     return raw - ((raw >> (each - 1)) << each)
 
 

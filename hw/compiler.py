@@ -17,10 +17,10 @@ from golden.file import fingerprint
 from golden.image import CoreImage, EdgeImage, Image, InputImage, spike_layout
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
-from golden.rows import Layout, bits_for
+from golden.rows import MACHINE_BITS, Layout, bits_for
 from golden.widths import Widths, node_widths
 from hw.lanes import check_names
-from hw.pack import MAX_BITS, MAX_WORDS, Arrival, arrivals, pack_lanes
+from hw.pack import MAX_WORDS, Arrival, arrivals, pack_lanes
 from hw.plan import (
     Plan,
     Sender,
@@ -60,7 +60,7 @@ def compile_network(
     BadInput
         If the network cannot be built; the message names the node, the limit and the remedy.
     """
-    whole = _counted(network)
+    whole = counted(network)
     counting = whole is not network
     for node in whole.neurons[MAX_CORES:][:1]:
         require(False, f"node {node.name!r}", "number of cores up to it", MAX_CORES + 1,
@@ -69,8 +69,14 @@ def compile_network(
     check_names("channels_per_word", channels_per_word, [node.name for node in network.neurons])
     merged, widths = windows(whole), node_widths(whole)
     plans = {
-        node.name: plan(whole, node, merged, {node.name: 1} if counts else lanes,
-                        1 if counts else channels_per_word, reloadable)
+        node.name: plan(
+            whole,
+            node,
+            merged,
+            {node.name: 1} if counts else lanes,
+            1 if counts else channels_per_word,
+            reloadable,
+        )
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
@@ -84,7 +90,7 @@ def compile_network(
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
 
 
-def _counted(network: Network) -> Network:
+def counted(network: Network) -> Network:
     """The network with a readout behind a spiking output: its membranes count the spikes."""
     output = network.output
     if isinstance(output, Readout):
@@ -111,8 +117,8 @@ def _input_image(node: Input, steps: int) -> InputImage:
         "steps": steps if steps > 1 and not direct else 0,
     }  # fmt: skip
     bits = sum(widths.values())
-    require(bits < MAX_BITS, f"node {node.name!r}", "bits of an input event", bits,
-            f"less than {MAX_BITS}; take fewer time steps a pass, or smaller values")  # fmt: skip
+    require(bits < MACHINE_BITS, f"node {node.name!r}", "bits of an input event", bits,
+            f"less than {MACHINE_BITS}; take fewer time steps a pass")  # fmt: skip
     return InputImage(node.name, node.shape, direct, Layout.of(**widths), node.signed)
 
 

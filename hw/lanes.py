@@ -1,13 +1,9 @@
-"""How many lanes a core gets, and which channels go to which lane."""
+"""How many lanes a core gets."""
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 from golden.errors import require
 from golden.rows import bits_for
@@ -78,37 +74,3 @@ def check_names(what: str, table: object, nodes: Sequence[str]) -> None:
     """
     for name in table if isinstance(table, Mapping) else ():
         require(name in nodes, what, "node", repr(name), f"one of {', '.join(nodes)}")
-
-
-def assign_channels(kept: NDArray[np.int64], columns: int) -> tuple[int, ...]:
-    """The code of every channel: longest processing time first, equal counts in every column.
-
-    Parameters
-    ----------
-    kept
-        Nonzero weights of every channel, the work that it brings.
-    columns
-        Neurons that one address of all lanes holds (`golden.image.CoreImage.columns`); a column
-        takes at most ceil(channels / columns) channels.
-
-    Returns
-    -------
-    The code `local << column_bits | column` of every channel: the channel number as events carry
-    it, so that nothing is looked up at run time.
-
-    >>> assign_channels(np.array([9, 1, 5, 5]), 2)
-    (0, 2, 1, 3)
-    """
-    room = -(-len(kept) // columns)
-    heap = [(0, column) for column in range(columns)]
-    members: list[list[int]] = [[] for _ in range(columns)]
-    for channel in sorted(range(len(kept)), key=lambda c: (-int(kept[c]), c)):
-        load, column = heapq.heappop(heap)
-        members[column].append(channel)
-        if len(members[column]) < room:
-            heapq.heappush(heap, (load + int(kept[channel]), column))
-    codes = [0] * len(kept)
-    for column, channels in enumerate(members):
-        for local, channel in enumerate(sorted(channels)):
-            codes[channel] = local << bits_for(columns) | column
-    return tuple(codes)

@@ -23,7 +23,7 @@ from hw.lower import Synapses
 
 Ints = NDArray[np.int64]
 
-MAX_BITS = 63
+MAX_BITS = 256
 """Bits of an entry."""
 
 MAX_WORDS = 1 << 20

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from golden.edges import Edge, MaxPool2d
 from golden.errors import require
 from golden.network import Network
-from golden.nodes import LIF, Readout, Shape
+from golden.nodes import LIF, Input, Readout, Shape
 from golden.rows import Layout, bits_for
-from hw.lanes import assign_channels, lanes_of, width_of
+from hw.assign import assign_channels
+from hw.lanes import lanes_of, width_of
 from hw.lower import Synapses, bordered, lower
+from hw.work import Work, event_rates, joined, walked
 
 Ints = NDArray[np.int64]
 Window = tuple[int, int]
@@ -94,6 +96,13 @@ def windows(network: Network) -> dict[str, Window]:
     return found
 
 
+def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[Synapses, ...]:
+    """The edges into a node, with no rows of their own near borders."""
+    into = network.into(name)
+    shapes = [sent_shape(network.node(edge.source).shape, merged[edge.source]) for edge in into]
+    return tuple(lower(edge, shape) for edge, shape in zip(into, shapes, strict=True))
+
+
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
     lanes: int | dict[str, int], widths: int | Mapping[str, int], reloadable: bool,
@@ -102,24 +111,61 @@ def plan(
 
     `reloadable` as in `hw.compiler.compile_network`.
     """
-    into = network.into(node.name)
-    shapes = [sent_shape(network.node(edge.source).shape, merged[edge.source]) for edge in into]
-    edges = tuple(lower(edge, shape) for edge, shape in zip(into, shapes, strict=True))
+    into, edges = network.into(node.name), lowered(network, node.name, merged)
     channels = node.shape[0]
-    kept = np.zeros(channels, np.int64)
-    for synapses in edges:
-        kept += np.bincount(synapses.weights.out, minlength=channels)
+    kept = sum(len(s.weights.value) for s in edges)
     rows = sum(s.channels * s.positions[0] * s.positions[1] for s in edges)
     width = width_of(widths, node.name, channels)
-    count = lanes_of(lanes, node.name, channels, float(kept.sum()) / rows, width)
+    count = lanes_of(lanes, node.name, channels, kept / rows, width)
     lif = isinstance(node, LIF)
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    codes = assign_channels(kept, count * width) if lif else tuple(range(channels))
     if not reloadable:
         edges = _bordered(edges, count, width)
+    work = work_of(network, into, edges, merged)
+    codes = assign_channels(work, count * width) if lif else tuple(range(channels))
     return Plan(edges, count, width, codes)
+
+
+def work_of(
+    network: Network, into: Sequence[Edge], edges: Sequence[Synapses], merged: Mapping[str, Window]
+) -> Work:
+    """The rows of a core, walked as often as the activity of their senders tells.
+
+    An entry counts wherever its event is, also if its target then lies outside the map: it takes
+    its cycle all the same. Events that meet no target at all are dropped before the lanes.
+    """
+    parts = []
+    direct = [_direct(network, edge) for edge in into]
+    for edge, synapses, framed in zip(into, edges, direct, strict=True):
+        rates = _windowed(event_rates(network, edge.source), merged[edge.source])
+        if framed and not all(direct):
+            rates = rates / network.timesteps  # its frame comes in an inference's first step only
+        (mask_y, y, _), (mask_x, x, _) = synapses.axis(0), synapses.axis(1)
+        inside, position = np.outer(mask_y, mask_x) != 0, np.add.outer(y, x)
+        channel = np.arange(synapses.channels)[:, None, None] << synapses.row_bits
+        weights = synapses.weights
+        row = weights.channel << synapses.row_bits | weights.position
+        rows = synapses.channels << synapses.row_bits
+        place = np.where(inside, channel | position, -1)
+        parts.append(walked(synapses.outputs, row, weights.out, rows, place, rates))
+    return joined(parts[0].channels, parts)
+
+
+def _direct(network: Network, edge: Edge) -> bool:
+    source = network.node(edge.source)
+    return isinstance(source, Input) and source.coding == "direct"
+
+
+def _windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    """Events behind a sweep that merges windows, as if no two places of one fired together."""
+    if window == (1, 1):
+        return rates
+    (ky, kx), (channels, height, width) = window, rates.shape
+    rows, columns = height // ky, width // kx
+    cut = rates[:, : rows * ky, : columns * kx].reshape(channels, rows, ky, columns, kx)
+    return np.minimum(cut.sum(axis=(2, 4)), 1)
 
 
 def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:

@@ -12,8 +12,9 @@ class Queue(wiring.Component):
     """Words in the order in which they came; a word is readable `golden.timing.FIFO` cycles later.
 
     As `amaranth.lib.fifo.SyncFIFOBuffered`, but nobody is told when it is full: whoever writes
-    holds a credit. A memory, whose read port is the output register, and nothing that counts: whether a
-    word waits is known from the two ends, so that `r_en` may come late in the cycle.
+    holds a credit. A memory, whose read port is the output register. Whether a word waits is known
+    from the two ends, without counting, so that `r_en` may come late in the cycle; `level` is a
+    counter beside them, which costs nothing where nobody looks at it.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ BUILD = click.argument("folder", type=opt.FOLDER)
 @opt.force
 @opt.as_json
 def demo(
-    recipe: str, out: Path | None, data: Path | None, seed: int | None, lanes: str,
+    recipe: str, out: Path | None, data: Path | None, seed: int | None, lanes: str | None,
     simulator: str, images: int | None, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train, compile, verify, profile, report: real digits to verified Verilog."""
@@ -104,6 +104,8 @@ def run(
 @NETWORK
 @opt.out
 @opt.lanes
+@opt.target
+@opt.budget
 @opt.inputs
 @opt.data
 @opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
@@ -115,18 +117,22 @@ def run(
 @opt.force
 @opt.as_json
 def build(
-    network: Path, out: Path | None, lanes: str, inputs: str, data: Path | None, images: int,
-    seed: int, loadable: bool, also: tuple[Path, ...], registers: bool, counters: bool,
-    force: bool, as_json: bool,
+    network: Path, out: Path | None, lanes: str | None, target: str | None, budget: str | None,
+    inputs: str, data: Path | None, images: int, seed: int, loadable: bool,
+    also: tuple[Path, ...], registers: bool, counters: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Compile NETWORK to Verilog and its memory image."""
+    """Compile NETWORK to Verilog and its memory image.
+
+    With --target, lanes are chosen for that device, and what it cannot hold is refused.
+    """
     from spikewright import flow
 
     folder = BuildFolder(out or _default_folder(network))
     outside = Outside(registers, counters, loadable)
     request = flow.BuildRequest(
-        network, opt.parse_lanes(lanes), inputs, data, images, seed, force, outside, also
-    )
+        network, opt.parse_lanes(lanes), inputs, data, images, seed, force, outside, also, target,
+        opt.parse_budget(budget),
+    )  # fmt: skip
     result = flow.build(request, folder, Console())
     opt.finish(result, lines.of_build(result, folder), as_json)
 
@@ -146,17 +152,21 @@ def build(
 @click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
 @opt.lanes
+@opt.target
+@opt.budget
 @opt.inputs
 @opt.data
 @opt.force
 @opt.as_json
 def verify(
     place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
-    out: Path | None, lanes: str, inputs: str, data: Path | None, force: bool, as_json: bool,
+    out: Path | None, lanes: str | None, target: str | None, budget: str | None, inputs: str,
+    data: Path | None, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
 
-    A NETWORK file is built first: --out, --lanes, --inputs and --data are for that.
+    A NETWORK file is built first: --out, --lanes, --target, --budget, --inputs and --data are for
+    that.
     """
     from spikewright import flow
 
@@ -166,7 +176,10 @@ def verify(
     else:
         folder = BuildFolder(out or _default_folder(place))
         limit, count = opt.parse_lanes(lanes), images or opt.DEFAULT_IMAGES
-        request = flow.BuildRequest(place, limit, inputs, data, count, 0, force)
+        taken = opt.parse_budget(budget)
+        request = flow.BuildRequest(
+            place, limit, inputs, data, count, 0, force, target=target, budget=taken
+        )
         flow.build(request, folder, console)
     result = flow.verify(folder, simulator, images, stalls, seed, waves, console, force)
     opt.finish(result, lines.of_verification(result, folder), as_json)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from golden.outside import Outside
 from spikewright import results, stimulus, tasks
@@ -16,11 +16,15 @@ from spikewright.layout import BuildFolder, read_json, writable, write_bytes, wr
 from spikewright.options import parse_changes
 from spikewright.steps import Steps, file_hash, source_hash
 
+if TYPE_CHECKING:
+    from golden.network import Network
+    from golden.trace import Trace
+
 DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
 DEMO_IMAGES = 360
 
 Result = dict[str, Any]
-Lanes = int | dict[str, int]
+Lanes = int | dict[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What `build` was asked for; `inputs` as in `stimulus.choose`, `also` as in `hw.build`."""
+    """What `build` was asked for; `inputs` as in `stimulus.choose`, the rest as in `hw.build`."""
 
     network: Path
     lanes: Lanes
@@ -49,6 +53,8 @@ class BuildRequest:
     force: bool
     outside: Outside = field(default_factory=Outside)
     also: tuple[Path, ...] = ()
+    target: str | None = None
+    budget: Mapping[str, int] = field(default_factory=dict)
 
 
 def train(
@@ -132,7 +138,6 @@ def run(
     counts = operations.count(network, part.inputs, trace)
     if save:
         _save_trace(save, trace)
-    measured = _hardware_figures(folder, file.fingerprint(network))
     return {
         **results.describe(network),
         "fingerprint": file.fingerprint(network),
@@ -148,18 +153,26 @@ def run(
         "spike_rate": counts.spike_rate,
         "zeta": counts.zeta,
         "layers": results.rates(counts),
-        **measured,
+        **_predicted(folder, network, part.inputs, trace),
     }
 
 
-def _hardware_figures(folder: BuildFolder | None, fingerprint: str) -> Result:
-    """Cycles and utilization if this very network was profiled in `folder`; None otherwise."""
-    names = ("cycles_per_inference", "utilization")
-    if folder is not None and folder.result("profile").is_file():
-        profiled = read_json(folder.result("profile"))
-        if profiled["fingerprint"] == fingerprint:
-            return {name: profiled[name] for name in names}
-    return dict.fromkeys(names)
+def _predicted(folder: BuildFolder | None, network: Network, inputs: Any, trace: Trace) -> Result:
+    """Cycles and utilization of these images in the accelerator of `folder`; None without one."""
+    from golden.cycles import Source, predict
+    from golden.image import load_image
+
+    if folder is None or not len(inputs):
+        return dict.fromkeys(("cycles_per_inference", "latency_cycles", "utilization"))
+    image = load_image(folder.path)
+    # As `verify` runs it: the first beat is offered in the seventh cycle behind the reset.
+    prediction = predict(image, network.check_inputs(inputs), trace, Source(start=7))
+    lane_cycles = sum(core.lanes for core in image.cores) * prediction.busy_cycles
+    return {
+        "cycles_per_inference": prediction.cycles_per_inference,
+        "latency_cycles": prediction.latency_cycles,
+        "utilization": sum(core.synops for core in prediction.cores) / lane_cycles,
+    }
 
 
 def _save_trace(path: Path, trace: Any) -> None:
@@ -187,11 +200,13 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     def work() -> None:
         tasks.build(
             network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source,
-            request.outside, also,
+            request.outside, also, request.target, request.budget,
         )  # fmt: skip
 
     inputs = {
-        "network": file.fingerprint(network),
+        "network": file_hash(request.network),  # its activity too, which the fingerprint leaves out
+        "target": request.target,
+        "budget": request.budget,
         "lanes": request.lanes,
         "outside": asdict(request.outside),
         "also": [file.fingerprint(other) for other in also],

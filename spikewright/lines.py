@@ -27,19 +27,42 @@ def of_run(result: Values) -> list[str]:
         f"work        {result['synops']:.1f} synaptic operations per inference, "
         f"{result['spike_rate']:.4f} spikes per neuron and step"
     )
-    return lines
+    return [*lines, *([_cycles(result)] if result["cycles_per_inference"] else [])]
 
 
 def of_build(result: Values, folder: BuildFolder) -> list[str]:
     """What was compiled, and where it lies."""
-    lanes = ", ".join(f"{node} {count}" for node, count in result["lanes"].items())
     bits = sum(sum(kinds.values()) for kinds in result["memory_bits"].values())
     return [
         _size(result),
-        f"lanes       {lanes}",
         f"memory      {bits} bits",
+        *_plan(result["plan"]),
         f"build       {folder.path}",
     ]
+
+
+def _plan(plan: Values) -> list[str]:
+    """Lanes and expected time of every core, and what they take."""
+    kinds = (("block_rams", "block RAMs"), ("luts", "LUTs"), ("dsps", "multipliers"))
+    limited = plan["target"] != "none"
+    taken = [
+        f"{plan[key]['taken']}" + (f" of {plan[key]['of']}" if limited else "") + f" {name}"
+        for key, name in kinds
+    ]
+    place = f"on {plan['target']}" if limited else "no target, counted as ECP5"
+    head = ("core", "lanes", "cycles", "busy", "RAMs", "LUTs", "bound by", "no more lanes, as")
+    rows = [
+        f"plan        {place}: {', '.join(taken)}",
+        f"            {plan['interval_cycles']:.1f} cycles per inference expected",
+        "  {:12}{:>6}{:>10}{:>6}{:>6}{:>7}  {:10}{}".format(*head),
+    ]
+    for core in plan["cores"]:
+        rows.append(
+            f"  {core['node']:12}{core['lanes']:>6}{core['cycles_per_inference']:>10.1f}"
+            f"{core['busy_share']:>6.0%}{core['block_rams']:>6}{core['luts']:>7}  "
+            f"{core['bound']:10}{core['reason']}"
+        )
+    return rows
 
 
 def of_verification(result: Values, folder: BuildFolder) -> list[str]:

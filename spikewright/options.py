@@ -14,7 +14,6 @@ from spikewright.layout import to_json
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DEFAULT_LANES = 8
 DEFAULT_IMAGES = 100
 FOLDER = click.Path(path_type=Path)
 
@@ -33,8 +32,18 @@ inputs = click.option(
     "auto: test if the network names a data set that is there, else random.",
 )  # fmt: skip
 lanes = click.option(
-    "--lanes", default=str(DEFAULT_LANES), show_default=True, metavar="N|NODE=N,...",
-    help="The most lanes of each core, or lanes by node name.",
+    "--lanes", metavar="N|NODE=N,...",
+    help="The most lanes of each core, or lanes by node name.  [default: 8; with --target as many "
+    "as are of use]",
+)  # fmt: skip
+target = click.option(
+    "--target", metavar="DEVICE",
+    help="Choose lanes so that cores finish together in this device: ecp5-25k, ecp5-45k, ecp5-85k, "
+    "ice40-hx8k.",
+)  # fmt: skip
+budget = click.option(
+    "--budget", metavar="ram=N,lut=N,dsp=N",
+    help="Take no more of the target than so many block RAMs, LUTs, multipliers.",
 )  # fmt: skip
 loadable = click.option(
     "--loadable", is_flag=True,
@@ -75,21 +84,37 @@ def images(help_text: str, default: int | None = None) -> Decorator:
     )  # fmt: skip
 
 
-def parse_lanes(text: str) -> int | dict[str, int]:
-    """`--lanes` as the compiler takes it.
+def parse_lanes(text: str | None) -> int | dict[str, int] | None:
+    """`--lanes` as the compiler takes it; None if it was not given.
 
     >>> parse_lanes("8"), parse_lanes("conv1=4,readout=1")
     (8, {'conv1': 4, 'readout': 1})
     """
+    if text is None:
+        return None
     try:
-        if "=" not in text:
-            return _positive(text)
-        pairs = [part.split("=") for part in text.split(",")]
-        return {name.strip(): _positive(count) for name, count in pairs}
+        return _table(text) if "=" in text else _positive(text)
     except ValueError:
         raise BadInput(
             f"--lanes is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
         ) from None
+
+
+def parse_budget(text: str | None) -> dict[str, int]:
+    """`--budget` as the compiler takes it.
+
+    >>> parse_budget("ram=40,dsp=10")
+    {'ram': 40, 'dsp': 10}
+    """
+    try:
+        return _table(text) if text else {}
+    except ValueError:
+        raise BadInput(f"--budget is {text!r}, must be ram=N,lut=N,dsp=N or some of them") from None
+
+
+def _table(text: str) -> dict[str, int]:
+    pairs = [part.split("=") for part in text.split(",")]
+    return {name.strip(): _positive(count) for name, count in pairs}
 
 
 def _positive(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from spikewright.chain import Link
-from spikewright.layout import BuildFolder
+from spikewright.layout import BuildFolder, read_json
 
 if TYPE_CHECKING:
     from golden.network import Network
@@ -46,13 +46,14 @@ def rates(counts: Any) -> list[dict[str, Any]]:
 
 
 def image_figures(folder: BuildFolder) -> dict[str, Any]:
-    """Lanes and memory of each core of a build, from its image."""
+    """Lanes and memory of each core of a build, from its image, and the plan behind them."""
     from golden.image import load_image
 
     cores = load_image(folder.path).cores
     return {
         "lanes": {core.node: core.lanes for core in cores},
         "memory_bits": {core.node: core.memory_bits for core in cores},
+        "plan": read_json(folder.manifest)["plan"],
     }
 
 

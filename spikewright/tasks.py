@@ -6,7 +6,7 @@ A build folder carries everything between them, so each can run in another proce
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sim.verify import Verification
 
 Progress = Callable[[int, int, str], None]
-Lanes = int | dict[str, int]
+Lanes = int | dict[str, int] | None
 
 
 def run(network: Network, inputs: Any) -> Trace:
@@ -80,19 +80,22 @@ def train(
 def build(
     network: Network,
     folder: str | Path,
-    lanes: Lanes = 8,
+    lanes: Lanes = None,
     inputs: Any = None,
     labels: Any = None,
     source: str = "inputs of the caller",
     outside: Outside | None = None,
     also: Sequence[Network] = (),
+    target: str | None = None,
+    budget: Mapping[str, int] | None = None,
 ) -> Image:
     """Compile `network` into `folder`: Verilog, memory image, manifest, and inputs to verify it on.
 
     Parameters
     ----------
     lanes
-        The most lanes that a core may have, or lanes by node name.
+        The most lanes that a core may have, or lanes by node name; None: 8, or with a target as
+        many as are of use.
     inputs, labels
         What `verify` and `profile` will use; without them 100 random inputs, seed 0.
     source
@@ -100,11 +103,14 @@ def build(
     outside, also
         Registers, counters, load stream, and networks that this one can be replaced by: see
         `hw.build.build`.
+    target, budget
+        A device by name, and what of it may be taken (`ram`, `lut`, `dsp`): lanes are chosen for
+        it, and what it cannot hold is refused.
 
     Raises
     ------
     BadInput
-        If the network does not fit the machine, or the inputs do not fit the network.
+        If the network does not fit machine or target, or the inputs do not fit the network.
     """
     from hw.build import build as build_hardware
 
@@ -114,7 +120,7 @@ def build(
     else:
         network.check_inputs(inputs)
         chosen = stimulus.given(inputs, labels, source)
-    image = build_hardware(network, place.path, lanes, outside, also)
+    image = build_hardware(network, place.path, lanes, target, budget, outside=outside, also=also)
     stimulus.save(chosen, place.stimulus)
     return image
 

@@ -74,7 +74,7 @@ def _registers(
         return {}
     behind = {}
     for bit in range(BITS):
-        wire = ram["connections"].get(f"DO{port}{bit}") or [None]
+        wire = ram["connections"].get(f"DO{port}{bit}") or [""]  # "": not connected
         readers = users.get(wire[0], [])
         if not readers:
             continue
@@ -118,7 +118,7 @@ def unpack(packed: Netlist, original: Netlist, top: str) -> Netlist:
             ram["connections"][enable] = old[name]["connections"].get(enable, ["1"])
             for bit in range(BITS):
                 pin = f"DO{port}{bit}"
-                driven = ram["connections"].get(pin) or [None]
+                driven = ram["connections"].get(pin) or [""]
                 register = drivers.get(driven[0])
                 if register is None or register in cells:
                     continue

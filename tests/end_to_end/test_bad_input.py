@@ -160,8 +160,8 @@ def test_a_missing_compiler_is_found_by_doctor(command, tmp_path: Path, monkeypa
 
 
 def test_a_network_that_a_lane_cannot_hold(command, tmp_path: Path) -> None:
-    side, one = 512, np.ones((1, 1, 1, 1), int)
-    dense = spikewright.Linear(np.ones((2, 32 * 32), int), 2)
+    side, one = 2048, np.ones((1, 1, 1, 1), int)
+    dense = spikewright.Linear(np.ones((2, 128 * 128), int), 2)
     large = spikewright.Network(
         1,
         (

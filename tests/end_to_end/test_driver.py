@@ -78,7 +78,7 @@ def test_load_and_reload(loadable):
             accelerator.start()
             expected = reference.run(network(seed), inputs).logits
             np.testing.assert_array_equal(accelerator.run(inputs), expected)
-        with pytest.raises(BadInput, match="load: core 'hidden': (shape|state_bits) is"):
+        with pytest.raises(BadInput, match=r"load: core 'hidden': (shape|state_bits) is"):
             accelerator.load(compile_network(network(0, units=10), 2, reloadable=True))
 
 

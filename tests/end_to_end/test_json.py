@@ -43,6 +43,14 @@ def test_profile_has_every_layer(command, demo_folder: Path) -> None:
     assert outcome.json["cycles"] > 0
 
 
+def test_run_of_a_build_predicts_what_verify_measures(command, demo_folder: Path) -> None:
+    predicted = command("run", demo_folder, "--images", 3, "--json").json
+    measured = command("verify", demo_folder, "--images", 3, "--json").json
+    assert measured["compared_cycles"] > 0 == measured["cycle_differences"]
+    names = ("cycles_per_inference", "latency_cycles", "utilization")
+    assert [predicted[name] for name in names] == [measured[name] for name in names]
+
+
 def test_run_of_a_bare_network_measures_no_hardware(command, small_file: Path) -> None:
     outcome = command("run", small_file, "--json")
     assert outcome.code == 0, outcome.err
@@ -120,3 +128,19 @@ def test_a_network_whose_data_set_is_not_there_gets_random_inputs(
         assert outcome.json["stimulus"] == "random integers, seed 0"
     outcome = command("run", tmp_path / "net.safetensors", "--inputs", "test")
     assert outcome.code == 2
+
+
+def test_a_build_says_what_it_planned(command, small_file: Path, tmp_path: Path) -> None:
+    words = ("build", small_file, "--out", tmp_path / "built", "--target", "ecp5-25k")
+    outcome = command(*words, "--budget", "ram=40,dsp=1", "--json")
+    assert outcome.code == 0, outcome.err
+    plan = outcome.json["plan"]
+    assert plan["target"] == "ecp5-25k"
+    assert plan["block_rams"]["of"] == 40
+    assert {core["node"] for core in plan["cores"]} == set(outcome.json["lanes"])
+    shown = command(*words, "--budget", "ram=40,dsp=1")
+    assert "plan        on ecp5-25k: 0 of 40 block RAMs" in shown.out
+    refused = command(*words, "--budget", "lut=10", "--force")
+    assert refused.code == 2
+    assert "LUTs of all cores together is" in refused.err
+    assert command(*words, "--budget", "ram").code == 2

@@ -10,9 +10,11 @@ from golden.rows import (
     entry_layout,
     pack_entries,
     pack_pointers,
+    pack_weights,
     read_rows,
     row_spans,
     signed_bits,
+    unpack_weights,
 )
 
 
@@ -35,9 +37,23 @@ def test_signed_fields_come_back(width):
     assert signed_bits(int(values[0]), int(values[-1])) == width
 
 
-def test_a_word_has_at_most_63_bits():
-    with pytest.raises(ValueError, match="a word of 64 bits, at most 63"):
-        Layout.of(a=32, b=32)
+@pytest.mark.parametrize("width", [63, 64, 200])
+def test_words_may_be_wider_than_the_machine_s(width):
+    layout = Layout.of(low=5, wide=width, high=7)
+    wide = [0, 1, (1 << width) - 1, 5 << (width - 3)]
+    words = layout.pack(low=3, wide=np.array(wide, object), high=100)
+    assert [int(word) for word in words] == [3 | w << 5 | 100 << (5 + width) for w in wide]
+    assert layout.unpack(words, "wide").tolist() == wide
+    assert layout.unpack(words, "high").dtype == np.int64
+    assert (layout.unpack(words, "high") == 100).all()
+    assert (layout.unpack(words, "none") == 0).all()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_side_by_side(bits):
+    weights = np.random.default_rng(0).integers(-(1 << bits - 1), 1 << bits - 1, (20, 16))
+    words = pack_weights(weights, bits * 16)
+    np.testing.assert_array_equal(unpack_weights(words, bits * 16, 16), weights)
 
 
 def packed(rows, relative=False, flags=True):

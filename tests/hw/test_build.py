@@ -83,7 +83,8 @@ def test_large_memories_are_instances_that_can_be_replaced(tmp_path):
     blocks = re.findall(r"spikewright_ram #\(\s+\.ADDRESS\(32'd\d+\),\s+\.DEPTH\(32'd(\d+)\)", text)
     due = [
         max(core.words, 2) for core in image.cores for _ in range(core.lanes)
-        if is_block(max(core.words, 2), core.word_bits)
+        for bits in (core.held_bits, core.drive_bits if core.direct else 0)
+        if is_block(max(core.words, 2), bits)
     ]  # fmt: skip
     due += [
         len(memory.words) for name, memory in memories(image)

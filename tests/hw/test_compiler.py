@@ -12,7 +12,7 @@ from golden.nodes import LIF, Input, Readout
 from golden.trace import compare
 from hw import plan
 from hw.compiler import compile_network
-from hw.lanes import assign_channels, choose_lanes
+from hw.lanes import choose_lanes
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -54,20 +54,6 @@ def _options(edge):
             yield "depthwise"
     if (top, left) != (bottom, right):
         yield "one-sided padding"
-
-
-@pytest.mark.parametrize("lanes", [1, 2, 3, 7])
-def test_channels_are_balanced_and_all_placed(lanes):
-    kept = np.random.default_rng(0).integers(0, 100, 31)
-    codes = assign_channels(kept, lanes)
-    assert len(set(codes)) == 31
-    bits = (lanes - 1).bit_length()
-    loads = [
-        sum(int(kept[c]) for c in range(31) if codes[c] & ((1 << bits) - 1) == lane)
-        for lane in range(lanes)
-    ]
-    assert max(loads) - min(loads) <= int(kept.max())
-    assert max(code >> bits for code in codes) < -(-31 // lanes)
 
 
 def test_lanes_follow_the_entries_of_a_row():

@@ -1,5 +1,7 @@
 """Several channels a word, several steps a pass: images, hardware, cycles, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from golden.errors import BadInput
 from golden.fuzz import Limits, random_inputs
 from golden.graphs import random_graph
 from golden.holds import Holds
+from golden.loading import fit, load_words, room
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.operations import count
@@ -164,19 +167,45 @@ def test_a_delayed_edge_allows_one_step_a_pass():
     assert compile_network(dense(back=True), steps_per_pass=1).passes == 6
 
 
-def test_an_entry_has_at_most_63_bits():
-    weight = np.full((64, 8), 100)
+def test_entries_may_be_wide_but_not_any_width():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-100, 101, (64, 8))
     network = Network(
         2, (Input("input", (8,), "events", 1), Readout("readout", (64,), np.zeros(64, int))),
         (Edge("input", "readout", (Linear(weight, 8),)),),
     )  # fmt: skip
     with pytest.raises(BadInput) as caught:
-        compile_network(network, 1, channels_per_word=8)
+        compile_network(network, 1, channels_per_word=64)
     assert str(caught.value) == (
-        "node 'readout': bits of an entry of 8 channels is 65, must be at most 63; "
-        "take 4 channels"
+        "node 'readout': bits of an entry of 64 channels is 513, must be at most 256; "
+        "take 16 channels"
     )
-    assert compile_network(network, 1, channels_per_word=4).cores[0].columns == 4
+    image = compile_network(network, 1, channels_per_word=16)
+    entries = image.cores[0].memories["entries_0"]
+    assert entries.layout.width == 128
+    # The load stream splits words as wide as they are.
+    parts = [int(part) for part in load_words(image)]
+    split = [int(word) >> 32 * part & 0xFFFFFFFF for word in entries.words for part in range(4)]
+    assert any(parts[at : at + len(split)] == split for at in range(len(parts)))
+    inputs = rng.integers(0, 2, (2, 2, 8))
+    expected = reference.run(network, inputs)
+    assert compare(expected, interpreter.run(image, inputs)).mismatches == 0
+    assert compare(expected, simulate(image, inputs).trace).mismatches == 0
+
+
+def test_a_reloadable_build_widens_every_weight():
+    networks = [dense(), dense()]
+    weight = networks[1].edges[0].synapse.weight * 9
+    wide = Edge("input", "lif", (Linear(weight, 6),))
+    networks[1] = replace(networks[1], edges=(wide, networks[1].edges[1]))
+    small, large = (
+        compile_network(n, {"lif": 1, "readout": 1}, channels_per_word={"lif": 4}, reloadable=True)
+        for n in networks
+    )
+    fitted = fit(small, room([small, large]))
+    assert fitted.cores[0].memories["entries_0"].layout.bits("weight") == 4 * 6
+    found, due = (image.cores[0].rows(0).weight for image in (fitted, small))
+    np.testing.assert_array_equal(found[: len(due)], due)
 
 
 def test_a_silent_pass_costs_its_visits_alone():

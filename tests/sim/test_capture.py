@@ -156,7 +156,7 @@ FAULTS = {
     "order": (
         "0_trace_0.hex",
         lambda lines: [lines[1], lines[0], *lines[2:]],
-        r"in sweep 0 word 0 was due, 1 came",
+        r"in sweep 0 word 0 was due, 1 of sweep 0 came",
     ),
     "unknown": (
         "0_trace_0.hex",
@@ -220,7 +220,7 @@ def test_a_padding_lane_must_not_fire(case, folder):
         return lines
 
     _edit(folder / "0_trace_0.hex", fire)
-    with pytest.raises(CheckFailed, match="a padding lane fired"):
+    with pytest.raises(CheckFailed, match="a padding neuron fired"):
         read_capture(image, folder, BATCH)
 
 
