@@ -7,14 +7,15 @@ from hw.lower import lower
 from hw.pack import arrivals, pack_lanes
 
 
-def packed(weight, lanes=1, codes=None, source=None):
+def packed(weight, lanes=1, source=None, reloadable=False):
     """A linear edge from `source` (channels, rows, columns) packed for `lanes`."""
     out, inputs = weight.shape
     shape = source or (inputs,)
     synapses = lower(Edge("a", "b", (Linear(weight, 4),)), shape)
-    arriving = arrivals([synapses], [codes or tuple(range(shape[0]))], False)
-    local = -(-out // lanes)
-    return pack_lanes("node 'b'", arriving, tuple(range(out)), lanes, 1, local, False)
+    arriving = arrivals([synapses], [tuple(range(shape[0]))], reloadable)
+    return pack_lanes(
+        "node 'b'", arriving, tuple(range(out)), lanes, 1, -(-out // lanes), reloadable
+    )
 
 
 def bits(packed, name):
@@ -68,6 +69,13 @@ def test_unused_row_numbers_between_rows_cost_entries():
     many = packed(np.ones((64, 15), int), source=(5, 1, 3))
     assert many.row_lengths == (None,)  # 4 unused rows of 64 entries: more than pointers
     assert len(many.memories["entries_0"].words) == 64 * 15
+
+
+def test_what_is_loaded_at_run_time_has_one_format():
+    found = packed(np.ones((16, 10), int), reloadable=True)
+    assert (found.relative, found.row_lengths) == (False, (None,))
+    fields = (("last", 1), ("channel", 4), ("weight", 4))
+    assert found.memories["entries_0"].layout.fields == fields
 
 
 def test_a_lane_without_weights_keeps_its_pointers():

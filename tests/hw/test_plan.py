@@ -35,8 +35,8 @@ def test_500_random_graphs_equal_the_reference(block):
         seen.update(features(network))
         seen.update(_forms(image))
     if block == 9:
-        wanted = {*GRAPH_FEATURES, "relative", "absolute", "pointers", "no pointers", "unrolled",
-                  "by tap", "full queue", "short queue"}  # fmt: skip
+        wanted = {*GRAPH_FEATURES, "relative", "absolute", "pointers", "no pointers",
+                  "full queue", "short queue"}  # fmt: skip
         assert wanted - set(seen) == set()
 
 
@@ -47,7 +47,6 @@ def _forms(image):
         for length in core.row_lengths:
             yield "pointers" if length is None else "no pointers"
         for edge in core.edges:
-            yield "unrolled" if edge.unrolled else "by tap"
             if edge.delay:
                 yield "short queue" if edge.depth == 4 else "full queue"
 
@@ -85,19 +84,20 @@ def test_edges_that_meet_lie_one_behind_the_other():
     image = compile_network(chain(Edge("a", "c", (gain,))), 2)
     core = core_of(image, "c")
     assert [edge.source for edge in core.edges] == ["b", "a"]
-    assert [(edge.row_start, edge.rows) for edge in core.edges] == [(0, 2), (2, 2)]
-    assert core.row_count == 4
+    first, second = core.edges
+    assert (first.row_start, second.row_start, second.rows) == (0, first.rows, 2)
+    assert core.row_count == first.rows + 2
     # Nine taps of the convolution, then the one of the identity, which is at place 0 of its masks.
     taps = core.memories["taps"]
     assert len(taps.words) == 10
     assert [int(taps.field(name)[9]) for name in ("offset", "ky", "kx")] == [0, 0, 0]
     rows = [core.rows(lane) for lane in range(core.lanes)]
     found = {
-        (row, int(r.tap[r.start[row]]), int(r.weight[r.start[row]]))
-        for r in rows for row in (2, 3) if r.length[row]
+        (row, int(r.tap[r.start[first.rows + row]]), int(r.weight[r.start[first.rows + row], 0]))
+        for r in rows for row in (0, 1) if r.length[first.rows + row]
     }  # fmt: skip
     code = core_of(image, "a").codes
-    assert found == {(2 + code[0], 9, 1), (2 + code[1], 9, -2)}
+    assert found == {(code[0], 9, 1), (code[1], 9, -2)}
     assert core.memories["table_x_1"].layout.bits("mask") == 1
 
 
