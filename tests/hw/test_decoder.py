@@ -50,7 +50,10 @@ def test_every_position_of_a_convolution(conv_core):
     taps = core.memories["taps"]
     modulus = 1 << core.address_bits
     for (_, request), (_, x, y, c, value) in zip(requests, beats, strict=True):
-        assert (request["last"], request["row"], request["value"]) == (0, c, value)
+        # Rows of their own for top, bottom and between, and for left, right and between.
+        kinds = [{0: 0, end - 1: 1}.get(place, 2) for place, end in ((y, height), (x, width))]
+        row = c << core.edges[0].row_bits | 3 * kinds[0] + kinds[1]
+        assert (request["last"], request["row"], request["value"]) == (0, row, value)
         for tap in range(9):
             ky, kx = divmod(tap, 3)
             target = y + 1 - ky, x + 1 - kx

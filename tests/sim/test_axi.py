@@ -104,7 +104,9 @@ def test_the_load_stream(seed, tmp_path, simulations):
     networks["second"] = sibling(networks["first"], seed)
     inputs = networks["first"].check_inputs(random_inputs(networks["first"], 5, seed))
     outside = Outside(loadable=True)
-    machine = build(networks["first"], tmp_path / "build", 2, outside=outside, also=[networks["second"]])
+    machine = build(
+        networks["first"], tmp_path / "build", 2, outside=outside, also=[networks["second"]]
+    )
     settings = plan(machine, networks["first"], inputs, outside)
     for which, network in networks.items():
         image = fit(compile_network(network, 2, reloadable=True), machine)

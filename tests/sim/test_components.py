@@ -127,7 +127,7 @@ FAULTS = {
         'position.eq(y["row"] + x["row"])',
         'position.eq(y["row"])',
     ),
-    "lane": ("membrane.py", "Mux(older, held, word)", "word"),
+    "lane": ("bank.py", "Mux(older, kept, word)", "word"),
     "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
     "serialiser": ("serialiser.py", 'current["end"] & (left == 0)', 'current["end"]'),
 }
