@@ -5,7 +5,7 @@ decoder, lanes, sweep and serialiser, without counters; and the case on which pe
 
     python bench/clock_and_area.py [--seeds 3] [--json] [--out build/bench-clock]
 
-Needs `pip install 'spikewright[synth]'`.
+Needs nextpnr: `pip install --editable '.[synth]'`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from golden.edges import Conv2d, Edge, Linear
-from golden.image import CoreImage
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from hw.build import build
 from sim.synth.flow import Part, synthesise
 from sim.synth.targets import target_of
+
+OBSERVED = ("trace", "broken", "counts", "count_clear")
+"""The ports of a core that only benches and counters use."""
 
 CASES = (("ecp5-25k", 1), ("ecp5-25k", 8), ("ice40-hx8k", 1))
 
@@ -52,7 +54,7 @@ def measure(target: str, lanes: int, seeds: int, out: Path) -> dict[str, Any]:
     )
     found = synthesise(
         folder / "rtl", folder / "synth", target_of(target), range(1, seeds + 1),
-        Part("accelerator_conv", observed(image.cores[0])), progress,
+        Part("accelerator_conv", OBSERVED), progress,
     )  # fmt: skip
     return found.as_dict() | {"lanes": lanes, "acc_bits": image.cores[0].acc_bits}
 
@@ -73,11 +75,6 @@ def core_network(channels: int, side: int) -> Network:
         (Edge("input", "conv", (Conv2d(weight, 4, (1, 1)),)),
          Edge("conv", "readout", (Linear(readout, 4),))),
     )  # fmt: skip
-
-
-def observed(core: CoreImage) -> tuple[str, ...]:
-    """The ports of a core that only benches and counters use."""
-    return ("trace", "broken", "counts", "count_clear")
 
 
 def progress(what: str) -> None:

@@ -35,7 +35,7 @@ def nextpnr(folder: Path, family: str, options: list[str]) -> None:
 def _run(folder: Path, package: str, function: str, options: list[str], log: str) -> None:
     if importlib.util.find_spec(package) is None:
         name = package.replace("_", "-")
-        raise ToolMissing(f"{name}: not installed; run `pip install 'spikewright[synth]'`")
+        raise ToolMissing(f"{name}: not installed; run `pip install {name}`")
     program = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
     command = [sys.executable, "-c", program, *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
