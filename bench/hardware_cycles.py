@@ -7,8 +7,9 @@ largest bound, which should set the pace of all others:
 - bound: max(entries / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
 - utilization: entries / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
 
-An entry adds to the W neurons of a word at once, in however many steps of the pass. All figures are
-per inference, without the first one, which meets an empty machine.
+Bound by rows is a core whose lanes walk more entries than it has events, each of which takes a
+cycle. An entry adds to the W neurons of a word at once, in however many steps of the pass. All
+figures are per inference, without the first one, which meets an empty machine.
 
     python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw] [--only WORD]
 """
@@ -43,6 +44,7 @@ BOTH = ("magnitude", "banks")
 
 CASES: tuple[Callable[[], Case], ...] = (
     *(lambda k=k, n=n: fully_connected(k, n) for n in (1, 8, 16, 32) for k in BOTH),
+    lambda: fully_connected("magnitude", 16, steps=2),
     *(lambda n=n: fully_connected("magnitude", 32, steps=n) for n in (2, 4, 8)),
     *(lambda k=k: convolutional(k) for k in BOTH),
     *(lambda k=k, n=n: residual(k, n) for n in (4, 8) for k in BOTH),
@@ -114,7 +116,7 @@ def of_layer(case: Case, layer: LayerProfile, before: LayerProfile, images: int)
         "core": layer.node,
         "lanes": layer.lanes,
         "channels_per_word": case.widths.get(layer.node, 1),
-        "bound_by": "events" if events > rows else "rows",
+        "bound_by": "events" if events > entries else "rows",
         "events_per_inference": events,
         "entries_per_inference": each["synops"],
         "entries_per_event_and_lane": entries / events,
@@ -146,7 +148,7 @@ def table(rows: list[dict[str, Any]], images: int) -> str:
         )
     compared = sum(row["compared_cycles"] for row in rows)
     wrong = sum(row["cycle_differences"] + row["mismatches"] for row in rows)
-    lines += ["", f"\\* less than {ENOUGH:.0f}: a lane waits for events", ""]
+    lines += ["", f"\\* less than {ENOUGH:.0f}, where a lane may wait for the next event", ""]
     lines.append(
         f"{compared:,} counters and cycles of logits compared with the cycle model, and all "
         f"values with golden: {wrong} differences"
