@@ -39,7 +39,7 @@ MAX_CORES = 32
 
 def compile_network(
     network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
-    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False,
+    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False, borders: bool = True,
 ) -> Image:  # fmt: skip
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
 
@@ -54,6 +54,8 @@ def compile_network(
     reloadable
         Every choice depends on the network's shape alone, so that others of this shape get the
         same formats: no rows of one length, no distances between entries, no rows near borders.
+    borders
+        Convolutions may have rows of their own near borders, which save cycles and take pointers.
 
     Raises
     ------
@@ -75,7 +77,7 @@ def compile_network(
             merged,
             {node.name: 1} if counts else lanes,
             1 if counts else channels_per_word,
-            reloadable,
+            borders and not reloadable,
         )
         for node in whole.neurons
         for counts in [counting and node is whole.output]

@@ -68,6 +68,11 @@ class Need:
                 return name
         return None
 
+    def share(self, device: Device) -> float:
+        """The largest share of any resource that the device has."""
+        pairs = [(getattr(self, name), getattr(device, name)) for name in ("ram", "lut", "dsp")]
+        return max(taken / there for taken, there in pairs if there)
+
 
 def need(shape: CoreShape, device: Device) -> Need:
     """What a core of this shape takes of a device; without multipliers there, LUTs multiply."""

@@ -117,11 +117,11 @@ def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int], widths: int | Mapping[str, int], reloadable: bool,
+    lanes: int | dict[str, int], widths: int | Mapping[str, int], borders: bool,
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes.
 
-    `reloadable` as in `hw.compiler.compile_network`.
+    `borders` as in `hw.compiler.compile_network`.
     """
     into, edges = network.into(node.name), lowered(network, node.name, merged)
     channels = node.shape[0]
@@ -133,7 +133,7 @@ def plan(
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    if not reloadable:
+    if borders:
         edges = _bordered(edges, count, width)
     work = work_of(network, into, edges, merged)
     columns = count * width
