@@ -27,10 +27,10 @@ from hw.plan import (
     Window,
     check_steps,
     plan,
-    queue_depth,
     sent_shape,
     windows,
 )  # fmt: skip
+from hw.queues import queue_depths
 from hw.tables import constant_tables, decoder_tables, tap_table
 
 MAX_CORES = 32
@@ -82,9 +82,10 @@ def compile_network(
     }
     given = _input_image(network.input, steps_per_pass)
     senders = _senders(whole, plans, merged, given, steps_per_pass)
+    depths = queue_depths(whole, plans, merged, steps_per_pass, reloadable)
     compiled = tuple(
-        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name],
-              steps_per_pass, reloadable)
+        _core(whole, node, plans[node.name], senders, depths, widths[node.name],
+              merged[node.name], steps_per_pass, reloadable)
         for node in whole.neurons
     )  # fmt: skip
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
@@ -141,7 +142,7 @@ def _senders(
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window, steps: int, reloadable: bool,
+    depths: Mapping[Edge, int], widths: Widths, window: Window, steps: int, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
@@ -162,7 +163,7 @@ def _core(
     constants = constant_tables(node, of.codes, of.columns, of.local)
     memories |= {f"constants_{column}": memory for column, memory in enumerate(constants)}
     edges = tuple(
-        _edge_image(network, edge, senders[edge.source], arrival)
+        _edge_image(edge, senders[edge.source], arrival, depths[edge])
         for edge, arrival in zip(into, arriving, strict=True)
     )
     return CoreImage(
@@ -177,9 +178,9 @@ def _core(
     )  # fmt: skip
 
 
-def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) -> EdgeImage:
+def _edge_image(edge: Edge, sender: Sender, arrival: Arrival, depth: int) -> EdgeImage:
     return EdgeImage(
-        source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
+        source=sender.name, delay=edge.delay, depth=depth,
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
         row_bits=arrival.synapses.row_bits,
         row_start=arrival.row_start, rows=arrival.rows,

@@ -106,6 +106,7 @@ def shape_of(core: CoreImage) -> CoreShape:
             lane[kind] = (max(depth, before[0]), max(width, before[1]))
         else:
             shared.append((depth, width))
+    shared += [(edge.depth, edge.event.width + 1) for edge in core.edges if edge.depth]
     layout = core.memories["entries_0"].layout
     weight_bits = sum(bits for name, bits in layout.fields if name.startswith("weight"))
     word_bits = core.word_bits * core.channels_per_word
