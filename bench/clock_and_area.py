@@ -22,7 +22,8 @@ from golden.edges import Conv2d, Edge, Linear
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from hw.build import build
-from sim.synth.flow import Part, synthesise
+from sim.synth.flow import synthesise
+from sim.synth.scripts import Part
 from sim.synth.targets import target_of
 
 OBSERVED = ("trace", "broken", "counts", "count_clear")
@@ -53,8 +54,8 @@ def measure(target: str, lanes: int, seeds: int, out: Path) -> dict[str, Any]:
         core_network(16 if lanes == 1 else 64, side), folder, {"conv": lanes, "readout": 1}
     )
     found = synthesise(
-        folder / "rtl", folder / "synth", target_of(target), range(1, seeds + 1),
-        Part("accelerator_conv", OBSERVED), progress,
+        folder, folder / "synth", target_of(target), range(1, seeds + 1), Part("conv", OBSERVED),
+        progress,
     )  # fmt: skip
     return found.as_dict() | {"lanes": lanes, "acc_bits": image.cores[0].acc_bits}
 
@@ -93,7 +94,8 @@ def table(rows: list[dict[str, Any]], seeds: int) -> str:
         lines.append(
             f"| {row['target']} | {lanes} | {row['median_mhz']:.1f} | {each} "
             f"| {row['lut4'] / lanes:.0f} | {row['flip_flops'] / lanes:.0f} "
-            f"| {row['block_rams'] / lanes:.1f} | {' > '.join((row['limits'] * 2)[:2])} |"
+            f"| {row['block_rams'] / lanes:.1f} "
+            f"| {row['limit']['begins']} > {row['limit']['ends']} |"
         )
     return "\n".join(lines)
 
