@@ -78,9 +78,9 @@ def core_network(channels: int, side: int) -> Network:
     )  # fmt: skip
 
 
-def progress(what: str) -> None:
+def progress(done: int, total: int, what: str) -> None:
     """Say it, apart from the table."""
-    sys.stderr.write(f"  {what}\n")
+    sys.stderr.write(f"  {done}/{total} {what}\n")
 
 
 def table(rows: list[dict[str, Any]], seeds: int) -> str:

@@ -78,7 +78,7 @@ class Synthesis:
 
 def synthesise(
     build: Path, folder: Path, target: Target, seeds: Sequence[int] = (1, 2, 3),
-    part: Part | None = None, progress: Callable[[str], None] = lambda _: None,
+    part: Part | None = None, progress: Callable[[int, int, str], None] | None = None,
 ) -> Synthesis:  # fmt: skip
     """Synthesise the Verilog of a build folder, all of it or a part; `folder` keeps what is made.
 
@@ -99,15 +99,16 @@ def synthesise(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_bytes(folder / "key", key.encode())
+    said = progress or (lambda done, total, what: None)
     if not (folder / "packed.json").is_file():
-        progress("netlist")
+        said(0, len(seeds) + 1, "netlist")
         _netlist(rtl, sources, image, folder, target, part)
     about = json.loads((folder / "netlist_about.json").read_text())
-    for seed in seeds:
-        if not (folder / f"report_{seed}.json").is_file():
-            progress(f"seed {seed}")
+    for place, seed in enumerate(seeds):
+        if not (folder / f"routed_{seed}.json").is_file():
+            said(1 + place, len(seeds) + 1, f"place and route, seed {seed}")
             _route(folder, target, seed)
-    reports = {s: json.loads((folder / f"report_{s}.json").read_text()) for s in seeds}
+    reports = {s: json.loads((folder / f"routed_{s}.json").read_text()) for s in seeds}
     mhz = {s: min(c["achieved"] for c in r["fmax"].values()) for s, r in reports.items()}
     middle = sorted(mhz, key=lambda seed: mhz[seed])[(len(mhz) - 1) // 2]
     used = {k: v["used"] for k, v in reports[middle]["utilization"].items() if v["used"]}
@@ -161,8 +162,8 @@ def _netlist(
 
 
 def _route(folder: Path, target: Target, seed: int) -> None:
-    """report_SEED.json by nextpnr."""
-    options = ["--json", "packed.json", "--report", "report.json", "--seed", str(seed),
+    """routed_SEED.json by nextpnr."""
+    options = ["--json", "packed.json", "--report", "routed.json", "--seed", str(seed),
                "--freq", str(_AIM_MHZ), "--timing-allow-fail", *target.options]  # fmt: skip
     nextpnr(folder, target.family, options)
-    (folder / "report.json").replace(folder / f"report_{seed}.json")
+    (folder / "routed.json").replace(folder / f"routed_{seed}.json")

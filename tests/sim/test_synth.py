@@ -96,9 +96,9 @@ def test_a_register_with_an_enable_stays(built):
 
 def test_finished_work_is_kept(built):
     folder, found = built
-    stamp = (folder / "synth" / "report_1.json").stat().st_mtime_ns
+    stamp = (folder / "synth" / "routed_1.json").stat().st_mtime_ns
     again = synthesise(folder, folder / "synth", SMALL, seeds=[1])
-    assert (folder / "synth" / "report_1.json").stat().st_mtime_ns == stamp
+    assert (folder / "synth" / "routed_1.json").stat().st_mtime_ns == stamp
     assert again == found
 
 
