@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from golden import engine
 from golden.cycles import Source, predict
 from golden.edges import Edge, Linear
-from golden.image import Image
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.outside import Outside
@@ -86,8 +85,8 @@ def _network(first: NDArray[np.int8], second: NDArray[np.int8], threshold: int) 
     )  # fmt: skip
 
 
-def build_point(point: Point, folder: Path) -> tuple[Image, float, float]:
-    """Build it without registers and counters; its image, cycles, and hidden spikes a step."""
+def build_point(point: Point, folder: Path) -> tuple[float, float]:
+    """Build it without registers and counters; cycles of the digit, and hidden spikes a step."""
     inputs = digit()
     made = network(point.density, point.lanes, inputs)
     image = build(
@@ -97,4 +96,4 @@ def build_point(point: Point, folder: Path) -> tuple[Image, float, float]:
     )  # fmt: skip
     trace = engine.run(made, inputs)
     cycles = predict(image, inputs, trace, Source(start=7)).cycles_per_inference
-    return image, cycles, float(trace.spikes["hidden"].sum()) / STEPS
+    return cycles, float(trace.spikes["hidden"].sum()) / STEPS

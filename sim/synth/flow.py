@@ -41,8 +41,8 @@ class Synthesis:
         What limits the clock with the median seed.
     used
         Cells by kind, behind placement.
-    luts, flip_flops, rams, dsps
-        Cells of the netlist; a carry cell of ECP5 counts as the two LUTs that it takes.
+    luts, carry_cells, flip_flops, rams, dsps
+        Cells of the netlist; `luts` counts a carry cell of ECP5 as the two LUTs that it takes.
     block_memories
         Memories declared as block RAM, and the block RAMs that each became.
     packed
@@ -54,6 +54,7 @@ class Synthesis:
     limit: CriticalPath
     used: dict[str, int]
     luts: int
+    carry_cells: int
     flip_flops: int
     rams: int
     dsps: int
@@ -70,8 +71,8 @@ class Synthesis:
         return {
             "target": self.target, "median_mhz": round(self.median_mhz, 2),
             "mhz": {str(seed): round(value, 2) for seed, value in self.mhz.items()},
-            "limit": self.limit.as_dict(), "lut4": self.luts, "flip_flops": self.flip_flops,
-            "block_rams": self.rams, "dsps": self.dsps, "cells": self.used,
+            "limit": self.limit.as_dict(), "lut4": self.luts, "carry_cells": self.carry_cells,
+            "flip_flops": self.flip_flops, "block_rams": self.rams, "dsps": self.dsps, "cells": self.used,
             "block_memories": self.block_memories, "packed_ports": self.packed,
         }  # fmt: skip
 
@@ -153,6 +154,7 @@ def _netlist(
     about = {
         # A carry cell of ECP5 holds two LUTs, one of iCE40 shares the LUT beside it.
         "luts": kinds["LUT4"] + 2 * kinds["CCU2C"] + kinds["SB_LUT4"],
+        "carry_cells": kinds["CCU2C"] + kinds["SB_CARRY"],
         "flip_flops": sum(kinds[kind] for kind in kinds if kind.startswith(_FLIP_FLOPS)),
         "rams": kinds[target.ram_cell], "dsps": sum(kinds[kind] for kind in _DSPS),
         "block_memories": blocks, "packed": len(ports),
