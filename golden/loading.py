@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.errors import BadInput, require
-from golden.image import CoreImage, Image, describe
+from golden.image import CoreImage, Image
+from golden.image_file import describe
 from golden.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
 from golden.rows import Layout, Memory, pack_weights, unpack_weights, words_of
 

@@ -15,7 +15,8 @@ import numpy as np
 from golden import file
 from golden.atomic import write_bytes
 from golden.errors import BadInput, require
-from golden.image import Image, describe
+from golden.image import Image
+from golden.image_file import describe
 from golden.loading import room
 from golden.network import Network
 from golden.outside import Outside

@@ -13,7 +13,8 @@ from amaranth.hdl import Elaboratable
 
 from golden import registers
 from golden.errors import CheckFailed, ToolMissing
-from golden.image import Image, memory_files
+from golden.image import Image
+from golden.image_file import memory_files
 from golden.loading import load_words
 from golden.outside import Outside
 from hw.accelerator import Accelerator

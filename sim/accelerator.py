@@ -17,7 +17,8 @@ from golden.counters import Counters
 from golden.cycles import Source
 from golden.errors import BadInput, require
 from golden.holds import Holds
-from golden.image import Image, load_image
+from golden.image import Image
+from golden.image_file import load_image
 from hw.accelerator import stream_names
 from hw.verilog import LIBRARY
 from sim import runner

@@ -68,6 +68,7 @@ def _instance(index: int) -> str:
 
 def _bench(index: int, image: Image, module: str) -> str:
     cores = range(len(image.cores))
+    closed = "            $fclose(trace_{0}_file);\n"
     opened = '        trace_{0}_file = $fopen("{1}_trace_{0}.hex", "w");\n'
     return _filled(
         "bench.v",
@@ -83,6 +84,7 @@ def _bench(index: int, image: Image, module: str) -> str:
         DRAIN=DRAIN_CYCLES,
         TRACE_DECLARE="".join(_trace_declare(i, image) for i in cores),
         TRACE_CONNECT="".join(_trace_connect(i) for i in cores),
+        TRACE_CLOSE="".join(closed.format(i) for i in cores),
         TRACE_OPEN="".join(opened.format(i, index) for i in cores),
         TRACE_FLUSH="".join(f"        $fflush(trace_{i}_file);\n" for i in cores),
         TRACE_CLEAR="".join(f"            beats_{i} <= 0;\n" for i in cores),

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from golden.counters import COUNTERS, STRIDE, Counters
 from golden.errors import CheckFailed
-from golden.image import Image, load_image
+from golden.image import Image
+from golden.image_file import load_image
 from golden.loading import fit, load_words, shape_hash
 from golden.registers import (
     ERRORS,

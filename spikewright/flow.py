@@ -160,7 +160,7 @@ def run(
 def _predicted(folder: BuildFolder | None, network: Network, inputs: Any, trace: Trace) -> Result:
     """Cycles and utilization of these images in the accelerator of `folder`; None without one."""
     from golden.cycles import Source, predict
-    from golden.image import load_image
+    from golden.image_file import load_image
 
     if folder is None or not len(inputs):
         return dict.fromkeys(("cycles_per_inference", "latency_cycles", "utilization"))

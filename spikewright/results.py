@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikewright.chain import Link
@@ -9,6 +10,7 @@ from spikewright.layout import BuildFolder, read_json
 
 if TYPE_CHECKING:
     from golden.network import Network
+    from sim.verify import Verification
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def rates(counts: Any) -> list[dict[str, Any]]:
 
 def image_figures(folder: BuildFolder) -> dict[str, Any]:
     """Lanes and memory of each core of a build, from its image, and the plan behind them."""
-    from golden.image import load_image
+    from golden.image_file import load_image
 
     cores = load_image(folder.path).cores
     return {
@@ -64,4 +66,34 @@ def hardware(profile: Any) -> dict[str, Any]:
         "latency_cycles": profile.latency_cycles,
         "utilization": profile.utilization,
         "synops": profile.synops / profile.images,
+    }
+
+
+def verified(network: Network, found: Verification, links: Sequence[Link]) -> dict[str, Any]:
+    """What a simulation and the links above it found: comparisons, measurements, energy."""
+    from golden import file
+    from sim.energy import op_count_energy
+
+    cycles = found.cycles_checked
+    wrong = found.mismatches + cycles.differences + sum(link.mismatches for link in links[:-1])
+    first = found.first or next((link.first for link in links if link.first), cycles.first)
+    return {
+        **describe(network),
+        "fingerprint": file.fingerprint(network),
+        "stalls_percent": list(found.stalls),
+        "images": found.images,
+        "compared_spikes": found.compared_spikes,
+        "compared_membranes": found.compared_membranes,
+        "compared_logits": found.compared_logits,
+        "compared_cycles": cycles.compared,
+        "cycle_differences": cycles.differences,
+        "mismatches": wrong,
+        "first_mismatch": str(first) if first else None,
+        "links": [link.as_dict() for link in links],
+        **hardware(found.profile),
+        "spike_rate": found.operations.spike_rate,
+        "zeta": found.operations.zeta,
+        "layers": rates(found.operations),
+        "profile": found.profile.as_dict() if 0 in found.stalls else None,
+        "energy": op_count_energy(network, found.operations).as_dict(),
     }

@@ -165,8 +165,7 @@ def verify(
         If the simulation died or ran past its deadline.
     """
     from golden import file
-    from golden.image import load_image
-    from sim.energy import op_count_energy
+    from golden.image_file import load_image
     from sim.verify import verify as simulate
 
     place = BuildFolder(Path(folder))
@@ -183,36 +182,16 @@ def verify(
         place.path, frames, simulator, tuple(stalls), seed=seed, waves=waves, progress=progress
     )
     links = _links(network, load_image(place.path), frames, found, progress)
-    cycles = found.cycles_checked
-    wrong = found.mismatches + cycles.differences + sum(link.mismatches for link in links[:-1])
-    first = found.first or next((link.first for link in links if link.first), cycles.first)
     result = {
-        **results.describe(network),
-        "fingerprint": file.fingerprint(network),
+        **results.verified(network, found, links),
         "build": content_hash(place),
+        "stimulus": chosen.source,
         "stimulus_sha256": stimulus.content_hash(chosen),
         "simulator": simulator,
-        "stalls_percent": list(found.stalls),
         "seed": seed,
         "waves": [f"sim/{simulator}/stall-{stall}" for stall in found.stalls] if waves else [],
-        "stimulus": chosen.source,
         "accuracy": chosen.accuracy(found.trace.logits),
         "accuracy_images": chosen.labelled,
-        "images": found.images,
-        "compared_spikes": found.compared_spikes,
-        "compared_membranes": found.compared_membranes,
-        "compared_logits": found.compared_logits,
-        "compared_cycles": cycles.compared,
-        "cycle_differences": cycles.differences,
-        "mismatches": wrong,
-        "first_mismatch": str(first) if first else None,
-        "links": [link.as_dict() for link in links],
-        **results.hardware(found.profile),
-        "spike_rate": found.operations.spike_rate,
-        "zeta": found.operations.zeta,
-        "layers": results.rates(found.operations),
-        "profile": found.profile.as_dict() if 0 in found.stalls else None,
-        "energy": op_count_energy(network, found.operations).as_dict(),
     }
     write_json(place.result("verification"), result)
     return result

@@ -88,11 +88,20 @@ module bench_@INDEX@ (
         .broken(broken)
     );
 
-    // Files are opened anew whenever go rises, so a run can be repeated behind a reset.
+    // Files are opened anew whenever go rises, so a run can be repeated behind a reset. Those of the
+    // run before are closed first: what they still hold back would be written over the new ones.
     integer stimulus_file;
     integer frames_file;
     integer logits_file;
+    reg opened;
+    initial opened = 1'b0;
     always @(posedge go) begin
+        if (opened) begin
+            $fclose(stimulus_file);
+            $fclose(frames_file);
+            $fclose(logits_file);
+@TRACE_CLOSE@        end
+        opened = 1'b1;
         stimulus_file = $fopen("@INDEX@_stimulus.hex", "r");
         frames_file = $fopen("@INDEX@_frames.hex", "w");
         logits_file = $fopen("@INDEX@_logits.hex", "w");

@@ -9,6 +9,7 @@ from golden.edges import Conv2d, Edge, Linear
 from golden.image import CoreImage
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
+from hw import plan
 from hw.compiler import compile_network
 
 
@@ -64,6 +65,12 @@ def dense_core():
         return compile_network(network, {"lif": 1, "readout": 1}).cores[0]
 
     return make
+
+
+@pytest.fixture
+def by_tap(monkeypatch):
+    """Convolutions have no rows of their own near borders: there is no room for them."""
+    monkeypatch.setattr(plan, "_bordered", lambda edges, *_: edges)
 
 
 @pytest.fixture

@@ -65,6 +65,15 @@ def test_random_graphs_spike_by_spike(seed):
     spike_by_spike(network, seed, lanes_for(network, seed), (0.0, 0.25, 0.5, 0.75)[seed % 4])
 
 
+@pytest.mark.usefixtures("by_tap")
+@pytest.mark.parametrize("seed", [4, 7])
+def test_lanes_mask_what_falls_outside(seed):
+    network = random_network(seed, SMALL)
+    convolutions = [e.synapse for e in network.edges if isinstance(e.synapse, Conv2d)]
+    assert any(any(convolution.padding) for convolution in convolutions)
+    spike_by_spike(network, seed, lanes_for(network, seed), 0.25)
+
+
 @pytest.mark.parametrize("name", MOTIFS)
 def test_no_stream_waits_in_a_circle(name):
     number = list(MOTIFS).index(name)

@@ -14,7 +14,7 @@ from golden import interpreter, reference
 from golden.errors import BadInput
 from golden.file import save
 from golden.fuzz import Limits, random_inputs, random_network
-from golden.image import load_image
+from golden.image_file import load_image
 from golden.loading import load_words, memories
 from golden.outside import Outside
 from golden.trace import compare

@@ -10,7 +10,6 @@ from golden.fuzz import random_inputs, random_network
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.trace import compare
-from hw import plan
 from hw.compiler import compile_network
 from hw.lanes import choose_lanes
 
@@ -114,12 +113,6 @@ def rows_of(core):
     return [flat[start : start + n] for start, n in zip(rows.start, rows.length, strict=True)]
 
 
-@pytest.fixture
-def by_tap(monkeypatch):
-    """Convolutions have no rows of their own near borders: there is no room for them."""
-    monkeypatch.setattr(plan, "_bordered", lambda edges, *_: edges)
-
-
 @pytest.mark.usefixtures("by_tap")
 def test_a_stride_is_a_residue_in_the_row_and_a_quotient_in_the_base():
     kernel = np.array([[[[1, 2, 3]]]])
@@ -156,6 +149,15 @@ def test_empty_residues_are_dropped_by_the_decoder():
     assert fields(core.memories["table_x_0"], "mask") == [[1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0]]
     assert len(core.memories["taps"].words) == 1
     assert sum(map(len, rows_of(core))) == 2
+
+
+@pytest.mark.usefixtures("by_tap")
+def test_a_row_that_no_event_has_holds_no_weight():
+    # The only column stands at 1 of the padded line: no event has the residue of the first tap.
+    # The zero in its row keeps rows of one length, so that they need no pointers.
+    core = conv_image(Conv2d(np.array([[[[5, 3]]]]), 4, (0, 0, 1, 0), (1, 2)), (1, 1, 1))
+    assert fields(core.memories["table_x_0"], "row") == [[1]]
+    assert [[weight for *_, weight in row] for row in rows_of(core)] == [[0], [3]]
 
 
 @pytest.mark.usefixtures("by_tap")

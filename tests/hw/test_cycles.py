@@ -175,14 +175,18 @@ def test_one_lane_far_behind_the_others(seed):
     assert agree(network, inputs.astype(int), lanes).cores[0].stalled > 0
 
 
-@pytest.mark.parametrize("coding", ["direct", "events"])
-def test_a_slow_consumer_stalls_its_producer(coding):
+def slow_consumer(coding):
+    """A quick core in front of a slow one: network, inputs, lanes."""
     rng = np.random.default_rng(1)
     first, second = rng.integers(2, 9, (30, 12)), rng.integers(1, 4, (40, 30))
     network = chain([first, second, rng.integers(-3, 4, (3, 40))], coding, steps=3)
     shape = (3, 12) if coding == "direct" else (3, 3, 12)
-    lanes = {"node0": 5, "node1": 1, "node2": 1}
-    prediction = agree(network, rng.integers(0, 2, shape), lanes)
+    return network, rng.integers(0, 2, shape), {"node0": 5, "node1": 1, "node2": 1}
+
+
+@pytest.mark.parametrize("coding", ["direct", "events"])
+def test_a_slow_consumer_stalls_its_producer(coding):
+    prediction = agree(*slow_consumer(coding))
     assert prediction.cores[0].stalled > 1000
 
 
@@ -302,10 +306,11 @@ def test_smallest_queues(vectors, monkeypatch):
 def test_every_latency_matters():
     """A constant that could be wrong unnoticed would not be tested by the cases above."""
     unnoticed = set(Latencies._fields)
-    for seed in range(SEEDS):
-        network = random_graph(seed, SMALL)
-        inputs = network.check_inputs(random_inputs(network, 4, seed))
-        image = compile_network(network, lanes_for(network, seed))
+    graphs = [(random_graph(seed, SMALL), seed) for seed in range(SEEDS)]
+    cases = [(g, random_inputs(g, 4, seed), lanes_for(g, seed)) for g, seed in graphs]
+    for seed, (network, inputs, lanes) in enumerate([slow_consumer("direct"), *cases]):
+        inputs = network.check_inputs(inputs)
+        image = compile_network(network, lanes)
         trace = engine.run(network, inputs)
         source = Source(holds=Holds.of(STALLS[seed % 5], seed))
         right = rows(predict(image, inputs, trace, source).cores)

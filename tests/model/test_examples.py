@@ -8,7 +8,7 @@ import pytest
 
 from golden import engine, file
 from golden.network import Network
-from model import data, recipe
+from model import activity, data, recipe
 from model.data import DataSet
 
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
@@ -28,7 +28,9 @@ def test_shipped_network_fits_its_recipe(name: str) -> None:
     assert network.weight_bits == max(wanted.quantization.weight_bits) == 4
     assert 0 < network.density <= wanted.pruning.density
     origin = {"name": name, "recipe": name, "data": wanted.data, "seed": str(wanted.training.seed)}
-    assert dict(network.meta) == origin
+    inferences = {activity.INFERENCES: str(wanted.training.calibration)}
+    assert dict(network.meta) == origin | inferences
+    assert set(network.activity) == {node.name for node in network.nodes[:-1]}
     assert [n.shape for n in network.nodes[1:]] == [layer.shape for layer in wanted.architecture()]
 
 

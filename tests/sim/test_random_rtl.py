@@ -26,12 +26,13 @@ from hw.fuzz import random_options
 from sim.accelerator import Bench, prepare, simulate
 from sim.verify import Expected, conclude
 
-GROUPS, IN_GROUP, BATCH = 7, 6, 6
-OF_MOTIFS = 4  # behind the groups of graphs of chance; then those of the parallel
+GROUPS, IN_GROUP, BATCH = 7, 10, 6
+OF_MOTIFS = 3  # behind the groups of graphs of chance; then those of the parallel
+PARALLEL = 8  # of these in a group
 MOTIFS_OF_GROUP = ("self loop", "two loops", "residual", "delayed skip", "crossed diamonds",
                    "spiking output")  # fmt: skip
-SEEDS = (*range(23), 44)  # 44 has a sum pool before an identity, which few have
-LANES = (1, 3, 2, 5, 4, 8)
+SEEDS = (*range(29), 44)  # 44 has a sum pool before an identity, which few have
+LANES = (1, 3, 2, 5, 4, 8, 2, 1, 6, 3)
 STALLS = (0, 25, 50, 75)
 
 
@@ -56,8 +57,8 @@ def _networks(group: int) -> list[Network]:
 
 
 def _parallel_seeds(group: int) -> range:
-    first = 100 + (group - OF_MOTIFS - 1) * IN_GROUP
-    return range(first, first + IN_GROUP)
+    first = 100 + (group - OF_MOTIFS - 1) * PARALLEL
+    return range(first, first + PARALLEL)
 
 
 def _options(group: int, networks: list[Network]) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ def _options(group: int, networks: list[Network]) -> list[dict[str, Any]]:
     if group > OF_MOTIFS:
         pairs = zip(networks, _parallel_seeds(group), strict=True)
         return [random_options(network, seed) for network, seed in pairs]
-    return [{"lanes": lanes} for lanes in LANES]
+    return [{"lanes": lanes} for lanes in LANES[: len(networks)]]
 
 
 def _inputs(network: Network, seed: int) -> np.ndarray:
@@ -114,6 +115,28 @@ def test_the_interpreted_images_are_those_of_the_rtl(group: Group):
         group.bench.images, group.inputs, group.expected, strict=True
     ):
         assert compare(expected.reference, interpreter.run(image, inputs)).mismatches == 0
+
+
+RESETS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597)
+
+
+@pytest.mark.parametrize("group", [OF_MOTIFS], indirect=True)
+def test_a_reset_at_any_cycle_leaves_no_trace(group: Group, tmp_path: Path):
+    """Of values, of cycles, of counters: all are those of a run that was never broken off."""
+    for after in RESETS:
+        runs = simulate(
+            group.bench, group.inputs, tmp_path / str(after), stall=30, seed=after,
+            deadline_s=120, reset_after=after,
+        )  # fmt: skip
+        for image, expected, run in zip(group.bench.images, group.expected, runs, strict=True):
+            result = conclude(image, expected, {30: run}, "verilator")
+            assert result.mismatches == 0, f"reset in cycle {after}: {result.first}"
+            cycles = result.cycles_checked
+            assert cycles.compared > 0 == cycles.differences, f"cycle {after}: {cycles.first}"
+
+
+def test_there_are_sixty_networks():
+    assert sum(len(_networks(group)) for group in range(GROUPS)) == 60
 
 
 def test_the_parallel_networks_use_every_option():

@@ -18,7 +18,7 @@ from golden.counters import COUNTERS
 from golden.cycles import predict
 from golden.edges import Conv2d, Edge, Linear, SumPool2d
 from golden.errors import BadInput, CheckFailed
-from golden.image import load_image
+from golden.image_file import load_image
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.timing import Latencies
