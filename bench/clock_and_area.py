@@ -1,9 +1,12 @@
-"""Clock and area of a core on real devices: ECP5 (speed grade 6) and iCE40HX8K, open tools.
+"""Clock and area on real devices, by open tools: ECP5 (speed grade 6) and iCE40HX8K.
 
-A convolution of 3 x 3 with 16-bit membranes and 4-bit weights, 30 % of them kept, complete with
-decoder, lanes, sweep and serialiser, without counters; and the case on which peers were measured.
+- cores: a convolution of 3 x 3 with 16-bit membranes and 4-bit weights, 30 % of them kept, complete
+  with decoder, lanes, sweep and serialiser, without counters
+- peer: the case on which peers were measured, whole accelerators; needs MNIST (`peer_case`)
+- bits: memory for each kept weight of the networks in examples/networks
 
-    python bench/clock_and_area.py [--seeds 3] [--json] [--out build/bench-clock]
+    python bench/clock_and_area.py [--parts cores,peer,bits] [--seeds 1,2,3] [--json]
+                                   [--out build/bench-clock]
 
 Needs nextpnr: `pip install --editable '.[synth]'`.
 """
@@ -13,49 +16,73 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peer_case
 
+from golden import file
 from golden.edges import Conv2d, Edge, Linear
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
-from hw.build import build
-from sim.synth.flow import Part, synthesise
+from hw.build import bits_per_weight, build
+from hw.compiler import compile_network
+from sim.synth.flow import synthesise
+from sim.synth.scripts import Part
 from sim.synth.targets import target_of
+from sim.synth.tools import versions
+
+Row = dict[str, Any]
 
 OBSERVED = ("trace", "broken", "counts", "count_clear")
 """The ports of a core that only benches and counters use."""
 
-CASES = (("ecp5-25k", 1), ("ecp5-25k", 8), ("ice40-hx8k", 1))
+CORES = (("ecp5-25k", 1), ("ecp5-25k", 8), ("ice40-hx8k", 1))
+NETWORKS = Path(__file__).parents[1] / "examples" / "networks"
+LANES = 8  # the most in a core, where bits are counted: what `build` takes by itself
 
 
 def main() -> None:
-    """Synthesise, then print."""
-    parser = argparse.ArgumentParser(description="Clock and area of a core.")
-    parser.add_argument("--seeds", type=int, default=3, help="of placement; the median counts")
+    """Measure, then print."""
+    parser = argparse.ArgumentParser(description="Clock and area.")
+    parser.add_argument("--parts", default="cores,peer,bits", help="some of them, by comma")
+    parser.add_argument("--seeds", default="1,2,3", help="of placement; the median counts")
     parser.add_argument("--out", type=Path, default=Path("build/bench-clock"))
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     options = parser.parse_args()
-    rows = [measure(target, lanes, options.seeds, options.out) for target, lanes in CASES]
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    makers: dict[str, Callable[[], list[Row]]] = {
+        "cores": lambda: [core_row(*case, seeds, options.out) for case in CORES],
+        "peer": lambda: [peer_row(point, seeds, options.out) for point in peer_case.POINTS],
+        "bits": lambda: [bits_row(path) for path in sorted(NETWORKS.glob("*.safetensors"))],
+    }
+    found = {part: makers[part]() for part in options.parts.split(",")}
     if options.json:
-        sys.stdout.write(json.dumps({"schema": 1, "rows": rows}) + "\n")
-    else:
-        sys.stdout.write(table(rows, options.seeds) + "\n")
+        sys.stdout.write(json.dumps({"schema": 1, **_provenance(seeds), **found}) + "\n")
+        return
+    printers = {"cores": core_table, "peer": peer_table, "bits": bits_table}
+    tools = ", ".join(f"{name} {number}" for name, number in _provenance(seeds)["versions"].items())
+    sys.stdout.write(f"seeds {options.seeds}; {tools}\n")
+    for part, rows in found.items():
+        sys.stdout.write(f"\n{printers[part](rows)}\n")
 
 
-def measure(target: str, lanes: int, seeds: int, out: Path) -> dict[str, Any]:
-    """One row: a core of so many lanes."""
+def _provenance(seeds: Sequence[int]) -> dict[str, Any]:
+    return {"seeds": list(seeds), "versions": versions("ecp5") | versions("ice40")}
+
+
+def core_row(target: str, lanes: int, seeds: Sequence[int], out: Path) -> Row:
+    """A core of so many lanes."""
     # iCE40's block RAMs are small: a quarter of the map there.
     folder, side = out / f"{target}-{lanes}", 8 if target.startswith("ice40") or lanes > 1 else 16
     image = build(
         core_network(16 if lanes == 1 else 64, side), folder, {"conv": lanes, "readout": 1}
     )
     found = synthesise(
-        folder / "rtl", folder / "synth", target_of(target), range(1, seeds + 1),
-        Part("accelerator_conv", OBSERVED), progress,
-    )  # fmt: skip
+        folder, folder / "synth", target_of(target), seeds, Part("conv", OBSERVED), progress
+    )
     return found.as_dict() | {"lanes": lanes, "acc_bits": image.cores[0].acc_bits}
 
 
@@ -77,24 +104,90 @@ def core_network(channels: int, side: int) -> Network:
     )  # fmt: skip
 
 
-def progress(what: str) -> None:
-    """Say it, apart from the table."""
-    sys.stderr.write(f"  {what}\n")
+def peer_row(point: peer_case.Point, seeds: Sequence[int], out: Path) -> Row:
+    """The peers' case, the whole accelerator without registers and counters."""
+    name = f"{point.density}-{point.lanes}-{point.channels_per_word}-{point.steps_per_pass}"
+    folder = out / f"peer-{name}"
+    cycles, fired = peer_case.build_point(point, folder)
+    found = synthesise(
+        folder, folder / "synth", target_of("ecp5-85k"), seeds, progress=progress
+    ).as_dict()
+    return found | {
+        "density": point.density, "lanes": point.lanes, "cycles": cycles,
+        "channels_per_word": point.channels_per_word, "steps_per_pass": point.steps_per_pass,
+        "hidden_spikes_per_step": fired, "latency_us": cycles / found["median_mhz"],
+    }  # fmt: skip
 
 
-def table(rows: list[dict[str, Any]], seeds: int) -> str:
-    """The rows in Markdown."""
+def bits_row(path: Path) -> Row:
+    """Rows and pointers of a network, in bits for each weight that is not 0."""
+    network = file.load(path)
+    image = compile_network(network, LANES)
+    return {
+        "network": path.stem, "weight_bits": network.weight_bits, "density": network.density,
+        "bits_per_weight": bits_per_weight(network, image),
+    }  # fmt: skip
+
+
+def progress(done: int, total: int, what: str) -> None:
+    """Say it, apart from the tables."""
+    sys.stderr.write(f"  {done}/{total} {what}\n")
+
+
+def core_table(rows: list[Row]) -> str:
+    """One line for each core."""
     names = ("target", "lanes", "median MHz", "seeds", "LUT4 / lane", "FF / lane",
              "block RAM / lane", "limited by")  # fmt: skip
-    lines = [f"{seeds} seeds each", "", f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    return _table(names, [
+        (row["target"], row["lanes"], f"{row['median_mhz']:.1f}", _each(row),
+         f"{row['lut4'] / row['lanes']:.0f}", f"{row['flip_flops'] / row['lanes']:.0f}",
+         f"{row['block_rams'] / row['lanes']:.1f}", _limit(row))
+        for row in rows
+    ])  # fmt: skip
+
+
+def peer_table(rows: list[Row]) -> str:
+    """Spiker+, then one line for each point."""
+    names = ("design", "lanes x channels x steps", "cycles", "LUT4", "carry cells", "FF",
+             "block RAM", "DSP", "median MHz", "seeds", "latency us", "limited by")  # fmt: skip
+    peer = peer_case.PEER
+    lines = [(
+        "Spiker+", "", f"{peer['cycles']:,}", f"{peer['lut4']:,}", f"{peer['carry_cells']:,}",
+        f"{peer['flip_flops']:,}", peer["block_rams"], 0, peer["mhz"], "",
+        f"{peer['cycles'] / peer['mhz']:,.0f}", "selection of an input spike",
+    )]  # fmt: skip
     for row in rows:
-        lanes = row["lanes"]
-        each = ", ".join(f"{mhz:.0f}" for mhz in row["mhz"].values())
-        lines.append(
-            f"| {row['target']} | {lanes} | {row['median_mhz']:.1f} | {each} "
-            f"| {row['lut4'] / lanes:.0f} | {row['flip_flops'] / lanes:.0f} "
-            f"| {row['block_rams'] / lanes:.1f} | {' > '.join((row['limits'] * 2)[:2])} |"
-        )
+        shape = f"{row['lanes']} x {row['channels_per_word']} x {row['steps_per_pass']}"
+        lines.append((
+            f"{row['density']:.0%} of weights", shape, f"{row['cycles']:,.0f}",
+            f"{row['lut4'] - 2 * row['carry_cells']:,}", f"{row['carry_cells']:,}",
+            f"{row['flip_flops']:,}", row["block_rams"], row["dsps"], f"{row['median_mhz']:.1f}",
+            _each(row), f"{row['latency_us']:,.0f}", _limit(row),
+        ))  # fmt: skip
+    return _table(names, lines)
+
+
+def bits_table(rows: list[Row]) -> str:
+    """One line for each network."""
+    names = ("network", "bits / weight", "density", "bits / kept weight, by core")
+    return _table(names, [
+        (row["network"], row["weight_bits"], f"{row['density']:.1%}",
+         ", ".join(f"{node} {bits:.2f}" for node, bits in row["bits_per_weight"].items()))
+        for row in rows
+    ])  # fmt: skip
+
+
+def _each(row: Row) -> str:
+    return ", ".join(f"{mhz:.0f}" for mhz in row["mhz"].values())
+
+
+def _limit(row: Row) -> str:
+    return f"{row['limit']['begins']} > {row['limit']['ends']}"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines += [f"| {' | '.join(map(str, row))} |" for row in rows]
     return "\n".join(lines)
 
 

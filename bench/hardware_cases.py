@@ -65,6 +65,17 @@ def pruner(kind: str, density: float) -> Prune:
     return prune
 
 
+def draw_weights(
+    rng: np.random.Generator, shape: tuple[int, ...], prune: Prune, lanes: int
+) -> NDArray[np.int8]:
+    """Gaussian weights, pruned, of `BITS` bits; what is kept is not 0."""
+    values = rng.normal(size=shape)
+    mask = prune(values, lanes)
+    top = 2 ** (BITS - 1) - 1
+    size = np.clip(np.rint(np.abs(values) * top / 2.5), 1, top)
+    return np.where(mask, np.sign(values) * size, 0).astype(np.int8)
+
+
 class Builder:
     """Grows a network node by node, and lets it fire on probes on the way."""
 
@@ -87,11 +98,7 @@ class Builder:
 
     def weights(self, shape: tuple[int, ...], lanes: int) -> NDArray[np.int8]:
         """Pruned weights of `BITS` bits."""
-        values = self.rng.normal(size=shape)
-        mask = self.prune(values, lanes)
-        top = 2 ** (BITS - 1) - 1
-        size = np.clip(np.rint(np.abs(values) * top / 2.5), 1, top)
-        return np.where(mask, np.sign(values) * size, 0).astype(np.int8)
+        return draw_weights(self.rng, shape, self.prune, lanes)
 
     def lif(self, name: str, sources: Mapping[str, tuple[Operation, ...]], lanes: int) -> None:
         """A spiking node behind all `sources`."""

