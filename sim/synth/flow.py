@@ -17,7 +17,8 @@ from typing import Any
 
 from golden.atomic import write_bytes
 from golden.errors import BadInput, CheckFailed
-from golden.image import Image, load_image
+from golden.image import Image
+from golden.image_file import load_image
 from sim.synth import memories, outreg, rule, scripts
 from sim.synth.path import CriticalPath, longest
 from sim.synth.scripts import Part
