@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture
+from model import architecture, topologies
 from model.banks import check_banks
 from model.fields import (
     boolean,
@@ -116,17 +116,29 @@ def _is_name(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: data set, layers, time steps, and the tables above."""
+    """One training run: data set, layers, time steps, and the tables above.
+
+    Instead of `layers`, a `topology` with a `width` factor and the kind of its pools may be named.
+    """
 
     name: str = field(text("a name of lower-case letters, digits, '-', '_' and '.'", _is_name))
     data: str = field(choice(*DATA))
     timesteps: int = field(integer(1, 256))
-    layers: tuple[str, ...] = field(words(1))
     # `table` returns a dataclass field, not a default that recipes would share.
     neuron: Neuron = table(Neuron)  # noqa: RUF009
     quantization: Quantization = table(Quantization)  # noqa: RUF009
     pruning: Pruning = table(Pruning)  # noqa: RUF009
     training: Training = table(Training)  # noqa: RUF009
+    layers: tuple[str, ...] = field(words(0), ())
+    topology: str = field(choice("none", *topologies.NAMES), "none")
+    width: float = field(number(0.01, 4), 1.0)
+    pooling: str = field(choice("sum", "max"), "sum")
+
+    def words(self) -> tuple[str, ...]:
+        """The layers as words, those of a named topology spelt out."""
+        if self.topology == "none":
+            return self.layers
+        return topologies.spell(self.topology, self.width, self.pooling, DATA[self.data][0], 10)
 
     def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
         """The layers with their shapes; `where` names the recipe in messages."""
@@ -134,7 +146,7 @@ class Recipe:
         highest = 2**bits - 1
         one = highest if coding == "direct" else 1
         return architecture.parse(
-            where, self.layers, shape, highest, one, self.quantization.weight_bits
+            where, self.words(), shape, highest, one, self.quantization.weight_bits
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -202,6 +214,7 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
+    _check_layers(recipe, where)
     require(
         pruning.begin <= pruning.end,
         where,
@@ -219,11 +232,21 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     return recipe
 
 
+def _check_layers(recipe: Recipe, where: str) -> None:
+    if recipe.topology == "none":
+        require(bool(recipe.layers), where, "layers", [],
+                "a list of words, unless topology is named")  # fmt: skip
+        return
+    require(not recipe.layers, where, "topology", repr(recipe.topology),
+            "left out where layers are given")  # fmt: skip
+
+
 def _check_banks(pruning: Pruning, layers: Sequence[architecture.Layer], where: str) -> None:
-    counts = pruning.banks_of(len(layers))
+    paths = architecture.weighted(layers)
+    counts = pruning.banks_of(len(paths))
     if not counts or pruning.density == 1:
         return
-    require(len(counts) == len(layers), where, "pruning.banks", list(counts),
-            f"1 number or one for each of the {len(layers)} layers with weights")  # fmt: skip
-    names, shapes = [layer.name for layer in layers], [layer.weight_shape for layer in layers]
+    require(len(counts) == len(paths), where, "pruning.banks", list(counts),
+            f"1 number or one for each of the {len(paths)} layers with weights")  # fmt: skip
+    names, shapes = [name for name, _ in paths], [path.weight_shape for _, path in paths]
     check_banks(f"{where}: pruning", names, shapes, pruning.density, pruning.allocation, counts)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from golden.trace import Trace
+from model.architecture import INPUT, Layer
 from model.neuron import ReadoutLayer, SpikingLayer
 from model.recipe import DATA, Recipe
 from model.synapse import Synapse
 
 
 class SpikingNetwork(nn.Module):
-    """A chain of spiking layers and a readout, as a recipe describes it.
+    """Spiking layers, in a chain or with shortcuts, and a readout, as a recipe describes them.
 
     In eval mode, and in training once frozen, it computes with the integers that `model.export`
     writes, so that spikes, membranes and logits equal those of `golden` exactly.
@@ -29,6 +30,9 @@ class SpikingNetwork(nn.Module):
         _, self.input_bits, self.coding = DATA[recipe.data]
         generator = torch.Generator().manual_seed(recipe.training.seed)
         *hidden, last = recipe.architecture()
+        self._last_reader = {
+            path.origin: layer.name for layer in (*hidden, last) for path in layer.paths
+        }
         self.hidden = nn.ModuleList(
             SpikingLayer(layer, recipe.neuron, recipe.timesteps, generator) for layer in hidden
         )
@@ -42,10 +46,20 @@ class SpikingNetwork(nn.Module):
         return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)
 
     def synapses(self) -> Iterator[Synapse]:
-        """The synapses of every layer, in order."""
+        """The synapses of every layer, shortcuts too, in the order of `architecture.weighted`."""
         for layer in self.spiking_layers:
             yield layer.synapse
+            if isinstance(layer.shortcut, Synapse):
+                yield layer.shortcut
         yield self.readout.synapse
+
+    def _arriving(self, sent: dict[str, Tensor], layer: Layer) -> list[Tensor]:
+        """What enters a layer, path by path; events that no later layer reads are let go."""
+        events = [sent[path.origin] for path in layer.paths]
+        for origin in {path.origin for path in layer.paths}:
+            if self._last_reader[origin] == layer.name:
+                del sent[origin]
+        return events
 
     def freeze(self, frozen: bool = True) -> None:
         """Use running statistics in training as well (True), or those of each batch (False)."""
@@ -70,12 +84,13 @@ class SpikingNetwork(nn.Module):
 
         Each layer's spikes (T * batch, *shape) are appended to `spikes` where one is given.
         """
-        batch, events = len(inputs), self._rows(inputs)
+        batch, sent = len(inputs), {INPUT: self._rows(inputs)}
         for layer in self.spiking_layers:
-            events = layer(events, batch)
+            events, *skip = self._arriving(sent, layer.layer)
+            sent[layer.layer.name] = fired = layer(events, batch, *skip)
             if spikes is not None:
-                spikes.append(events)
-        membranes, unit = self.readout(events, batch)
+                spikes.append(fired)
+        membranes, unit = self.readout(*self._arriving(sent, self.readout.layer), batch)
         return membranes[-1], unit / self.timesteps
 
     @torch.no_grad()
@@ -83,14 +98,16 @@ class SpikingNetwork(nn.Module):
         """Every spike, every membrane, the logits for integers (batch, [T,] C, H, W); eval mode."""
         was_training, batch = self.training, len(inputs)
         self.eval()
-        events = self._rows(torch.from_numpy(np.asarray(inputs, np.float32)))
+        sent = {INPUT: self._rows(torch.from_numpy(np.asarray(inputs, np.float32)))}
         spikes: dict[str, NDArray[np.uint8]] = {}
         membranes: dict[str, NDArray[np.int64]] = {}
         for layer in self.spiking_layers:
-            events, states = layer.record(events, batch)
-            spikes[layer.layer.name] = _by_image(events, batch).astype(np.uint8)
-            membranes[layer.layer.name] = _by_image(states, batch)
-        states, _ = self.readout(events, batch)
+            name = layer.layer.name
+            events, *skip = self._arriving(sent, layer.layer)
+            sent[name], states = layer.record(events, batch, *skip)
+            spikes[name] = _by_image(sent[name], batch).astype(np.uint8)
+            membranes[name] = _by_image(states, batch)
+        states, _ = self.readout(*self._arriving(sent, self.readout.layer), batch)
         membranes["readout"] = _by_image(states.flatten(0, 1), batch)
         self.train(was_training)
         return Trace(spikes, membranes, membranes["readout"][:, -1].copy())
