@@ -48,7 +48,7 @@ def clipped(x: Floats, mu: float) -> Floats:
     >>> clipped(np.array([-1.0, 0.5, 3.0]), 2.0).tolist()
     [0.0, 0.5, 2.0]
     """
-    return np.clip(x, 0.0, mu)
+    return np.asarray(np.clip(x, 0.0, mu), np.float64)
 
 
 def mean_output(x: Floats, spikes: Spikes, timesteps: int) -> Floats:
@@ -60,13 +60,13 @@ def mean_output(x: Floats, spikes: Spikes, timesteps: int) -> Floats:
     [0.0, 1.0, 1.0, 2.0]
     """
     count = np.floor((x + spikes.bias) * timesteps / spikes.threshold)
-    return spikes.amplitude / timesteps * np.clip(count, 0, timesteps)
+    return np.asarray(spikes.amplitude / timesteps * np.clip(count, 0, timesteps), np.float64)
 
 
 def betas(timesteps: int) -> Floats:
     """The factors that are tried: 0..2; one step rounds inputs down so much that it needs 0..4."""
     top = 4 if timesteps == 1 else 2
-    return np.arange(0, round(top / _BETA_STEP) + 1) * _BETA_STEP
+    return np.asarray(np.arange(round(top / _BETA_STEP) + 1) * _BETA_STEP, np.float64)
 
 
 def search(inputs: Floats, mu: float, timesteps: int, loss: Loss = "squared") -> Spikes:

@@ -16,6 +16,7 @@ from typing import Any
 
 from golden.errors import BadInput, require
 from model import architecture, topologies
+from model.augment import Augmentation
 from model.banks import check_banks
 from model.fields import (
     boolean,
@@ -92,7 +93,10 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Training:
-    """The optimisation. `shift` is the largest random shift of an image in pixels.
+    """The optimisation, and what happens to its images.
+
+    `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
+    a square that is set to zero.
 
     On `calibration` training images the events of every neuron are counted, for the compiler.
     """
@@ -103,11 +107,18 @@ class Training:
     warmup: float = field(number(0, 0.5), 0.03)
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
+    flip: bool = field(boolean(), False)
+    cutout: int = field(integer(0, 16), 0)
     spike_penalty: float = field(number(0, 100), 0.0)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to training images."""
+        return Augmentation(self.shift, self.flip, self.cutout)
 
 
 def _is_name(name: str) -> bool:

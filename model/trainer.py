@@ -121,7 +121,12 @@ class Trainer:
         self.network.train()
         losses: list[float] = []
         source = batches.epoch_batches(
-            self.images, self.labels, training.batch_size, training.shift, training.seed, self.epoch
+            self.images,
+            self.labels,
+            training.batch_size,
+            training.augmentation,
+            training.seed,
+            self.epoch,
         )
         for step, (images, labels) in enumerate(source, start=first):
             losses.append(self.one_step(step, images, labels))
