@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
 
+_CHUNK = 256  # images at once, as the random numbers take 8 bytes each
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -42,12 +44,14 @@ def encode(
     [[[0, 1], [0, 1], [0, 1]]]
     """
     pixels = int(np.prod(images.shape[1:]))
-    key = mixed(mixed(np.array([seed], np.uint64)) ^ indices.astype(np.uint64))
-    steps = np.arange(timesteps, dtype=np.uint64)
-    per_step = mixed(key[:, None] ^ steps)
-    places = np.arange(pixels, dtype=np.uint64)
-    drawn = mixed(per_step[:, :, None] ^ places) >> np.uint64(32)  # 0 .. 2^32 - 1
-    # fires if drawn / 2^32 < pixel / highest
-    flat = images.reshape(len(images), 1, pixels).astype(np.uint64)
-    spikes = drawn * np.uint64(highest) < flat << np.uint64(32)
-    return spikes.astype(np.uint8).reshape(len(images), timesteps, *images.shape[1:])
+    spikes = np.empty((len(images), timesteps, pixels), np.uint8)
+    keys = mixed(mixed(np.array([seed], np.uint64)) ^ indices.astype(np.uint64))
+    steps, places = np.arange(timesteps, dtype=np.uint64), np.arange(pixels, dtype=np.uint64)
+    for start in range(0, len(images), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        per_step = mixed(keys[part, None] ^ steps)
+        drawn = mixed(per_step[:, :, None] ^ places) >> np.uint64(32)  # 0 .. 2^32 - 1
+        # fires if drawn / 2^32 < pixel / highest
+        flat = images[part].reshape(-1, 1, pixels).astype(np.uint64)
+        spikes[part] = drawn * np.uint64(highest) < flat << np.uint64(32)
+    return spikes.reshape(len(images), timesteps, *images.shape[1:])
