@@ -42,8 +42,8 @@ class Integers:
     leak_mul: Tensor
 
 
-class SpikingLayer(nn.Module):
-    """Synapses and LIF neurons of one layer.
+class NeuronLayer(nn.Module):
+    """Synapses in front of neurons whose drive may be normalised: the parameters of both kinds.
 
     Members
     -------
@@ -58,11 +58,9 @@ class SpikingLayer(nn.Module):
     var: Tensor
     leak: Tensor
 
-    def __init__(
-        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, layer: Layer, neuron: Neuron, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer, self.neuron, self.timesteps, self.frozen = layer, neuron, timesteps, False
+        self.layer, self.neuron, self.frozen = layer, neuron, False
         self.synapse = Synapse(layer, 1.0 if neuron.batch_norm else 6**0.5, generator)
         channels = layer.shape[0]
         self.theta = nn.Parameter(torch.tensor(1.0))
@@ -77,6 +75,39 @@ class SpikingLayer(nn.Module):
             self.register_buffer(
                 "leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak))
             )
+
+    def statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of `drive`, of this batch in training and the running ones else.
+
+        `sign` (C,) is -1 where the weights of a channel were flipped.
+        """
+        if not self.training or self.frozen:
+            return self.mean * sign, self.var
+        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
+        with torch.no_grad():
+            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
+            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
+        return mean.to(torch.float32), var.to(torch.float32)
+
+    def deviation(self, var: Tensor) -> Tensor:
+        """The deviation that belongs to a variance, never 0."""
+        return torch.sqrt(var + _EPSILON)
+
+    def project(self) -> None:
+        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
+        self.synapse.apply_mask()
+        with torch.no_grad():
+            self.leak.clamp_(0, 1)
+
+
+class SpikingLayer(NeuronLayer):
+    """Synapses and LIF neurons of one layer."""
+
+    def __init__(
+        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(layer, neuron, generator)
+        self.timesteps = timesteps
         top = 2 ** (neuron.membrane_bits - 1)
         self.rule = ScanRule(
             timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
@@ -101,22 +132,15 @@ class SpikingLayer(nn.Module):
         sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
         weights = weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
         drive = None if events is None else self.synapse.drive(events, weights.to(self.real))
-        if self.training and not self.frozen and drive is not None:
-            mean, var = self._batch_statistics(drive, sign)
-        else:
+        if drive is None:
             mean, var = self.mean * sign, self.var
-        ratio = torch.sqrt(var + _EPSILON) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
+        else:
+            mean, var = self.statistics(drive, sign)
+        ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
         return self._whole(weights, self._theta() * ratio, self.beta * ratio - mean), drive
 
     def _theta(self) -> Tensor:
         return self.theta.clamp(min=_SMALLEST_THETA)
-
-    def _batch_statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
-        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
-        with torch.no_grad():
-            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
-            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
-        return mean.to(torch.float32), var.to(torch.float32)
 
     def _whole(self, weights: Tensor, threshold: Tensor, bias: Tensor) -> Integers:
         leak_mul = round_ste(clamp_ste(self.leak, 0, 1) * 2**self.neuron.leak_shift)
@@ -152,12 +176,6 @@ class SpikingLayer(nn.Module):
         spikes, membranes = scan_with_membranes(drive, threshold, bias, leak_mul, self.rule)
         return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
 
-    def project(self) -> None:
-        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
-        self.synapse.apply_mask()
-        with torch.no_grad():
-            self.leak.clamp_(0, 1)
-
 
 class ReadoutLayer(nn.Module):
     """Integrators without leak: the sum of their drive and bias over all steps is the logits.
@@ -189,5 +207,5 @@ class ReadoutLayer(nn.Module):
         return torch.cumsum(drive + bias, dim=0), unit
 
     def project(self) -> None:
-        """As `SpikingLayer.project`."""
+        """As `NeuronLayer.project`."""
         self.synapse.apply_mask()
