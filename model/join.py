@@ -60,13 +60,17 @@ def common_scale(first: Synapse, second: Synapse | Gain) -> Tensor:
 
 
 def integers(first: Synapse, second: Synapse | Gain) -> tuple[Tensor, Tensor, Tensor]:
-    """Whole weights of both paths (gradients pass to the float ones), and their common scale."""
+    """Whole weights of both paths (gradients pass to the float ones), and their common scale.
+
+    Unless `first` is `rounded`, they are the float weights in the same units.
+    """
     scale = common_scale(first, second)
-    whole = [
-        round_ste(part.weight / scale.reshape(-1, *[1] * (part.weight.ndim - 1)))
-        for part in (first, second)
+    found = [
+        part.weight / scale.reshape(-1, *[1] * (part.weight.ndim - 1)) for part in (first, second)
     ]
-    return whole[0], whole[1], scale
+    if first.rounded:
+        found = [round_ste(weights) for weights in found]
+    return found[0], found[1], scale
 
 
 def apply_masks(first: Synapse, second: Synapse | Gain) -> None:

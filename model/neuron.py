@@ -53,14 +53,15 @@ def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
     return weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
 
 
-class SpikingLayer(nn.Module):
-    """Synapses and LIF neurons of one layer.
+class NeuronLayer(nn.Module):
+    """Synapses in front of neurons whose drive may be normalised: the parameters of both kinds.
 
     Members
     -------
     theta : Parameter (), the learned threshold of the layer
     beta : Parameter (C,), the bias; gamma : Parameter (C,), only with batch norm
     leak : Parameter (), the fraction lost per step, where it is learned
+    shortcut : the synapses of a second path, or None
     mean, var : buffers (C,), running statistics of the drive in unflipped weight units
     frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
     """
@@ -69,11 +70,9 @@ class SpikingLayer(nn.Module):
     var: Tensor
     leak: Tensor
 
-    def __init__(
-        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, layer: Layer, neuron: Neuron, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer, self.neuron, self.timesteps, self.frozen = layer, neuron, timesteps, False
+        self.layer, self.neuron, self.frozen = layer, neuron, False
         gain = 1.0 if neuron.batch_norm else 6**0.5
         self.synapse = Synapse(layer, gain, generator)
         self.shortcut = layer.shortcut and join.second_path(layer.shortcut, gain, generator)
@@ -90,6 +89,60 @@ class SpikingLayer(nn.Module):
             self.register_buffer(
                 "leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak))
             )
+
+    def statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of `drive`, of this batch in training and the running ones else.
+
+        `sign` (C,) is -1 where the weights of a channel were flipped.
+        """
+        if not self.training or self.frozen:
+            return self.mean * sign, self.var
+        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
+        with torch.no_grad():
+            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
+            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
+        return mean.to(torch.float32), var.to(torch.float32)
+
+    def deviation(self, var: Tensor) -> Tensor:
+        """The deviation that belongs to a variance, never 0."""
+        return torch.sqrt(var + _EPSILON)
+
+    def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Whole weights of the path and of the shortcut, and their common scale (out,)."""
+        if self.shortcut is None:
+            weights, scale = self.synapse.integers()
+            return weights, None, scale
+        return join.integers(self.synapse, self.shortcut)
+
+    def deliver(
+        self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
+    ) -> Tensor:
+        """The drive (rows, *shape) of `events` and, where there is a shortcut, of `skip`."""
+        drive = self.synapse.drive(events, weights)
+        if self.shortcut is None:
+            return drive
+        assert second is not None
+        assert skip is not None
+        return drive + self.shortcut.drive(skip, second)
+
+    def project(self) -> None:
+        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
+        if self.shortcut is None:
+            self.synapse.apply_mask()
+        else:
+            join.apply_masks(self.synapse, self.shortcut)
+        with torch.no_grad():
+            self.leak.clamp_(0, 1)
+
+
+class SpikingLayer(NeuronLayer):
+    """Synapses and LIF neurons of one layer."""
+
+    def __init__(
+        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(layer, neuron, generator)
+        self.timesteps = timesteps
         top = 2 ** (neuron.membrane_bits - 1)
         self.rule = ScanRule(
             timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
@@ -108,7 +161,7 @@ class SpikingLayer(nn.Module):
         `skip` are the events of the shortcut. Both results at once, since batch statistics need
         the drive before the threshold is known.
         """
-        weights, second, scale = self._weights()
+        weights, second, scale = self.weights()
         sign = None
         if self.neuron.batch_norm:
             sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
@@ -116,44 +169,20 @@ class SpikingLayer(nn.Module):
             second = None if second is None else _flipped(second, sign)
         weights = weights.to(self.real)
         second = None if second is None else second.to(self.real)
-        drive = None if events is None else self._drive(weights, events, second, skip)
+        drive = None if events is None else self.deliver(weights, second, events, skip)
         if sign is None:
             unit = scale / self.layer.unit
             return self._whole(weights, second, self._theta() / unit, self.beta / unit), drive
-        if self.training and not self.frozen and drive is not None:
-            mean, var = self._batch_statistics(drive, sign)
-        else:
+        if drive is None:
             mean, var = self.mean * sign, self.var
-        ratio = torch.sqrt(var + _EPSILON) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
+        else:
+            mean, var = self.statistics(drive, sign)
+        ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
         bias = self.beta * ratio - mean
         return self._whole(weights, second, self._theta() * ratio, bias), drive
 
-    def _weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Whole weights of both paths, and their common scale (out,)."""
-        if self.shortcut is None:
-            weights, scale = self.synapse.integers()
-            return weights, None, scale
-        return join.integers(self.synapse, self.shortcut)
-
-    def _drive(
-        self, weights: Tensor, events: Tensor, second: Tensor | None, skip: Tensor | None
-    ) -> Tensor:
-        drive = self.synapse.drive(events, weights)
-        if self.shortcut is None:
-            return drive
-        assert second is not None
-        assert skip is not None
-        return drive + self.shortcut.drive(skip, second)
-
     def _theta(self) -> Tensor:
         return self.theta.clamp(min=_SMALLEST_THETA)
-
-    def _batch_statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
-        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
-        with torch.no_grad():
-            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
-            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
-        return mean.to(torch.float32), var.to(torch.float32)
 
     def _whole(
         self, weights: Tensor, second: Tensor | None, threshold: Tensor, bias: Tensor
@@ -199,15 +228,6 @@ class SpikingLayer(nn.Module):
         spikes, membranes = scan_with_membranes(drive, threshold, bias, leak_mul, self.rule)
         return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
 
-    def project(self) -> None:
-        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
-        if self.shortcut is None:
-            self.synapse.apply_mask()
-        else:
-            join.apply_masks(self.synapse, self.shortcut)
-        with torch.no_grad():
-            self.leak.clamp_(0, 1)
-
 
 class ReadoutLayer(nn.Module):
     """Integrators without leak: the sum of their drive and bias over all steps is the logits.
@@ -239,5 +259,5 @@ class ReadoutLayer(nn.Module):
         return torch.cumsum(drive + bias, dim=0), unit
 
     def project(self) -> None:
-        """As `SpikingLayer.project`."""
+        """As `NeuronLayer.project`."""
         self.synapse.apply_mask()

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture, topologies
+from model import architecture, stages, topologies
 from model.augment import Augmentation
 from model.banks import check_banks
 from model.fields import (
@@ -25,12 +23,15 @@ from model.fields import (
     integer,
     integers,
     number,
+    plain,
     read_table,
     table,
+    tables,
     text,
     word_or_number,
     words,
 )
+from model.stages import Stage
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -107,8 +108,8 @@ class Training:
     warmup: float = field(number(0, 0.5), 0.03)
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
-    flip: bool = field(boolean(), False)
-    cutout: int = field(integer(0, 16), 0)
+    flip: bool = field(boolean(), False, quiet=True)
+    cutout: int = field(integer(0, 16), 0, quiet=True)
     spike_penalty: float = field(number(0, 100), 0.0)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
@@ -140,10 +141,11 @@ class Recipe:
     quantization: Quantization = table(Quantization)  # noqa: RUF009
     pruning: Pruning = table(Pruning)  # noqa: RUF009
     training: Training = table(Training)  # noqa: RUF009
+    stages: tuple[Stage, ...] = tables(Stage)
     layers: tuple[str, ...] = field(words(0), ())
-    topology: str = field(choice("none", *topologies.NAMES), "none")
-    width: float = field(number(0.01, 4), 1.0)
-    pooling: str = field(choice("sum", "max"), "sum")
+    topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
+    width: float = field(number(0.01, 4), 1.0, quiet=True)
+    pooling: str = field(choice("sum", "max"), "sum", quiet=True)
 
     def words(self) -> tuple[str, ...]:
         """The layers as words, those of a named topology spelt out."""
@@ -162,7 +164,22 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, fit for JSON."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain(self)
+
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages, each with a name; without any, one spiking stage with gradual pruning."""
+        return stages.named(self.stages or (Stage("snn", sparse="gradual"),))
+
+    def of_stage(self, stage: Stage, changes: Mapping[str, Any] | None = None) -> Recipe:
+        """The recipe that `stage` trains: its own tables over these, and no stages.
+
+        `changes`, nested plain values that earlier stages found, lie in between.
+        """
+        content = plain(self)
+        content.pop("stages", None)
+        for change in (changes or {}, stage.changes()):
+            _merge(content, change)
+        return from_dict(content, f"recipe {self.name!r}: stage {stage.name!r}")
 
 
 def names() -> tuple[str, ...]:
@@ -215,6 +232,14 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
     content[last] = value
 
 
+def _merge(content: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(content.get(key), dict):
+            content[key] = {**content[key], **value}
+        else:
+            content[key] = value
+
+
 def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Check nested plain values, as TOML gives them, and build the recipe.
 
@@ -240,6 +265,10 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
             "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
     _check_banks(pruning, recipe.architecture(where), where)
+    if recipe.stages:
+        stages.check(recipe.plan(), where)
+        for stage in recipe.plan():
+            recipe.of_stage(stage)
     return recipe
 
 

@@ -38,13 +38,14 @@ class Synapse(nn.Module):
     weight : Parameter, float, `layer.weight_shape`
     mask : uint8 buffer of the same shape; 0 where a weight is pruned
     whole : bool; once pruned, no kept weight may quantise to 0, so that rows stay balanced
+    rounded : bool; False leaves the weights float, as no network that is exported may have them
     """
 
     mask: Tensor
 
     def __init__(self, layer: Path, gain: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer, self.whole = layer, False
+        self.layer, self.whole, self.rounded = layer, False, True
         self.readout = isinstance(layer, Layer) and layer.readout
         quant = Int8WeightPerTensorFloat if self.readout else Int8WeightPerChannelFloat
         out, into = layer.weight_shape[:2]
@@ -71,16 +72,18 @@ class Synapse(nn.Module):
         return self.largest * self.layer.fan_in * self.layer.largest_input
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """Whole weights (gradients pass to `weight`), and their scale, shape (out,) or ()."""
+        """Whole weights (gradients pass to `weight`), and their scale, shape (out,) or ().
+
+        Unless `rounded`, they are the float weights in the same units.
+        """
         quantised = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
         scale = quantised.scale.detach()
-        weights = round_ste(
-            quantised.value / scale
-        )  # the quotient may miss its integer by one rounding
-        scale = scale if scale.ndim == 0 else scale.reshape(-1)
-        return weights, torch.where(
-            scale < _EMPTY_SCALE, scale.max().clamp(min=_EMPTY_SCALE), scale
-        )
+        useful = scale if scale.ndim == 0 else scale.reshape(-1)
+        useful = torch.where(useful < _EMPTY_SCALE, useful.max().clamp(min=_EMPTY_SCALE), useful)
+        if not self.rounded:
+            return self.weight / useful.reshape(-1, *[1] * (self.weight.ndim - 1)), useful
+        # the quotient may miss its integer by one rounding
+        return round_ste(quantised.value / scale), useful
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """Weighted sums (rows, *shape) for `events` (rows, *source), in the type of `weights`."""

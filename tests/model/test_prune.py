@@ -9,7 +9,7 @@ import torch
 from model import augment, batches, data
 from model.export import export
 from model.magnitude import allocate, erk_densities, lamp_scores
-from model.prune import target_density
+from model.prune import Pruner, target_density
 from model.recipe import ALLOCATIONS, Pruning, Recipe
 from model.trainer import Trainer
 
@@ -80,10 +80,11 @@ def test_cubic_schedule() -> None:
 def test_mask_survives_every_step(tiny: Recipe) -> None:
     trainer = Trainer(tiny, data.load("digits"))
     trainer.network.train()
+    (pruner,) = (method for method in trainer.methods if isinstance(method, Pruner))
     targets, previous = [], None
     for step in range(trainer.steps):
         pixels = trainer.images[step % 5 * 64 : step % 5 * 64 + 64]
-        due = step in trainer.pruner._due
+        due = step in pruner.due
         trainer.one_step(step, torch.from_numpy(pixels.astype(np.float32)), torch.arange(64) % 10)
         masks = [s.mask.clone() for s in trainer.network.synapses()]
         for synapse, mask in zip(trainer.network.synapses(), masks, strict=True):

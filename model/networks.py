@@ -1,0 +1,53 @@
+"""The network of a stage: built by its kind, started from that of an earlier stage."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.errors import BadInput
+from model import transfer
+from model.ann import AnnNetwork
+from model.layered import LayeredNetwork
+from model.recipe import Recipe
+from model.spiking import SpikingNetwork
+from model.stages import Stage
+
+
+def build(stage: Stage, recipe: Recipe) -> LayeredNetwork:
+    """A network with fresh weights for `stage`, whose recipe this is."""
+    network = (
+        SpikingNetwork(recipe) if stage.kind == "snn" else AnnNetwork(recipe, stage.activation)
+    )
+    if not stage.rounded:
+        network.use_float_weights()
+    return network
+
+
+def inherit(
+    network: LayeredNetwork, source: LayeredNetwork, stage: Stage, images: NDArray[np.uint8]
+) -> None:
+    """Start `network` from the weights, masks, thresholds and statistics of `source`.
+
+    A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
+    training `images`.
+
+    Raises
+    ------
+    BadInput
+        If the two have other layers, or only one of them batch norm.
+    """
+    try:
+        network.load_state_dict(source.state_dict())
+    except RuntimeError:
+        raise BadInput(
+            f"recipe {network.recipe.name!r}: stage {stage.name!r} has other layers or another "
+            'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
+        ) from None
+    if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
+        CONVERSIONS[stage.convert](network, source, stage, images)
+
+
+CONVERSIONS = {"percentile": transfer.by_percentile}
+"""What a stage's `convert` names: takes the spiking network, which holds the ANN's state, the ANN,
+the stage, training images."""
