@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Layer
+from model.clip import INITIAL, clipped_relu
 from model.layered import LayeredNetwork
 from model.neuron import NeuronLayer, ReadoutLayer
 from model.recipe import Neuron, Recipe
@@ -27,7 +28,12 @@ def relu(drive: Tensor, layer: NeuronLayer) -> Tensor:
     return functional.relu(drive)
 
 
-ACTIVATIONS: dict[str, Activation] = {"relu": relu}
+def clip(drive: Tensor, layer: NeuronLayer) -> Tensor:
+    """min(max(0, drive), theta), with a theta that is trained."""
+    return clipped_relu(drive, layer.theta)
+
+
+ACTIVATIONS: dict[str, Activation] = {"relu": relu, "clip": clip}
 """What a recipe's `activation` names: a function of the normalised drive and the layer."""
 
 
@@ -43,6 +49,8 @@ class AnnLayer(NeuronLayer):
     ) -> None:
         super().__init__(layer, neuron, generator)
         self.activation = ACTIVATIONS[activation]
+        if activation == "clip":
+            nn.init.constant_(self.theta, INITIAL)
 
     def drive(self, events: Tensor, skip: Tensor | None = None) -> Tensor:
         """The drive that the activation sees: gamma (I - mean) / deviation + beta, or I + beta."""
@@ -74,6 +82,8 @@ class AnnReadout(ReadoutLayer):
 class AnnNetwork(LayeredNetwork):
     """Layers of `AnnLayer` and a readout, as a recipe describes them.
 
+    `clipped` says that each layer's activation ends at its `theta`.
+
     Parameters
     ----------
     activation
@@ -83,6 +93,7 @@ class AnnNetwork(LayeredNetwork):
     measure = "mean_activation"
 
     def __init__(self, recipe: Recipe, activation: str = "relu") -> None:
+        self.clipped = activation == "clip"
         self._activation = activation
         super().__init__(recipe, 1)
 

@@ -21,6 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model.percentiles import percentiles
+
 Floats = NDArray[np.float64]
 Loss = Literal["squared", "absolute", "signed"]
 
@@ -112,17 +114,16 @@ def choose(rule: str, inputs: Floats, mu: float, timesteps: int, loss: Loss = "s
     ----------
     rule
         "scaled" is `search`. The others know no amplitude: the threshold is the `maximum` of the
-        inputs, their 99.7 `percentile`, or the trained `clip`; `shift` is the clip with half a
-        threshold, spread over all steps, as bias.
+        inputs, the 99.7 `percentile` of the positive ones, or the trained `clip`; `shift` is the
+        clip with half a threshold, spread over all steps, as bias.
     inputs
         A sample of the layer's inputs.
     """
     if rule == "scaled":
-        grid = np.percentile(inputs, np.arange(1, 101)) if inputs.size else inputs
-        return search(grid, mu, timesteps, loss)
+        return search(percentiles(inputs), mu, timesteps, loss)
     positive = inputs[inputs > 0]
     top = mu
     if rule in ("maximum", "percentile") and positive.size:
-        top = float(np.percentile(inputs, 100 if rule == "maximum" else 99.7))
+        top = float(np.percentile(positive, 100 if rule == "maximum" else 99.7))
     top = top if top > 0 else mu
     return Spikes(top, top, top / (2 * timesteps) if rule == "shift" else 0.0)

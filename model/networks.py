@@ -45,9 +45,7 @@ def inherit(
             'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
         ) from None
     if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
-        CONVERSIONS[stage.convert](network, source, stage, images)
-
-
-CONVERSIONS = {"percentile": transfer.by_percentile}
-"""What a stage's `convert` names: takes the spiking network, which holds the ANN's state, the ANN,
-the stage, training images."""
+        found = transfer.found(
+            source, images, stage.convert, network.timesteps, stage.threshold_scale
+        )
+        transfer.adopt(network, found)

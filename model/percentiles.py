@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,13 +20,6 @@ def thinned(values: NDArray[np.floating], most: int) -> Floats:
     flat = np.asarray(values, np.float64).reshape(-1)
     most = min(most, flat.size)
     return flat[np.arange(most) * flat.size // max(most, 1)]
-
-
-def gather(parts: Iterable[NDArray[np.floating]], count: int) -> Floats:
-    """A sample of `SAMPLE` values of `count` parts of about equal size."""
-    share = max(1, SAMPLE // max(count, 1))
-    found = [thinned(part, share) for part in parts]
-    return np.concatenate(found) if found else np.zeros(0)
 
 
 def percentiles(values: Floats) -> Floats:

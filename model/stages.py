@@ -17,8 +17,8 @@ from model.fields import choice, field, integer, mapping, number, optional, text
 KINDS = ("snn", "ann")
 SPARSE = ("none", "gradual")
 DISTILL = ("none",)
-ACTIVATIONS = ("relu",)
-CONVERT = ("percentile",)
+ACTIVATIONS = ("relu", "clip")
+CONVERT = ("percentile", "scaled", "maximum", "clip", "shift")
 TABLES = ("neuron", "quantization", "pruning", "training")
 
 Changes = dict[str, Any] | None
