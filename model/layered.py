@@ -33,7 +33,7 @@ class LayeredNetwork(nn.Module):
         self.hidden = nn.ModuleList(self.hidden_layer(layer, generator) for layer in hidden)
         self.readout = self.readout_layer(last, generator)
         for synapse in self.synapses():
-            synapse.whole = recipe.pruning.structure == "bank"
+            synapse.whole = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> NeuronLayer:
         """A new hidden layer, whose weights `generator` draws."""

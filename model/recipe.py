@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture, stages
+from model import architecture, sparsity, stages
 from model.banks import check_banks
 from model.fields import (
     boolean,
@@ -69,16 +69,20 @@ class Quantization:
 class Pruning:
     """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due.
 
-    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row.
+    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row,
+    "channel" all or none of the weights that read one channel. `drop` is the share of weights that
+    sparse learning moves at first. `nonzero` lets no kept weight quantise to 0, as banks do.
     """
 
     density: float = field(number(0.001, 1), 1.0)
     allocation: str = field(choice(*ALLOCATIONS), "lamp")
-    structure: str = field(choice("none", "bank"), "none")
+    structure: str = field(choice("none", "bank", "channel"), "none")
     banks: tuple[int, ...] = field(integers(1, 64), (8,))
     begin: float = field(number(0, 1), 0.10)
     end: float = field(number(0, 1), 0.60)
     updates_per_epoch: int = field(integer(1, 1000), 5)
+    drop: float = field(number(0, 0.99), 0.5, quiet=True)
+    nonzero: bool = field(boolean(), False, quiet=True)
 
     def banks_of(self, layers: int) -> tuple[int, ...]:
         """The banks of each of so many layers; () if weights are kept each for itself.
@@ -86,7 +90,7 @@ class Pruning:
         >>> Pruning(0.1, structure="bank").banks_of(2), Pruning(0.1).banks_of(2)
         ((8, 8), ())
         """
-        if self.structure == "none":
+        if self.structure != "bank":
             return ()
         return self.banks * layers if len(self.banks) == 1 else self.banks
 
@@ -156,7 +160,7 @@ class Recipe:
         content.pop("stages", None)
         for change in (changes or {}, stage.changes()):
             _merge(content, change)
-        return from_dict(content, f"recipe {self.name!r}: stage {stage.name!r}")
+        return _tables(content, f"recipe {self.name!r}: stage {stage.name!r}")
 
 
 def names() -> tuple[str, ...]:
@@ -225,6 +229,17 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     BadInput
         As `load`.
     """
+    recipe = _tables(content, where)
+    if recipe.stages:
+        stages.check(recipe.plan(), where)
+    for stage in recipe.plan():
+        part = recipe.of_stage(stage) if recipe.stages else recipe
+        sparsity.check(stage.sparse, part.pruning, part.architecture(where), where)
+    return recipe
+
+
+def _tables(content: Mapping[str, Any], where: str) -> Recipe:
+    """Everything but what the stages make of it."""
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
     require(
@@ -241,10 +256,6 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
             "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
     _check_banks(pruning, recipe.architecture(where), where)
-    if recipe.stages:
-        stages.check(recipe.plan(), where)
-        for stage in recipe.plan():
-            recipe.of_stage(stage)
     return recipe
 
 

@@ -15,8 +15,8 @@ from golden.errors import require
 from model.fields import choice, field, integer, mapping, number, optional, text
 
 KINDS = ("snn", "ann")
-SPARSE = ("none", "gradual")
-DISTILL = ("none",)
+SPARSE = ("none", "gradual", "magnitude", "random", "momentum")
+DISTILL = ("none", "attention", "logits", "both")
 ACTIVATIONS = ("relu",)
 CONVERT = ("percentile",)
 TABLES = ("neuron", "quantization", "pruning", "training")
@@ -45,6 +45,9 @@ class Stage:
     sparse: str = field(choice(*SPARSE), "none", quiet=True)
     distill: str = field(choice(*DISTILL), "none", quiet=True)
     teacher: str = field(text("the name of a stage", str.isidentifier), "", quiet=True)
+    attention_weight: float = field(number(0, 1e6), 1.0, quiet=True)
+    logits_weight: float = field(number(0, 1e6), 0.5, quiet=True)
+    temperature: float = field(number(0.1, 100), 4.0, quiet=True)
     convert: str = field(choice(*CONVERT), "percentile", quiet=True)
     threshold_scale: float = field(number(0.01, 10), 1.0, quiet=True)
     # Not defaults that stages would share: these are None.

@@ -44,6 +44,8 @@ def adopt(
         else:
             layer.synapse.weight.mul_(worth)
         layer.theta.fill_(threshold)
+        if layer.neuron.leak == "learned":
+            layer.leak.zero_()  # where it goes, training decides
         worth = amplitude
     network.readout.synapse.weight.mul_(worth)
 
