@@ -8,6 +8,7 @@ integers. Of recordings of events it sees the mean of all steps.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -96,6 +97,8 @@ class AnnNetwork(LayeredNetwork):
         self.clipped = activation == "clip"
         self._activation = activation
         super().__init__(recipe, 1)
+        if self.coder.kind == "poisson":
+            self.coder = dataclasses.replace(self.coder, kind="rates")
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> AnnLayer:
         """One frame's neurons behind their synapses."""
@@ -112,4 +115,4 @@ class AnnNetwork(LayeredNetwork):
 
     def rows(self, inputs: Tensor) -> Tensor:
         """Frames as they are, recordings (batch, T, ...) as the mean of their steps."""
-        return inputs if self.coding == "direct" else inputs.mean(dim=1)
+        return inputs.mean(dim=1) if inputs.ndim > len(self.recipe.frame()[0]) + 1 else inputs

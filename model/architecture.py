@@ -46,6 +46,7 @@ class Path:
     untrained thresholds and biases are concerned.
     """
 
+    name: str
     origin: str
     kind: Literal["conv", "linear", "identity"]
     source: Shape
@@ -104,7 +105,6 @@ class Layer(Path):
     `shortcut` is a second path into the same neurons; its kind is "conv" or "identity".
     """
 
-    name: str
     readout: bool = False
     shortcut: Path | None = None
 
@@ -114,14 +114,9 @@ class Layer(Path):
         return (self,) if self.shortcut is None else (self, self.shortcut)
 
 
-def weighted(layers: Iterable[Layer]) -> list[tuple[str, Path]]:
-    """The paths whose weights are trained and pruned, by name, in order; a gain is none of them."""
-    found: list[tuple[str, Path]] = []
-    for layer in layers:
-        found.append((layer.name, layer))
-        if layer.shortcut is not None and layer.shortcut.kind != "identity":
-            found.append((f"{layer.name}.shortcut", layer.shortcut))
-    return found
+def weighted(layers: Iterable[Layer]) -> list[Path]:
+    """The paths whose weights are trained and pruned, in order; a gain is none of them."""
+    return [path for layer in layers for path in layer.paths if path.kind != "identity"]
 
 
 @dataclass(frozen=True)
@@ -203,8 +198,8 @@ def _layer(here: str, word: str, index: int, last: bool, at: _Arriving, bits: in
             raise BadInput(
                 f"{here}, must say its padding, as in '{word}p0', since its kernel is even"
             )
-        path = _convolution(here, at, channels, kernel, padding, int(match[4] or 1), bits)
-        return Layer(**vars(path), name=name, readout=last)
+        path = _convolution(here, name, at, channels, kernel, padding, int(match[4] or 1), bits)
+        return Layer(**vars(path), readout=last)
     if _LINEAR.fullmatch(word) and 1 <= int(word) <= 65536:
         return Layer(
             **vars(at), kind="linear", shape=(int(word),), weight_bits=bits, name=name, readout=last
@@ -215,7 +210,14 @@ def _layer(here: str, word: str, index: int, last: bool, at: _Arriving, bits: in
 
 
 def _convolution(
-    here: str, at: _Arriving, channels: int, kernel: int, padding: int, stride: int, bits: int
+    here: str,
+    name: str,
+    at: _Arriving,
+    channels: int,
+    kernel: int,
+    padding: int,
+    stride: int,
+    bits: int,
 ) -> Path:
     if not (1 <= channels <= 65536 and 1 <= kernel <= 16 and padding < kernel):
         raise BadInput(
@@ -233,7 +235,7 @@ def _convolution(
     height, width = (room // stride + 1 for room in spare)
     shape = (channels, height, width)
     return Path(
-        **vars(at), kind="conv", kernel=kernel, padding=padding, stride=stride,
+        **vars(at), name=name, kind="conv", kernel=kernel, padding=padding, stride=stride,
         shape=shape, weight_bits=bits,
     )  # fmt: skip
 
@@ -246,12 +248,15 @@ def _block(
         raise BadInput(f"{here}, must follow a layer, whose spikes it adds")
     if kernel % 2 == 0:
         raise BadInput(f"{here}, must have an odd kernel")
-    first = _convolution(here, at, channels, kernel, kernel // 2, stride, bits[0])
-    one = Layer(**vars(first), name=f"res{index + 1}")
-    middle = _Arriving(one.name, one.shape, 1, 1)
-    second = _convolution(here, middle, channels, kernel, kernel // 2, 1, bits[1])
+    names = [f"res{index + 1}", f"res{index + 2}", f"res{index + 2}.shortcut"]
+    half = kernel // 2
+    first = _convolution(here, names[0], at, channels, kernel, half, stride, bits[0])
+    middle = _Arriving(first.name, first.shape, 1, 1)
+    second = _convolution(here, names[1], middle, channels, kernel, half, 1, bits[1])
     if first.pooled == second.shape:
-        shortcut = Path(**vars(at), kind="identity", shape=second.shape, weight_bits=GAIN_BITS)
+        shortcut = Path(
+            **vars(at), name=names[2], kind="identity", shape=second.shape, weight_bits=GAIN_BITS
+        )
     else:
-        shortcut = _convolution(here, at, channels, 1, 0, stride, bits[1])
-    return [one, Layer(**vars(second), name=f"res{index + 2}", shortcut=shortcut)]
+        shortcut = _convolution(here, names[2], at, channels, 1, 0, stride, bits[1])
+    return [Layer(**vars(first)), Layer(**vars(second), shortcut=shortcut)]

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.augment import Augmentation, augmented, draw
+from model.coding import Coder
 
 Images = NDArray[np.uint8]
+VALUES = Coder()
 _SPLIT = 2**32 - 1  # where an epoch number stands for the others; no run has so many
 
 
@@ -38,6 +40,7 @@ def epoch_batches(
     rule: Augmentation,
     seed: int,
     epoch: int,
+    coder: Coder = VALUES,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of one epoch: float inputs holding integers, and labels."""
     generator = np.random.default_rng([seed, epoch])
@@ -47,10 +50,12 @@ def epoch_batches(
     for step in range(steps_per_epoch(len(images), batch_size)):
         chosen = order[step * batch_size : (step + 1) * batch_size]
         batch = augmented(images[chosen], rule, draws, chosen)
-        yield torch.from_numpy(batch.astype(np.float32)), torch.from_numpy(labels[chosen])
+        yield coder.floats(batch, chosen, epoch), torch.from_numpy(labels[chosen])
 
 
-def in_order(images: Images, batch_size: int = 256) -> Iterator[Tensor]:
+def in_order(images: Images, coder: Coder = VALUES, batch_size: int = 256) -> Iterator[Tensor]:
     """All images as they come, in batches."""
+    places = np.arange(len(images))
     for start in range(0, len(images), batch_size):
-        yield torch.from_numpy(images[start : start + batch_size].astype(np.float32))
+        part = slice(start, start + batch_size)
+        yield coder.floats(images[part], places[part])

@@ -14,7 +14,6 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.widths import drive_bounds
 from model.architecture import INPUT, Path
-from model.recipe import DATA
 from model.spiking import SpikingNetwork
 
 
@@ -45,7 +44,7 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
     """
     recipe, was_training = model.recipe, model.training
     model.eval()
-    shape, bits, coding = DATA[recipe.data]
+    shape, bits, coding = recipe.frame()
     nodes: list[Input | LIF | Readout] = [Input(INPUT, shape, coding, bits)]  # type: ignore[arg-type] (checked by Input)
     edges: list[Edge] = []
     for layer in model.spiking_layers:
@@ -77,6 +76,8 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
         "recipe": recipe.name,
         "seed": str(recipe.training.seed),
     }
+    if recipe.coding != "values":
+        origin["coding"] = recipe.coding
     return Network(recipe.timesteps, tuple(nodes), tuple(edges), {**origin, **(meta or {})})
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from model.architecture import INPUT, Layer
 from model.neuron import NeuronLayer, ReadoutLayer
-from model.recipe import DATA, Recipe
+from model.recipe import Recipe
 from model.synapse import Synapse
 
 
@@ -27,7 +27,8 @@ class LayeredNetwork(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.timesteps = timesteps
-        _, self.input_bits, self.coding = DATA[recipe.data]
+        _, self.input_bits, self.coding = recipe.frame()
+        self.coder = recipe.coder()
         generator = torch.Generator().manual_seed(recipe.training.seed)
         *hidden, last = recipe.architecture()
         self._last_reader = {
@@ -36,7 +37,7 @@ class LayeredNetwork(nn.Module):
         self.hidden = nn.ModuleList(self.hidden_layer(layer, generator) for layer in hidden)
         self.readout = self.readout_layer(last, generator)
         for synapse in self.synapses():
-            synapse.whole = recipe.pruning.structure == "bank"
+            synapse.whole = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> NeuronLayer:
         """A new hidden layer, whose weights `generator` draws."""

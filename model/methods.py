@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from model.attention import AttentionTransfer
+from model.distill import Distillation
 from model.freeze import FreezeStatistics, TrainWeights
 from model.method import Method
+from model.momentum import RandomMask, SparseMomentum
+from model.narrow import SignificantWidths
 from model.penalty import SpikePenalty
-from model.prune import Pruner
+from model.prune import OneShot, Pruner
 from model.recipe import Recipe
 from model.stages import Stage
 
-SPARSE: dict[str, Callable[[], Method]] = {"gradual": Pruner}
+SPARSE: dict[str, Callable[[], Method]] = {
+    "gradual": Pruner,
+    "magnitude": OneShot,
+    "random": RandomMask,
+    "momentum": SparseMomentum,
+}
 """What a stage's `sparse` names."""
 
 
@@ -23,6 +32,12 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
     methods.append(FreezeStatistics())
     if stage.train == "weights":
         methods.append(TrainWeights())
+    if stage.distill in ("attention", "both"):
+        methods.append(AttentionTransfer(stage.attention_weight))
+    if stage.distill in ("logits", "both"):
+        methods.append(Distillation(stage.logits_weight, stage.temperature))
+    if stage.narrow is not None:
+        methods.append(SignificantWidths(stage.narrow))
     if recipe.training.spike_penalty:
         methods.append(SpikePenalty(recipe.training.spike_penalty))
     return methods

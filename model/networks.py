@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from golden.errors import BadInput
@@ -30,7 +31,8 @@ def inherit(
     """Start `network` from the weights, masks, thresholds and statistics of `source`.
 
     A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
-    training `images`.
+    training `images`; one that starts from a spiking network takes them over, times the stage's
+    `threshold_scale`.
 
     Raises
     ------
@@ -49,3 +51,7 @@ def inherit(
             source, images, stage.convert, network.timesteps, stage.threshold_scale
         )
         transfer.adopt(network, found)
+    elif isinstance(network, SpikingNetwork):
+        with torch.no_grad():
+            for layer in network.layers:
+                layer.theta.mul_(stage.threshold_scale)

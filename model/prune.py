@@ -60,6 +60,16 @@ class Pruner(Method):
         prune_to(self.network, density, self.pruning.allocation, self.pruning.banks_of(layers))
 
 
+class OneShot(Method):
+    """Prunes to `pruning.density` by magnitude once, before the first step."""
+
+    def begin(self, context: Context) -> None:
+        """Prune what the stage starts from."""
+        pruning = context.recipe.pruning
+        layers = sum(1 for _ in context.network.synapses())
+        prune_to(context.network, pruning.density, pruning.allocation, pruning.banks_of(layers))
+
+
 def prune_to(
     network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
 ) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture, stages, topologies
+from model import architecture, sparsity, stages, topologies
 from model.augment import Augmentation
 from model.banks import check_banks
+from model.coding import KINDS as CODINGS
+from model.coding import Coder
 from model.fields import (
     boolean,
     choice,
@@ -70,16 +72,20 @@ class Quantization:
 class Pruning:
     """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due.
 
-    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row.
+    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row,
+    "channel" all or none of the weights that read one channel. `drop` is the share of weights that
+    sparse learning moves at first. `nonzero` lets no kept weight quantise to 0, as banks do.
     """
 
     density: float = field(number(0.001, 1), 1.0)
     allocation: str = field(choice(*ALLOCATIONS), "lamp")
-    structure: str = field(choice("none", "bank"), "none")
+    structure: str = field(choice("none", "bank", "channel"), "none")
     banks: tuple[int, ...] = field(integers(1, 64), (8,))
     begin: float = field(number(0, 1), 0.10)
     end: float = field(number(0, 1), 0.60)
     updates_per_epoch: int = field(integer(1, 1000), 5)
+    drop: float = field(number(0, 0.99), 0.5, quiet=True)
+    nonzero: bool = field(boolean(), False, quiet=True)
 
     def banks_of(self, layers: int) -> tuple[int, ...]:
         """The banks of each of so many layers; () if weights are kept each for itself.
@@ -87,7 +93,7 @@ class Pruning:
         >>> Pruning(0.1, structure="bank").banks_of(2), Pruning(0.1).banks_of(2)
         ((8, 8), ())
         """
-        if self.structure == "none":
+        if self.structure != "bank":
             return ()
         return self.banks * layers if len(self.banks) == 1 else self.banks
 
@@ -130,7 +136,8 @@ def _is_name(name: str) -> bool:
 class Recipe:
     """One training run: data set, layers, time steps, and the tables above.
 
-    Instead of `layers`, a `topology` with a `width` factor and the kind of its pools may be named.
+    `coding` "poisson" turns images into spikes; "values" is as the data set has them. Instead of
+    `layers`, a `topology` with a `width` factor and the kind of its pools may be named.
     """
 
     name: str = field(text("a name of lower-case letters, digits, '-', '_' and '.'", _is_name))
@@ -142,10 +149,21 @@ class Recipe:
     pruning: Pruning = table(Pruning)  # noqa: RUF009
     training: Training = table(Training)  # noqa: RUF009
     stages: tuple[Stage, ...] = tables(Stage)
+    coding: str = field(choice(*CODINGS), "values", quiet=True)
     layers: tuple[str, ...] = field(words(0), ())
     topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
     width: float = field(number(0.01, 4), 1.0, quiet=True)
     pooling: str = field(choice("sum", "max"), "sum", quiet=True)
+
+    def frame(self) -> tuple[tuple[int, int, int], int, str]:
+        """Shape, bits and coding of the network's input."""
+        shape, bits, coding = DATA[self.data]
+        return (shape, 1, "events") if self.coding == "poisson" else (shape, bits, coding)
+
+    def coder(self) -> Coder:
+        """What makes the network's input of images."""
+        highest = 2 ** DATA[self.data][1] - 1
+        return Coder(self.coding, self.timesteps, highest, self.training.seed)
 
     def words(self) -> tuple[str, ...]:
         """The layers as words, those of a named topology spelt out."""
@@ -155,7 +173,7 @@ class Recipe:
 
     def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
         """The layers with their shapes; `where` names the recipe in messages."""
-        shape, bits, coding = DATA[self.data]
+        shape, bits, coding = self.frame()
         highest = 2**bits - 1
         one = highest if coding == "direct" else 1
         return architecture.parse(
@@ -179,7 +197,7 @@ class Recipe:
         content.pop("stages", None)
         for change in (changes or {}, stage.changes()):
             _merge(content, change)
-        return from_dict(content, f"recipe {self.name!r}: stage {stage.name!r}")
+        return _tables(content, f"recipe {self.name!r}: stage {stage.name!r}")
 
 
 def names() -> tuple[str, ...]:
@@ -248,9 +266,23 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     BadInput
         As `load`.
     """
+    recipe = _tables(content, where)
+    if recipe.stages:
+        stages.check(recipe.plan(), where)
+    for stage in recipe.plan():
+        part = recipe.of_stage(stage) if recipe.stages else recipe
+        paths = architecture.weighted(part.architecture(where))
+        sparsity.check(stage.sparse, part.pruning, paths, where)
+    return recipe
+
+
+def _tables(content: Mapping[str, Any], where: str) -> Recipe:
+    """Everything but what the stages make of it."""
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
     _check_layers(recipe, where)
+    require(recipe.coding == "values" or DATA[recipe.data][2] == "direct", where, "coding",
+            repr(recipe.coding), f"'values' for the events of {recipe.data}")  # fmt: skip
     require(
         pruning.begin <= pruning.end,
         where,
@@ -265,10 +297,6 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     require(training.freeze < 1 or not neuron.batch_norm, where, "training.freeze", training.freeze,
             "below 1: exact networks need statistics that were frozen in training")  # fmt: skip
     _check_banks(pruning, recipe.architecture(where), where)
-    if recipe.stages:
-        stages.check(recipe.plan(), where)
-        for stage in recipe.plan():
-            recipe.of_stage(stage)
     return recipe
 
 
@@ -288,5 +316,5 @@ def _check_banks(pruning: Pruning, layers: Sequence[architecture.Layer], where: 
         return
     require(len(counts) == len(paths), where, "pruning.banks", list(counts),
             f"1 number or one for each of the {len(paths)} layers with weights")  # fmt: skip
-    names, shapes = [name for name, _ in paths], [path.weight_shape for _, path in paths]
+    names, shapes = [path.name for path in paths], [path.weight_shape for path in paths]
     check_banks(f"{where}: pruning", names, shapes, pruning.density, pruning.allocation, counts)

@@ -71,7 +71,7 @@ def simulate(
     source.eval()
     names = [layer.layer.name for layer in source.layers]
     right, start, totals = 0, 0, np.zeros(len(names))
-    for batch in in_order(images):
+    for batch in in_order(images, source.coder):
         found, rates = logits(source, spikes, batch, timesteps)
         right += int((found.numpy().argmax(axis=1) == labels[start : start + len(batch)]).sum())
         start += len(batch)

@@ -15,8 +15,8 @@ from golden.errors import require
 from model.fields import choice, field, integer, mapping, number, optional, text
 
 KINDS = ("snn", "ann")
-SPARSE = ("none", "gradual")
-DISTILL = ("none",)
+SPARSE = ("none", "gradual", "magnitude", "random", "momentum")
+DISTILL = ("none", "attention", "logits", "both")
 ACTIVATIONS = ("relu", "clip")
 CONVERT = ("percentile", "scaled", "maximum", "clip", "shift")
 TABLES = ("neuron", "quantization", "pruning", "training")
@@ -45,7 +45,11 @@ class Stage:
     sparse: str = field(choice(*SPARSE), "none", quiet=True)
     distill: str = field(choice(*DISTILL), "none", quiet=True)
     teacher: str = field(text("the name of a stage", str.isidentifier), "", quiet=True)
+    attention_weight: float = field(number(0, 1e6), 1.0, quiet=True)
+    logits_weight: float = field(number(0, 1e6), 0.5, quiet=True)
+    temperature: float = field(number(0.1, 100), 4.0, quiet=True)
     convert: str = field(choice(*CONVERT), "percentile", quiet=True)
+    narrow: float | None = field(optional(number(0.01, 1)), None, quiet=True)
     threshold_scale: float = field(number(0.01, 10), 1.0, quiet=True)
     # Not defaults that stages would share: these are None.
     neuron: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
@@ -123,6 +127,11 @@ def check(stages: Sequence[Stage], where: str) -> None:
             require(
                 bool(teachers), here, "distill", repr(stage.distill), "after a stage of kind ann"
             )
+        wide = stage.narrow is None or stage.kind == "snn"
+        require(wide, here, "narrow", stage.narrow, "in a stage of kind snn")
+        fits = before is None or before.narrow is None
+        require(fits, here, "start", repr(stage.start),
+                "'fresh' behind a stage with narrow, as layers are others")  # fmt: skip
         require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
                 f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip
     last = f"{where}: stages[{len(stages) - 1}]"

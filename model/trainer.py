@@ -180,6 +180,7 @@ class Trainer:
             training.augmentation,
             training.seed,
             self.inherited.epochs + self.epoch,
+            self.network.coder,
         )
         for step, (images, labels) in enumerate(source, start=first):
             losses.append(self.one_step(step, images, labels))

@@ -46,6 +46,8 @@ def adopt(network: SpikingNetwork, spikes: Sequence[Spikes]) -> None:
             layer.var.mul_(ratio**2)
         layer.theta.fill_(found.threshold)
         layer.beta.add_(found.bias)
+        if layer.neuron.leak == "learned":
+            layer.leak.zero_()  # where it goes, training decides
         worth[layer.layer.name] = found.amplitude
     network.readout.synapse.weight.mul_(worth[network.readout.layer.origin])
 
@@ -64,12 +66,8 @@ def found(
     """
     chosen = []
     for layer, inputs in zip(source.layers, drives(source, images), strict=True):
-        mu = (
-            layer.theta.detach().item()
-            if source.clipped
-            else max(float(inputs.max(initial=0.0)), 1e-2)
-        )
-        spikes = choose(rule, inputs, mu, timesteps, loss)
+        top = layer.theta.detach().item() if source.clipped else float(inputs.max(initial=0.0))
+        spikes = choose(rule, inputs, max(top, 1e-2), timesteps, loss)
         threshold, amplitude = max(scale * spikes.threshold, 1e-2), scale * spikes.amplitude
         chosen.append(Spikes(threshold, max(amplitude, 1e-2), scale * spikes.bias))
     return chosen
@@ -83,7 +81,7 @@ def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.flo
     """
     was_training = source.training
     source.eval()
-    batches = list(in_order(np.asarray(spread(images, _IMAGES), np.uint8)))
+    batches = list(in_order(np.asarray(spread(images, _IMAGES), np.uint8), source.coder))
     seen: list[list[NDArray[np.floating]]] = [[] for _ in source.layers]
     for batch in batches:
         sent = {INPUT: source.rows(batch)}

@@ -90,9 +90,16 @@ def test_edges_are_what_the_words_say() -> None:
 
 
 def test_both_paths_of_a_block_have_one_scale() -> None:
-    path = {"origin": "a", "source": (2, 4, 4), "shape": (2, 4, 4), "highest": 1, "one": 1}
+    path = {
+        "name": "b",
+        "origin": "a",
+        "source": (2, 4, 4),
+        "shape": (2, 4, 4),
+        "highest": 1,
+        "one": 1,
+    }
     generator = torch.Generator().manual_seed(0)
-    main = architecture.Layer(**path, kind="conv", kernel=1, weight_bits=4, name="b")
+    main = architecture.Layer(**path, kind="conv", kernel=1, weight_bits=4)
     first = join.Synapse(main, 1.0, generator)
     second = join.Gain(architecture.Path(**path, kind="identity", weight_bits=8))
     with torch.no_grad():
@@ -118,8 +125,8 @@ def test_a_shortcut_behind_a_sum_pool_starts_at_the_mean() -> None:
     assert layers[2].shortcut is not None
     assert join.Gain(layers[2].shortcut).weight.tolist() == [0.25, 0.25]
     pooled = architecture.Path(
-        origin="a", kind="identity", source=(1, 2, 2), pool=2, maximum=True, shape=(1, 1, 1),
-        weight_bits=8, highest=1, one=1,
+        name="b", origin="a", kind="identity", source=(1, 2, 2), pool=2, maximum=True,
+        shape=(1, 1, 1), weight_bits=8, highest=1, one=1,
     )  # fmt: skip
     assert join.Gain(pooled).weight.tolist() == [1.0]
 
@@ -127,7 +134,7 @@ def test_a_shortcut_behind_a_sum_pool_starts_at_the_mean() -> None:
 def test_balanced_rows_of_a_projection_stay_nonzero() -> None:
     tables = {"pruning": {"density": 0.5, "structure": "bank", "banks": 2, "allocation": "erk"}}
     network = build(["4C3", "6R3", "10"], 0, **tables)
-    names = [name for name, _ in architecture.weighted(network.recipe.architecture())]
+    names = [path.name for path in architecture.weighted(network.recipe.architecture())]
     assert names == ["conv1", "res2", "res3", "res3.shortcut", "readout"]
     prune_to(network, 0.5, "erk", network.recipe.pruning.banks_of(5))
     exported = export(network)
