@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from model.admm import AdmmLevels, AdmmSparsity
 from model.attention import AttentionTransfer
 from model.distill import Distillation
 from model.freeze import FreezeStatistics, TrainWeights
@@ -19,6 +20,7 @@ SPARSE: dict[str, Callable[[], Method]] = {
     "magnitude": OneShot,
     "random": RandomMask,
     "momentum": SparseMomentum,
+    "admm": AdmmSparsity,
 }
 """What a stage's `sparse` names."""
 
@@ -28,6 +30,8 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
     methods: list[Method] = []
     if stage.sparse != "none":
         methods.append(SPARSE[stage.sparse]())
+    if stage.quantize == "admm":
+        methods.append(AdmmLevels())
     methods.append(FreezeStatistics())
     if stage.train == "weights":
         methods.append(TrainWeights())
@@ -36,5 +40,5 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
     if stage.distill in ("logits", "both"):
         methods.append(Distillation(stage.logits_weight, stage.temperature))
     if recipe.training.spike_penalty:
-        methods.append(SpikePenalty(recipe.training.spike_penalty))
+        methods.append(SpikePenalty(recipe.training.spike_penalty, recipe.training.spike_mean))
     return methods

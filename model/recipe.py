@@ -99,6 +99,9 @@ class Pruning:
 class Training:
     """The optimisation. `shift` is the largest random shift of an image in pixels.
 
+    `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
+    all neurons.
+
     On `calibration` training images the events of every neuron are counted, for the compiler.
     """
 
@@ -109,6 +112,7 @@ class Training:
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
     spike_penalty: float = field(number(0, 100), 0.0)
+    spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
@@ -235,6 +239,12 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     for stage in recipe.plan():
         part = recipe.of_stage(stage) if recipe.stages else recipe
         sparsity.check(stage.sparse, part.pruning, part.architecture(where), where)
+        if "admm" in (stage.sparse, stage.quantize):
+            require(part.training.epochs >= 2, where, "training.epochs", part.training.epochs,
+                    "at least 2: ADMM, then retraining")  # fmt: skip
+            highest = 1.0 if not part.neuron.batch_norm else part.training.freeze
+            require(stage.admm.share <= highest, where, "admm.share", stage.admm.share,
+                    f"at most training.freeze = {highest}")  # fmt: skip
     return recipe
 
 
