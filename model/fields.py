@@ -185,9 +185,12 @@ def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
     )
 
 
-def table(kind: type, quiet: bool = False) -> Any:
-    """A field that holds nested dataclass `kind`, read from a sub-table."""
-    return dataclasses.field(metadata={"table": kind, "many": False, "quiet": quiet})
+def table(kind: type, default: Any = dataclasses.MISSING) -> Any:
+    """A field that holds nested dataclass `kind`, read from a sub-table; with a default, quiet."""
+    quiet = default is not dataclasses.MISSING
+    return dataclasses.field(
+        default=default, metadata={"table": kind, "many": False, "quiet": quiet}
+    )
 
 
 def tables(kind: type) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,11 @@ class LayeredNetwork(nn.Module):
 
     Both kinds of network have parameters and buffers of the same names, so that the weights of one
     can be loaded into the other. A subclass says what its layers are.
+
+    Members
+    -------
+    coder : Coder; makes the network's input of images
+    between : in training, changes what a hidden layer sent, given the size of the batch; or None
     """
 
     measure = "spike_rate"
@@ -29,6 +34,7 @@ class LayeredNetwork(nn.Module):
         self.timesteps = timesteps
         _, self.input_bits, self.coding = recipe.frame()
         self.coder = recipe.coder()
+        self.between: Callable[[Tensor, int], Tensor] | None = None
         generator = torch.Generator().manual_seed(recipe.training.seed)
         *hidden, last = recipe.architecture()
         self._last_reader = {
@@ -97,9 +103,12 @@ class LayeredNetwork(nn.Module):
         batch, sent = len(inputs), {INPUT: self.rows(inputs)}
         for layer in self.layers:
             events, *skip = self.arriving(sent, layer.layer)
-            sent[layer.layer.name] = output = layer(events, batch, *skip)
+            output = layer(events, batch, *skip)
             if record is not None:
                 record.append(output)
+            if self.training and self.between is not None:
+                output = self.between(output, batch)
+            sent[layer.layer.name] = output
         membranes, unit = self.readout(*self.arriving(sent, self.readout.layer), batch)
         return membranes[-1], unit / self.timesteps
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from model.admm import AdmmLevels, AdmmSparsity
 from model.attention import AttentionTransfer
 from model.distill import Distillation
+from model.dropout import Dropout
 from model.freeze import FreezeStatistics, TrainWeights
 from model.method import Method
 from model.momentum import RandomMask, SparseMomentum
@@ -20,6 +22,7 @@ SPARSE: dict[str, Callable[[], Method]] = {
     "magnitude": OneShot,
     "random": RandomMask,
     "momentum": SparseMomentum,
+    "admm": AdmmSparsity,
 }
 """What a stage's `sparse` names."""
 
@@ -29,6 +32,8 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
     methods: list[Method] = []
     if stage.sparse != "none":
         methods.append(SPARSE[stage.sparse]())
+    if stage.quantize == "admm":
+        methods.append(AdmmLevels())
     methods.append(FreezeStatistics())
     if stage.train == "weights":
         methods.append(TrainWeights())
@@ -36,8 +41,10 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
         methods.append(AttentionTransfer(stage.attention_weight))
     if stage.distill in ("logits", "both"):
         methods.append(Distillation(stage.logits_weight, stage.temperature))
+    if recipe.training.dropout:
+        methods.append(Dropout(recipe.training.dropout))
     if stage.narrow is not None:
         methods.append(SignificantWidths(stage.narrow))
     if recipe.training.spike_penalty:
-        methods.append(SpikePenalty(recipe.training.spike_penalty))
+        methods.append(SpikePenalty(recipe.training.spike_penalty, recipe.training.spike_mean))
     return methods

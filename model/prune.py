@@ -77,13 +77,17 @@ def prune_to(
 
     With `bank_counts`, one number for each layer, rows are balanced over so many banks.
     """
-    synapses = list(network.synapses())
-    weights = [s.weight.detach().to(torch.float64).numpy() for s in synapses]
-    masks = (
-        banks.allocate(weights, density, allocation, bank_counts)
-        if bank_counts
-        else magnitude.allocate(weights, density, allocation)
-    )
-    for synapse, mask in zip(synapses, masks, strict=True):
+    masks = chosen(network, density, allocation, bank_counts)
+    for synapse, mask in zip(network.synapses(), masks, strict=True):
         synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
     network.project()
+
+
+def chosen(
+    network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
+) -> magnitude.Masks:
+    """The masks that magnitude pruning asks for, one for each layer."""
+    weights = [s.weight.detach().to(torch.float64).numpy() for s in network.synapses()]
+    if bank_counts:
+        return banks.allocate(weights, density, allocation, bank_counts)
+    return magnitude.allocate(weights, density, allocation)

@@ -103,7 +103,10 @@ class Training:
     """The optimisation, and what happens to its images.
 
     `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
-    a square that is set to zero.
+    a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
+
+    `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
+    all neurons.
 
     On `calibration` training images the events of every neuron are counted, for the compiler.
     """
@@ -116,7 +119,9 @@ class Training:
     shift: int = field(integer(0, 4), 0)
     flip: bool = field(boolean(), False, quiet=True)
     cutout: int = field(integer(0, 16), 0, quiet=True)
+    dropout: float = field(number(0, 0.9), 0.0, quiet=True)
     spike_penalty: float = field(number(0, 100), 0.0)
+    spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
@@ -273,6 +278,12 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         part = recipe.of_stage(stage) if recipe.stages else recipe
         paths = architecture.weighted(part.architecture(where))
         sparsity.check(stage.sparse, part.pruning, paths, where)
+        if "admm" in (stage.sparse, stage.quantize):
+            require(part.training.epochs >= 2, where, "training.epochs", part.training.epochs,
+                    "at least 2: ADMM, then retraining")  # fmt: skip
+            highest = 1.0 if not part.neuron.batch_norm else part.training.freeze
+            require(stage.admm.share <= highest, where, "admm.share", stage.admm.share,
+                    f"at most training.freeze = {highest}")  # fmt: skip
     return recipe
 
 

@@ -12,6 +12,7 @@ from golden.errors import BadInput
 from model import batches, data, networks, stages
 from model.data import DataSet
 from model.layered import LayeredNetwork
+from model.ratios import spikes_per_neuron
 from model.recipe import Recipe
 from model.spiking import SpikingNetwork
 from model.stages import Stage
@@ -27,6 +28,11 @@ class Done:
     changes: dict[str, Any]
     summary: dict[str, Any]
     history: History
+
+    @property
+    def kind(self) -> str:
+        """Of the stage."""
+        return self.summary["kind"]
 
 
 class Run:
@@ -128,11 +134,19 @@ class Run:
         chosen = self.trainer.history[best.epoch - 1]
         keys = ("validation_accuracy", "validation_loss", "density")
         line = {key: chosen[key] for key in keys}
+        if stage.kind == "snn":
+            rates, steps = chosen["spike_rate"], self.trainer.recipe.timesteps
+            line["spikes_per_neuron"] = spikes_per_neuron(rates, self.trainer.layers, steps)
         return {"name": stage.name, "kind": stage.kind, "chosen_epoch": best.epoch, **line}
 
     def summary(self) -> list[dict[str, Any]]:
         """A line for each stage, the present one included."""
         return [*(part.summary for part in self.done), self._line()]
+
+    def reference_spikes(self) -> float | None:
+        """Spikes per neuron of the first spiking stage, if it is not the last."""
+        found = [part.summary["spikes_per_neuron"] for part in self.done if part.kind == "snn"]
+        return found[0] if found else None
 
     def chosen(self) -> SpikingNetwork:
         """The network of the last stage, with the weights of its chosen epoch."""

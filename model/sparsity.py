@@ -42,6 +42,9 @@ def check(sparse: str, pruning: Wanted, layers: Sequence[Path], where: str) -> N
     """
     if sparse == "none":
         return
+    if sparse == "admm":
+        require(pruning.structure == "none", where, "pruning.structure",
+                repr(pruning.structure), "'none' with sparse = 'admm'")  # fmt: skip
     if sparse not in RANDOM:
         require(pruning.structure != "channel", where, "pruning.structure", "'channel'",
                 f"'none' or 'bank' with sparse = '{sparse}'")  # fmt: skip

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from golden.errors import require
-from model.fields import choice, field, integer, mapping, number, optional, text
+from model.fields import choice, field, integer, mapping, number, optional, table, text
 
 KINDS = ("snn", "ann")
-SPARSE = ("none", "gradual", "magnitude", "random", "momentum")
+SPARSE = ("none", "gradual", "magnitude", "random", "momentum", "admm")
 DISTILL = ("none", "attention", "logits", "both")
 ACTIVATIONS = ("relu", "clip")
 CONVERT = ("percentile", "scaled", "maximum", "clip", "shift")
@@ -23,6 +23,14 @@ TABLES = ("neuron", "quantization", "pruning", "training")
 
 Changes = dict[str, Any] | None
 CHANGES = optional(mapping())
+
+
+@dataclass(frozen=True)
+class Admm:
+    """How strongly weights are drawn to their set, and for which share of the stage's epochs."""
+
+    rho: float = field(number(0, 1e6), 0.1)
+    share: float = field(number(0, 0.95), 0.5)
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Stage:
     activation: str = field(choice(*ACTIVATIONS), "relu", quiet=True)
     train: str = field(choice("all", "weights"), "all", quiet=True)
     sparse: str = field(choice(*SPARSE), "none", quiet=True)
+    quantize: str = field(choice("none", "admm"), "none", quiet=True)
+    admm: Admm = table(Admm, Admm())  # noqa: RUF009
     distill: str = field(choice(*DISTILL), "none", quiet=True)
     teacher: str = field(text("the name of a stage", str.isidentifier), "", quiet=True)
     attention_weight: float = field(number(0, 1e6), 1.0, quiet=True)
@@ -134,6 +144,10 @@ def check(stages: Sequence[Stage], where: str) -> None:
                 "'fresh' behind a stage with narrow, as layers are others")  # fmt: skip
         require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
                 f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip
+        require(not stage.sparse == stage.quantize == "admm", here, "quantize", "'admm'",
+                "in a stage behind that of sparse = 'admm'")  # fmt: skip
+        require(stage.quantize == "none" or stage.rounded, here, "weights", repr(stage.weights),
+                "'quantized' with quantize = 'admm'")  # fmt: skip
     last = f"{where}: stages[{len(stages) - 1}]"
     require(
         stages[-1].kind == "snn", last, "kind", repr(stages[-1].kind), "'snn', which is exported"

@@ -28,6 +28,7 @@ from model import checkpoint
 from model.activity import measure, spread
 from model.evaluate import evaluate
 from model.export import dead_channels, export
+from model.ratios import ratios, spikes_per_neuron
 from model.recipe import Recipe
 from model.run import Run
 from model.spiking import SpikingNetwork
@@ -163,6 +164,8 @@ def finish(run: Run, folder: Path) -> TrainResult:
     }
     if run.recipe.stages:
         summary["stages"] = run.summary()
+        spikes = spikes_per_neuron(score.sent, trainer.layers, exported.timesteps)
+        summary |= ratios(exported, spikes, run.reference_spikes()).as_dict()
     record = {
         "schema": 1,
         "recipe": run.recipe.as_dict(),

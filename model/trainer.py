@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from golden.errors import BadInput
 from model import batches, methods, networks
+from model.architecture import Layer
 from model.data import DataSet
 from model.evaluate import evaluate
 from model.method import Batch, Context, Method
@@ -225,6 +226,11 @@ class Trainer:
         for method in self.methods:
             found |= method.changes()
         return found
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The hidden layers, in order."""
+        return [layer.layer for layer in self.network.layers]
 
     def density(self) -> float:
         """The share of weights that are not zero, as of the last epoch."""
