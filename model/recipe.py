@@ -99,6 +99,7 @@ class Pruning:
 class Training:
     """The optimisation. `shift` is the largest random shift of an image in pixels.
 
+    With `images` only so many of the training images are used, evenly spread over all; 0: all.
     `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
     all neurons.
 
@@ -112,6 +113,7 @@ class Training:
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
     spike_penalty: float = field(number(0, 100), 0.0)
+    images: int = field(integer(0, 10**9), 0, quiet=True)
     spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
