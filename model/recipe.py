@@ -105,6 +105,7 @@ class Training:
     `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
     a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
 
+    With `images` only so many of the training images are used, evenly spread over all; 0: all.
     `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
     all neurons.
 
@@ -121,6 +122,7 @@ class Training:
     cutout: int = field(integer(0, 16), 0, quiet=True)
     dropout: float = field(number(0, 0.9), 0.0, quiet=True)
     spike_penalty: float = field(number(0, 100), 0.0)
+    images: int = field(integer(0, 10**9), 0, quiet=True)
     spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)

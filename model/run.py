@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from golden.errors import BadInput
 from model import batches, data, networks, stages
+from model.activity import spread
 from model.data import DataSet
 from model.layered import LayeredNetwork
 from model.ratios import spikes_per_neuron
@@ -94,9 +96,11 @@ class Run:
 
     def _dataset(self, recipe: Recipe) -> DataSet:
         if recipe.timesteps not in self._datasets:
-            self._datasets = {
-                recipe.timesteps: data.load(recipe.data, self.data_root, recipe.timesteps)
-            }
+            whole = data.load(recipe.data, self.data_root, recipe.timesteps)
+            count = recipe.training.images or len(whole.train_x)
+            images, labels = spread(whole.train_x, count), spread(whole.train_y, count)
+            part = dataclasses.replace(whole, train_x=images, train_y=labels)
+            self._datasets = {recipe.timesteps: part}
         return self._datasets[recipe.timesteps]
 
     def network(self, stage: Stage) -> LayeredNetwork:
