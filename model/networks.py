@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from golden.errors import BadInput
 from model import transfer
 from model.ann import AnnNetwork
+from model.conversion import Spikes
 from model.layered import LayeredNetwork
 from model.recipe import Recipe
 from model.spiking import SpikingNetwork
@@ -27,12 +28,12 @@ def build(stage: Stage, recipe: Recipe) -> LayeredNetwork:
 
 def inherit(
     network: LayeredNetwork, source: LayeredNetwork, stage: Stage, images: NDArray[np.uint8]
-) -> None:
+) -> list[Spikes] | None:
     """Start `network` from the weights, masks, thresholds and statistics of `source`.
 
     A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
     training `images`; one that starts from a spiking network takes them over, times the stage's
-    `threshold_scale`.
+    `threshold_scale`. Returned is what each layer of an ANN became, if one was converted.
 
     Raises
     ------
@@ -51,7 +52,9 @@ def inherit(
             source, images, stage.convert, network.timesteps, stage.threshold_scale
         )
         transfer.adopt(network, found)
-    elif isinstance(network, SpikingNetwork):
+        return found
+    if isinstance(network, SpikingNetwork):
         with torch.no_grad():
             for layer in network.layers:
                 layer.theta.mul_(stage.threshold_scale)
+    return None
