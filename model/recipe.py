@@ -203,7 +203,7 @@ class Recipe:
         content = plain(self)
         content.pop("stages", None)
         for change in (changes or {}, stage.changes()):
-            _merge(content, change)
+            content = merged(content, change)
         return _tables(content, f"recipe {self.name!r}: stage {stage.name!r}")
 
 
@@ -257,12 +257,19 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
     content[last] = value
 
 
-def _merge(content: dict[str, Any], changes: Mapping[str, Any]) -> None:
+def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain values with `changes` on top: key by key within tables, lists as a whole.
+
+    >>> merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [4]})
+    {'a': {'b': 3, 'c': 2}, 'd': [4]}
+    """
+    found = dict(content)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(content.get(key), dict):
-            content[key] = {**content[key], **value}
-        else:
-            content[key] = value
+        old = found.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = merged(old, value)
+        found[key] = value
+    return found
 
 
 def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
