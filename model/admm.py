@@ -87,15 +87,15 @@ class Admm(Method):
     @torch.no_grad()
     def harden(self) -> None:
         """W = projection(W). Running statistics follow the units of the weights."""
-        before = [synapse.integers()[1] for synapse in self.synapses]
+        before = [layer.weights()[2] for layer in self.network.layers]
         for synapse, near in zip(
             self.synapses, self.project([s.weight.detach() for s in self.synapses]), strict=True
         ):
             synapse.weight.copy_(near)
         self.settle()
-        for layer, old in zip(self.network.layers, before, strict=False):
+        for layer, old in zip(self.network.layers, before, strict=True):
             if layer.neuron.batch_norm:
-                ratio = old / layer.synapse.integers()[1]
+                ratio = old / layer.weights()[2]
                 layer.mean.mul_(ratio)
                 layer.var.mul_(ratio.square())
 
@@ -175,8 +175,8 @@ class AdmmLevels(Admm):
 
 def levels(synapse: Synapse, weight: Tensor) -> Tensor:
     """Alpha Q with the bits of the synapse, of what its mask keeps."""
-    layer = synapse.layer
-    return projection.to_levels(weight * synapse.mask, layer.weight_bits, not layer.readout)
+    bits, each_channel = synapse.layer.weight_bits, not synapse.readout
+    return projection.to_levels(weight * synapse.mask, bits, each_channel)
 
 
 def gap(weight: Tensor, near: Tensor) -> float:

@@ -8,13 +8,15 @@ integers. Of recordings of events it sees the mean of all steps.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Layer
+from model.clip import INITIAL, clipped_relu
 from model.layered import LayeredNetwork
 from model.neuron import NeuronLayer, ReadoutLayer
 from model.recipe import Neuron, Recipe
@@ -27,7 +29,12 @@ def relu(drive: Tensor, layer: NeuronLayer) -> Tensor:
     return functional.relu(drive)
 
 
-ACTIVATIONS: dict[str, Activation] = {"relu": relu}
+def clip(drive: Tensor, layer: NeuronLayer) -> Tensor:
+    """min(max(0, drive), theta), with a theta that is trained."""
+    return clipped_relu(drive, layer.theta)
+
+
+ACTIVATIONS: dict[str, Activation] = {"relu": relu, "clip": clip}
 """What a recipe's `activation` names: a function of the normalised drive and the layer."""
 
 
@@ -43,11 +50,13 @@ class AnnLayer(NeuronLayer):
     ) -> None:
         super().__init__(layer, neuron, generator)
         self.activation = ACTIVATIONS[activation]
+        if activation == "clip":
+            nn.init.constant_(self.theta, INITIAL)
 
-    def drive(self, events: Tensor) -> Tensor:
+    def drive(self, events: Tensor, skip: Tensor | None = None) -> Tensor:
         """The drive that the activation sees: gamma (I - mean) / deviation + beta, or I + beta."""
-        weights, scale = self.synapse.integers()
-        drive = self.synapse.drive(events, weights)
+        weights, second, scale = self.weights()
+        drive = self.deliver(weights, second, events, skip)
         each = (-1, *[1] * (drive.ndim - 2))
         if not self.neuron.batch_norm:
             unit = scale / self.layer.unit
@@ -56,9 +65,9 @@ class AnnLayer(NeuronLayer):
         gain = self.gamma / self.deviation(var)
         return (drive - mean.reshape(each)) * gain.reshape(each) + self.beta.reshape(each)
 
-    def forward(self, events: Tensor, batch: int) -> Tensor:
-        """Activations (batch, *shape)."""
-        return self.activation(self.drive(events), self)
+    def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
+        """Activations (batch, *shape); `skip` are those of the shortcut, if there is one."""
+        return self.activation(self.drive(events, skip), self)
 
 
 class AnnReadout(ReadoutLayer):
@@ -72,7 +81,9 @@ class AnnReadout(ReadoutLayer):
 
 
 class AnnNetwork(LayeredNetwork):
-    """A chain of `AnnLayer` and a readout, as a recipe describes it.
+    """Layers of `AnnLayer` and a readout, as a recipe describes them.
+
+    `clipped` says that each layer's activation ends at its `theta`.
 
     Parameters
     ----------
@@ -83,8 +94,11 @@ class AnnNetwork(LayeredNetwork):
     measure = "mean_activation"
 
     def __init__(self, recipe: Recipe, activation: str = "relu") -> None:
+        self.clipped = activation == "clip"
         self._activation = activation
         super().__init__(recipe, 1)
+        if self.coder.kind == "poisson":
+            self.coder = dataclasses.replace(self.coder, kind="rates")
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> AnnLayer:
         """One frame's neurons behind their synapses."""
@@ -101,4 +115,4 @@ class AnnNetwork(LayeredNetwork):
 
     def rows(self, inputs: Tensor) -> Tensor:
         """Frames as they are, recordings (batch, T, ...) as the mean of their steps."""
-        return inputs if self.coding == "direct" else inputs.mean(dim=1)
+        return inputs.mean(dim=1) if inputs.ndim > len(self.recipe.frame()[0]) + 1 else inputs

@@ -36,7 +36,7 @@ def evaluate(
     right, loss, start = 0, 0.0, 0
     names = [layer.layer.name for layer in network.layers]
     totals = dict.fromkeys(names, 0.0)
-    for batch in in_order(images):
+    for batch in in_order(images, network.coder):
         sent: list[Tensor] = []
         logits, factor = network.scaled(batch, sent)
         truth = torch.from_numpy(labels[start : start + len(batch)])

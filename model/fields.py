@@ -84,7 +84,7 @@ def words(least: int) -> Rule:
         )
         return tuple(_accept(fits, value))
 
-    return Rule(f"a list of at least {least} words", convert)
+    return Rule(f"a list of at least {least} words" if least else "a list of words", convert)
 
 
 def word_or_number(lowest: float, highest: float, *options: str) -> Rule:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from model.admm import AdmmLevels, AdmmSparsity
 from model.attention import AttentionTransfer
 from model.distill import Distillation
+from model.dropout import Dropout
 from model.freeze import FreezeStatistics, TrainWeights
 from model.method import Method
 from model.momentum import RandomMask, SparseMomentum
+from model.narrow import SignificantWidths
 from model.penalty import SpikePenalty
 from model.prune import OneShot, Pruner
 from model.recipe import Recipe
@@ -39,6 +41,10 @@ def of_stage(stage: Stage, recipe: Recipe) -> list[Method]:
         methods.append(AttentionTransfer(stage.attention_weight))
     if stage.distill in ("logits", "both"):
         methods.append(Distillation(stage.logits_weight, stage.temperature))
+    if recipe.training.dropout:
+        methods.append(Dropout(recipe.training.dropout))
+    if stage.narrow is not None:
+        methods.append(SignificantWidths(stage.narrow))
     if recipe.training.spike_penalty:
         methods.append(SpikePenalty(recipe.training.spike_penalty, recipe.training.spike_mean))
     return methods

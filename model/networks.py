@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from golden.errors import BadInput
 from model import transfer
 from model.ann import AnnNetwork
+from model.conversion import Spikes
 from model.layered import LayeredNetwork
 from model.recipe import Recipe
 from model.spiking import SpikingNetwork
@@ -26,11 +28,12 @@ def build(stage: Stage, recipe: Recipe) -> LayeredNetwork:
 
 def inherit(
     network: LayeredNetwork, source: LayeredNetwork, stage: Stage, images: NDArray[np.uint8]
-) -> None:
+) -> list[Spikes] | None:
     """Start `network` from the weights, masks, thresholds and statistics of `source`.
 
     A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
-    training `images`.
+    training `images`; one that starts from a spiking network takes them over, times the stage's
+    `threshold_scale`. Returned is what each layer of an ANN became, if one was converted.
 
     Raises
     ------
@@ -45,9 +48,13 @@ def inherit(
             'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
         ) from None
     if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
-        CONVERSIONS[stage.convert](network, source, stage, images)
-
-
-CONVERSIONS = {"percentile": transfer.by_percentile}
-"""What a stage's `convert` names: takes the spiking network, which holds the ANN's state, the ANN,
-the stage, training images."""
+        found = transfer.found(
+            source, images, stage.convert, network.timesteps, stage.threshold_scale
+        )
+        transfer.adopt(network, found)
+        return found
+    if isinstance(network, SpikingNetwork):
+        with torch.no_grad():
+            for layer in network.layers:
+                layer.theta.mul_(stage.threshold_scale)
+    return None

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture, sparsity, stages
+from model import architecture, sparsity, stages, topologies
+from model.augment import Augmentation
 from model.banks import check_banks
+from model.coding import KINDS as CODINGS
+from model.coding import Coder
 from model.fields import (
     boolean,
     choice,
@@ -97,7 +100,10 @@ class Pruning:
 
 @dataclass(frozen=True)
 class Training:
-    """The optimisation. `shift` is the largest random shift of an image in pixels.
+    """The optimisation, and what happens to its images.
+
+    `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
+    a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
 
     With `images` only so many of the training images are used, evenly spread over all; 0: all.
     `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
@@ -112,6 +118,9 @@ class Training:
     warmup: float = field(number(0, 0.5), 0.03)
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
+    flip: bool = field(boolean(), False, quiet=True)
+    cutout: int = field(integer(0, 16), 0, quiet=True)
+    dropout: float = field(number(0, 0.9), 0.0, quiet=True)
     spike_penalty: float = field(number(0, 100), 0.0)
     images: int = field(integer(0, 10**9), 0, quiet=True)
     spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
@@ -120,6 +129,11 @@ class Training:
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to training images."""
+        return Augmentation(self.shift, self.flip, self.cutout)
+
 
 def _is_name(name: str) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name) is not None
@@ -127,26 +141,50 @@ def _is_name(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: data set, layers, time steps, and the tables above."""
+    """One training run: data set, layers, time steps, and the tables above.
+
+    `coding` "poisson" turns images into spikes; "values" is as the data set has them. Instead of
+    `layers`, a `topology` with a `width` factor and the kind of its pools may be named.
+    """
 
     name: str = field(text("a name of lower-case letters, digits, '-', '_' and '.'", _is_name))
     data: str = field(choice(*DATA))
     timesteps: int = field(integer(1, 256))
-    layers: tuple[str, ...] = field(words(1))
     # `table` returns a dataclass field, not a default that recipes would share.
     neuron: Neuron = table(Neuron)  # noqa: RUF009
     quantization: Quantization = table(Quantization)  # noqa: RUF009
     pruning: Pruning = table(Pruning)  # noqa: RUF009
     training: Training = table(Training)  # noqa: RUF009
     stages: tuple[Stage, ...] = tables(Stage)
+    coding: str = field(choice(*CODINGS), "values", quiet=True)
+    layers: tuple[str, ...] = field(words(0), ())
+    topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
+    width: float = field(number(0.01, 4), 1.0, quiet=True)
+    pooling: str = field(choice("sum", "max"), "sum", quiet=True)
+
+    def frame(self) -> tuple[tuple[int, int, int], int, str]:
+        """Shape, bits and coding of the network's input."""
+        shape, bits, coding = DATA[self.data]
+        return (shape, 1, "events") if self.coding == "poisson" else (shape, bits, coding)
+
+    def coder(self) -> Coder:
+        """What makes the network's input of images."""
+        highest = 2 ** DATA[self.data][1] - 1
+        return Coder(self.coding, self.timesteps, highest, self.training.seed)
+
+    def words(self) -> tuple[str, ...]:
+        """The layers as words, those of a named topology spelt out."""
+        if self.topology == "none":
+            return self.layers
+        return topologies.spell(self.topology, self.width, self.pooling, DATA[self.data][0], 10)
 
     def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
         """The layers with their shapes; `where` names the recipe in messages."""
-        shape, bits, coding = DATA[self.data]
+        shape, bits, coding = self.frame()
         highest = 2**bits - 1
         one = highest if coding == "direct" else 1
         return architecture.parse(
-            where, self.layers, shape, highest, one, self.quantization.weight_bits
+            where, self.words(), shape, highest, one, self.quantization.weight_bits
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -247,7 +285,8 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         stages.check(recipe.plan(), where)
     for stage in recipe.plan():
         part = recipe.of_stage(stage) if recipe.stages else recipe
-        sparsity.check(stage.sparse, part.pruning, part.architecture(where), where)
+        paths = architecture.weighted(part.architecture(where))
+        sparsity.check(stage.sparse, part.pruning, paths, where)
         if "admm" in (stage.sparse, stage.quantize):
             require(part.training.epochs >= 2, where, "training.epochs", part.training.epochs,
                     "at least 2: ADMM, then retraining")  # fmt: skip
@@ -261,6 +300,9 @@ def _tables(content: Mapping[str, Any], where: str) -> Recipe:
     """Everything but what the stages make of it."""
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
+    _check_layers(recipe, where)
+    require(recipe.coding == "values" or DATA[recipe.data][2] == "direct", where, "coding",
+            repr(recipe.coding), f"'values' for the events of {recipe.data}")  # fmt: skip
     require(
         pruning.begin <= pruning.end,
         where,
@@ -278,11 +320,21 @@ def _tables(content: Mapping[str, Any], where: str) -> Recipe:
     return recipe
 
 
+def _check_layers(recipe: Recipe, where: str) -> None:
+    if recipe.topology == "none":
+        require(bool(recipe.layers), where, "layers", [],
+                "a list of words, unless topology is named")  # fmt: skip
+        return
+    require(not recipe.layers, where, "topology", repr(recipe.topology),
+            "left out where layers are given")  # fmt: skip
+
+
 def _check_banks(pruning: Pruning, layers: Sequence[architecture.Layer], where: str) -> None:
-    counts = pruning.banks_of(len(layers))
+    paths = architecture.weighted(layers)
+    counts = pruning.banks_of(len(paths))
     if not counts or pruning.density == 1:
         return
-    require(len(counts) == len(layers), where, "pruning.banks", list(counts),
-            f"1 number or one for each of the {len(layers)} layers with weights")  # fmt: skip
-    names, shapes = [layer.name for layer in layers], [layer.weight_shape for layer in layers]
+    require(len(counts) == len(paths), where, "pruning.banks", list(counts),
+            f"1 number or one for each of the {len(paths)} layers with weights")  # fmt: skip
+    names, shapes = [path.name for path in paths], [path.weight_shape for path in paths]
     check_banks(f"{where}: pruning", names, shapes, pruning.density, pruning.allocation, counts)

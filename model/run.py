@@ -137,7 +137,7 @@ class Run:
         best, stage = self.trainer.best, self.trainer.stage
         chosen = self.trainer.history[best.epoch - 1]
         keys = ("validation_accuracy", "validation_loss", "density")
-        line = {key: chosen[key] for key in keys}
+        line = self.trainer.converted | {key: chosen[key] for key in keys}
         if stage.kind == "snn":
             rates, steps = chosen["spike_rate"], self.trainer.recipe.timesteps
             line["spikes_per_neuron"] = spikes_per_neuron(rates, self.trainer.layers, steps)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from golden.errors import require
 from model import units
-from model.architecture import Layer
+from model.architecture import Path
 
 RANDOM = ("random", "momentum")
 """The ways of `sparse` that begin with random masks."""
@@ -32,7 +32,7 @@ class Wanted(Protocol):
         ...
 
 
-def check(sparse: str, pruning: Wanted, layers: Sequence[Layer], where: str) -> None:
+def check(sparse: str, pruning: Wanted, layers: Sequence[Path], where: str) -> None:
     """The table [pruning] fits the way in which the stage prunes.
 
     Raises

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from golden.trace import Trace
-from model.architecture import Layer
+from model.architecture import INPUT, Layer
 from model.layered import LayeredNetwork
 from model.neuron import SpikingLayer
 from model.recipe import Recipe
 
 
 class SpikingNetwork(LayeredNetwork):
-    """A chain of spiking layers and a readout, as a recipe describes it.
+    """Spiking layers, in a chain or with shortcuts, and a readout, as a recipe describes them.
 
     In eval mode, and in training once frozen, it computes with the integers that `model.export`
     writes, so that spikes, membranes and logits equal those of `golden` exactly.
@@ -38,14 +38,16 @@ class SpikingNetwork(LayeredNetwork):
         """Every spike, every membrane, the logits for integers (batch, [T,] C, H, W); eval mode."""
         was_training, batch = self.training, len(inputs)
         self.eval()
-        events = self.rows(torch.from_numpy(np.asarray(inputs, np.float32)))
+        sent = {INPUT: self.rows(torch.from_numpy(np.asarray(inputs, np.float32)))}
         spikes: dict[str, NDArray[np.uint8]] = {}
         membranes: dict[str, NDArray[np.int64]] = {}
         for layer in self.spiking_layers:
-            events, states = layer.record(events, batch)
-            spikes[layer.layer.name] = _by_image(events, batch).astype(np.uint8)
-            membranes[layer.layer.name] = _by_image(states, batch)
-        states, _ = self.readout(events, batch)
+            name = layer.layer.name
+            events, *skip = self.arriving(sent, layer.layer)
+            sent[name], states = layer.record(events, batch, *skip)
+            spikes[name] = _by_image(sent[name], batch).astype(np.uint8)
+            membranes[name] = _by_image(states, batch)
+        states, _ = self.readout(*self.arriving(sent, self.readout.layer), batch)
         membranes["readout"] = _by_image(states.flatten(0, 1), batch)
         self.train(was_training)
         return Trace(spikes, membranes, membranes["readout"][:, -1].copy())

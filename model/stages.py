@@ -17,8 +17,8 @@ from model.fields import choice, field, integer, mapping, number, optional, tabl
 KINDS = ("snn", "ann")
 SPARSE = ("none", "gradual", "magnitude", "random", "momentum", "admm")
 DISTILL = ("none", "attention", "logits", "both")
-ACTIVATIONS = ("relu",)
-CONVERT = ("percentile",)
+ACTIVATIONS = ("relu", "clip")
+CONVERT = ("percentile", "scaled", "maximum", "clip", "shift")
 TABLES = ("neuron", "quantization", "pruning", "training")
 
 Changes = dict[str, Any] | None
@@ -59,6 +59,7 @@ class Stage:
     logits_weight: float = field(number(0, 1e6), 0.5, quiet=True)
     temperature: float = field(number(0.1, 100), 4.0, quiet=True)
     convert: str = field(choice(*CONVERT), "percentile", quiet=True)
+    narrow: float | None = field(optional(number(0.01, 1)), None, quiet=True)
     threshold_scale: float = field(number(0.01, 10), 1.0, quiet=True)
     # Not defaults that stages would share: these are None.
     neuron: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
@@ -136,6 +137,11 @@ def check(stages: Sequence[Stage], where: str) -> None:
             require(
                 bool(teachers), here, "distill", repr(stage.distill), "after a stage of kind ann"
             )
+        wide = stage.narrow is None or stage.kind == "snn"
+        require(wide, here, "narrow", stage.narrow, "in a stage of kind snn")
+        fits = before is None or before.narrow is None
+        require(fits, here, "start", repr(stage.start),
+                "'fresh' behind a stage with narrow, as layers are others")  # fmt: skip
         require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
                 f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip
         require(not stage.sparse == stage.quantize == "admm", here, "quantize", "'admm'",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils import deterministic
 
 from golden import file, reference
@@ -145,8 +146,9 @@ def finish(run: Run, folder: Path) -> TrainResult:
     trainer, network = run.trainer, run.chosen()
     dataset = trainer.dataset
     exported = export(network)
-    check_against_golden(network, exported, dataset.test_x[:CHECKED_IMAGES])
-    exported = measure(exported, spread(trainer.images, trainer.recipe.training.calibration))
+    check_against_golden(network, exported, _entering(network, dataset.test_x[:CHECKED_IMAGES]))
+    chosen_images = spread(trainer.images, trainer.recipe.training.calibration)
+    exported = measure(exported, _entering(network, chosen_images))
     score = evaluate(network, dataset.test_x, dataset.test_y)
     chosen = trainer.history[trainer.best.epoch - 1]
     summary = {
@@ -181,6 +183,11 @@ def finish(run: Run, folder: Path) -> TrainResult:
         run.history,
         summary,
     )
+
+
+def _entering(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The integers that enter the network for `images`."""
+    return network.coder.integers(np.asarray(images, np.uint8), np.arange(len(images)))
 
 
 def check_against_golden(network: SpikingNetwork, exported: Network, images: np.ndarray) -> None:

@@ -16,11 +16,13 @@ from torch.nn import functional
 
 from golden.errors import BadInput
 from model import batches, methods, networks
+from model.ann import AnnNetwork
 from model.architecture import Layer
 from model.data import DataSet
 from model.evaluate import evaluate
 from model.method import Batch, Context, Method
 from model.recipe import Recipe, Training
+from model.simulate import simulate
 from model.stages import Stage
 from model.teacher import Teacher
 
@@ -76,6 +78,9 @@ class Trainer:
         That of the stage, its own tables included.
     stage
         Its kind and methods; None: those of a recipe without stages.
+
+    `converted` holds the validation accuracy of a network that was converted from an ANN, before
+    its first step: in floats, and with the integers that it trains with.
     """
 
     def __init__(
@@ -91,14 +96,27 @@ class Trainer:
         self.per_epoch = batches.steps_per_epoch(len(chosen), training.batch_size)
         self.steps = self.per_epoch * training.epochs
         self.network = networks.build(self.stage, recipe)
+        self.converted: dict[str, float] = {}
         if self.inherited.source is not None:
-            networks.inherit(self.network, self.inherited.source, self.stage, self.images)
+            self._inherit(self.inherited.source)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=training.learning_rate)
         self.methods = self._begin()
         self.epoch = 0
         self.history: History = []
         self.best = Best()
         self.data_crc32 = zlib.crc32(dataset.train_x.tobytes())
+
+    def _inherit(self, source: networks.LayeredNetwork) -> None:
+        spikes = networks.inherit(self.network, source, self.stage, self.images)
+        if spikes is not None:
+            assert isinstance(source, AnnNetwork)
+            timesteps = self.network.timesteps
+            self.converted = {
+                "converted_float_accuracy": simulate(
+                    source, spikes, *self.held, timesteps
+                ).accuracy,
+                "converted_accuracy": evaluate(self.network, *self.held).accuracy,
+            }
 
     def _begin(self) -> list[Method]:
         context = Context(
@@ -175,9 +193,14 @@ class Trainer:
         self.network.train()
         losses: list[float] = []
         source = batches.epoch_batches(
-            self.images, self.labels, training.batch_size, training.shift, training.seed,
+            self.images,
+            self.labels,
+            training.batch_size,
+            training.augmentation,
+            training.seed,
             self.inherited.epochs + self.epoch,
-        )  # fmt: skip
+            self.network.coder,
+        )
         for step, (images, labels) in enumerate(source, start=first):
             losses.append(self.one_step(step, images, labels))
             if (step - first) % 20 == 0:

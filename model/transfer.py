@@ -1,14 +1,14 @@
 """From an ANN's layers to spiking ones: thresholds, and what a spike of each layer is worth.
 
 A spike of layer l stands for an activation a_l (its amplitude), and is sent when the membrane has
-gained V_l (its threshold). Events stay 0 or 1: a_l moves into the weights of the next layer. There
+gained V_l (its threshold). Events stay 0 or 1: a_l moves into the weights that read them, before
+they are quantised. The scale of a channel's weights then grows from s to s', and its statistics,
+which are counted in weight units, go along:
 
-    with batch norm     mean = mean / a_(l-1),  var = var / a_(l-1)^2    theta = V_l
-    without             weight = weight a_(l-1)                          theta = V_l
+    weight = weight a_(l-1),  mean = mean s / s',  var = var (s / s')^2,  theta = V_l
 
-since the drive of the spiking layer is that of the ANN divided by the amplitude of its input, and
-whole weights do not see a factor that all weights of a channel share. The readout's weights are
-multiplied, so that its logits keep their scale. The input is an activation already: a_0 = 1.
+Of two paths into a layer each has the amplitude of its own source. The readout's weights are
+multiplied, so that its logits keep their scale. The input is an activation already: its a is 1.
 """
 
 from __future__ import annotations
@@ -18,66 +18,76 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from model.activity import spread
 from model.ann import AnnNetwork
+from model.architecture import INPUT
 from model.batches import in_order
+from model.conversion import Loss, Spikes, choose
+from model.percentiles import SAMPLE, thinned
 from model.spiking import SpikingNetwork
-from model.stages import Stage
-
-PERCENTILE = 99.7
-"""Of the positive drives of a layer."""
 
 _IMAGES = 512
 
 
 @torch.no_grad()
-def adopt(
-    network: SpikingNetwork, thresholds: Sequence[float], amplitudes: Sequence[float]
-) -> None:
-    """Give `network`, which holds the state of an ANN, thresholds V_l and amplitudes a_l."""
-    worth = 1.0
-    for layer, threshold, amplitude in zip(network.layers, thresholds, amplitudes, strict=True):
+def adopt(network: SpikingNetwork, spikes: Sequence[Spikes]) -> None:
+    """Give `network`, which holds the state of an ANN, thresholds, amplitudes and biases."""
+    worth = {INPUT: 1.0}
+    for layer, found in zip(network.layers, spikes, strict=True):
+        before = layer.weights()[2]
+        modules = (layer.synapse, layer.shortcut)
+        for path, module in zip(layer.layer.paths, modules, strict=False):
+            assert module is not None
+            module.weight.mul_(worth[path.origin])
         if layer.neuron.batch_norm:
-            layer.mean.div_(worth)
-            layer.var.div_(worth**2)
-        else:
-            layer.synapse.weight.mul_(worth)
-        layer.theta.fill_(threshold)
+            ratio = before / layer.weights()[2]
+            layer.mean.mul_(ratio)
+            layer.var.mul_(ratio**2)
+        layer.theta.fill_(found.threshold)
+        layer.beta.add_(found.bias)
         if layer.neuron.leak == "learned":
             layer.leak.zero_()  # where it goes, training decides
-        worth = amplitude
-    network.readout.synapse.weight.mul_(worth)
+        worth[layer.layer.name] = found.amplitude
+    network.readout.synapse.weight.mul_(worth[network.readout.layer.origin])
 
 
-def by_percentile(
-    network: SpikingNetwork, source: AnnNetwork, stage: Stage, images: NDArray[np.uint8]
-) -> None:
-    """Thresholds at the 99.7 percentile of each layer's positive drive times `threshold_scale`.
+def found(
+    source: AnnNetwork,
+    images: NDArray[np.uint8],
+    rule: str,
+    timesteps: int,
+    scale: float = 1.0,
+    loss: Loss = "squared",
+) -> list[Spikes]:
+    """What each layer of `source` becomes by `rule` of `model.conversion`, on training `images`.
 
-    Amplitudes are the same: what lies above a threshold is clipped at one spike per step.
+    Thresholds are multiplied by `scale`, and amplitudes with them.
     """
-    thresholds = [
-        max(stage.threshold_scale * float(np.percentile(drive[drive > 0], PERCENTILE)), 1e-2)
-        if (drive > 0).any()
-        else 1.0
-        for drive in drives(source, images)
-    ]
-    adopt(network, thresholds, thresholds)
+    chosen = []
+    for layer, inputs in zip(source.layers, drives(source, images), strict=True):
+        top = layer.theta.detach().item() if source.clipped else float(inputs.max(initial=0.0))
+        spikes = choose(rule, inputs, max(top, 1e-2), timesteps, loss)
+        threshold, amplitude = max(scale * spikes.threshold, 1e-2), scale * spikes.amplitude
+        chosen.append(Spikes(threshold, max(amplitude, 1e-2), scale * spikes.bias))
+    return chosen
 
 
 @torch.no_grad()
-def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """What the activation of each layer sees on at most 512 of the images, evenly spread, flat."""
+def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    """What the activation of each layer sees on at most 512 of the images, evenly spread.
+
+    Flat; of layers with many neurons a sample of values.
+    """
     was_training = source.training
     source.eval()
-    count = min(_IMAGES, len(images))
-    found: list[list[Tensor]] = [[] for _ in source.layers]
-    for batch in in_order(images[np.arange(count) * len(images) // max(count, 1)]):
-        events = source.rows(batch)
-        for kept, layer in zip(found, source.ann_layers, strict=True):
-            drive = layer.drive(events)
-            kept.append(drive.flatten())
-            events = layer.activation(drive, layer)
+    batches = list(in_order(np.asarray(spread(images, _IMAGES), np.uint8), source.coder))
+    seen: list[list[NDArray[np.floating]]] = [[] for _ in source.layers]
+    for batch in batches:
+        sent = {INPUT: source.rows(batch)}
+        for kept, layer in zip(seen, source.ann_layers, strict=True):
+            drive = layer.drive(*source.arriving(sent, layer.layer))
+            kept.append(thinned(drive.numpy(), SAMPLE // len(batches)))
+            sent[layer.layer.name] = layer.activation(drive, layer)
     source.train(was_training)
-    return [torch.cat(kept).numpy() for kept in found]
+    return [np.concatenate(kept).astype(np.float64) for kept in seen]

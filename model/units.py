@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.architecture import Layer
+from model.architecture import Path
 from model.magnitude import erk_densities
 
 Reals = NDArray[np.float64]
@@ -22,7 +22,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
-def split(weights: NDArray[Any], layer: Layer, structure: str) -> NDArray[Any]:
+def split(weights: NDArray[Any], layer: Path, structure: str) -> NDArray[Any]:
     """Weights, or their mask, as (units, weights of a unit)."""
     if structure == "none":
         return weights.reshape(-1, 1)
@@ -30,7 +30,7 @@ def split(weights: NDArray[Any], layer: Layer, structure: str) -> NDArray[Any]:
     return weights.reshape(out, channels, -1).swapaxes(0, 1).reshape(channels, -1)
 
 
-def join(units: NDArray[Any], layer: Layer, structure: str) -> NDArray[Any]:
+def join(units: NDArray[Any], layer: Path, structure: str) -> NDArray[Any]:
     """The inverse of `split`."""
     if structure == "none":
         return units.reshape(layer.weight_shape)
@@ -38,7 +38,7 @@ def join(units: NDArray[Any], layer: Layer, structure: str) -> NDArray[Any]:
     return units.reshape(channels, out, -1).swapaxes(0, 1).reshape(layer.weight_shape)
 
 
-def budget(density: float, layers: Sequence[Layer]) -> int:
+def budget(density: float, layers: Sequence[Path]) -> int:
     """How many weights may be kept."""
     total = sum(math.prod(layer.weight_shape) for layer in layers)
     # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
@@ -72,7 +72,7 @@ def deal(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
 
 
 def random_masks(
-    layers: Sequence[Layer], density: float, allocation: str, structure: str, seed: int
+    layers: Sequence[Path], density: float, allocation: str, structure: str, seed: int
 ) -> list[Bools]:
     """Random units of every layer, at least one; "uniform" or "erk" shares."""
     shapes = [layer.weight_shape for layer in layers]
@@ -92,7 +92,7 @@ def random_masks(
     return [join(part, layer, structure) for part, layer in zip(parts, layers, strict=True)]
 
 
-def least_density(layers: Sequence[Layer], structure: str) -> float:
+def least_density(layers: Sequence[Path], structure: str) -> float:
     """The lowest density that leaves every layer one unit."""
     sizes = [
         1 if structure == "none" else math.prod(layer.weight_shape) // layer.pooled[0]

@@ -129,8 +129,9 @@ def steps(trainer: Trainer, epoch: int):
     """The steps of one epoch, one by one."""
     training = trainer.recipe.training
     source = batches.epoch_batches(
-        trainer.images, trainer.labels, training.batch_size, 0, training.seed, epoch
-    )
+        trainer.images, trainer.labels, training.batch_size, training.augmentation,
+        training.seed, epoch,
+    )  # fmt: skip
     for place, (images, labels) in enumerate(source):
         yield trainer.one_step(epoch * trainer.per_epoch + place, images, labels)
     for method in trainer.methods:

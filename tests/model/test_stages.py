@@ -14,6 +14,7 @@ from golden import engine, file
 from golden.errors import BadInput
 from model import checkpoint, data, networks, recipe, transfer
 from model.ann import AnnNetwork
+from model.conversion import Spikes
 from model.evaluate import evaluate
 from model.freeze import other_parameters
 from model.method import Batch, Context, Method
@@ -201,7 +202,7 @@ def test_a_spike_is_worth_the_threshold(batch_norm: bool) -> None:
     for synapse in ann.synapses():
         synapse.rounded = True  # the same integers: what is left is time
     found = [np.percentile(d[d > 0], 99.7) for d in transfer.drives(ann, digits.train_x)]
-    transfer.adopt(spiking, found, found)
+    transfer.adopt(spiking, [Spikes(float(top), float(top)) for top in found])
     images = torch.from_numpy(digits.test_x[:64].astype(np.float32))
     rates, activations = [], []
     logits, factor = spiking.eval().scaled(images, rates)
