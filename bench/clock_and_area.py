@@ -56,7 +56,7 @@ def main() -> None:
     makers: dict[str, Callable[[], list[Row]]] = {
         "cores": lambda: [core_row(*case, seeds, options.out) for case in CORES],
         "peer": lambda: [peer_row(point, seeds, options.out) for point in peer_case.POINTS],
-        "bits": lambda: [bits_row(path) for path in sorted(NETWORKS.glob("*.safetensors"))],
+        "bits": lambda: [row for path in sorted(NETWORKS.glob("*")) for row in bits_rows(path)],
     }
     found = {part: makers[part]() for part in options.parts.split(",")}
     if options.json:
@@ -119,14 +119,24 @@ def peer_row(point: peer_case.Point, seeds: Sequence[int], out: Path) -> Row:
     }  # fmt: skip
 
 
-def bits_row(path: Path) -> Row:
-    """Rows and pointers of a network, in bits for each weight that is not 0."""
+def bits_rows(path: Path) -> list[Row]:
+    """Rows and pointers of every core of a network, in bits for each weight that is not 0."""
     network = file.load(path)
-    image = compile_network(network, LANES)
-    return {
-        "network": path.stem, "weight_bits": network.weight_bits, "density": network.density,
-        "bits_per_weight": bits_per_weight(network, image),
-    }  # fmt: skip
+    image, loadable = (compile_network(network, LANES, reloadable=each) for each in (False, True))
+    whole, least = (bits_per_weight(network, one) for one in (image, loadable))
+    rows = []
+    for core in image.traced:
+        entries = core.memories["entries_0"].layout.width
+        words = core.memory_bits["weights"] / entries
+        spent = core.memory_bits["weights"] + core.memory_bits["pointers"]
+        kept = spent / whole[core.node]
+        rows.append({
+            "network": path.stem, "core": core.node, "lanes": core.lanes, "entry_bits": entries,
+            "entries_per_weight": words / kept, "bits_per_weight": whole[core.node],
+            "pointer_bits_per_weight": core.memory_bits["pointers"] / kept,
+            "loadable_bits_per_weight": least[core.node],
+        })  # fmt: skip
+    return rows
 
 
 def progress(done: int, total: int, what: str) -> None:
@@ -168,11 +178,13 @@ def peer_table(rows: list[Row]) -> str:
 
 
 def bits_table(rows: list[Row]) -> str:
-    """One line for each network."""
-    names = ("network", "bits / weight", "density", "bits / kept weight, by core")
+    """One line for each core."""
+    names = ("network", "core", "lanes", "bits of an entry", "entries / kept weight",
+             "pointer bits / kept weight", "bits / kept weight", "in a loadable build")  # fmt: skip
     return _table(names, [
-        (row["network"], row["weight_bits"], f"{row['density']:.1%}",
-         ", ".join(f"{node} {bits:.2f}" for node, bits in row["bits_per_weight"].items()))
+        (row["network"], row["core"], row["lanes"], row["entry_bits"],
+         f"{row['entries_per_weight']:.2f}", f"{row['pointer_bits_per_weight']:.2f}",
+         f"{row['bits_per_weight']:.2f}", f"{row['loadable_bits_per_weight']:.2f}")
         for row in rows
     ])  # fmt: skip
 

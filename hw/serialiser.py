@@ -131,17 +131,23 @@ class Serialiser(wiring.Component):
     def _gathered(self, m: Module) -> tuple[Value, Value]:
         """The spikes of a word in all steps, step 0 lowest, and whether this is the last step.
 
-        Those of the steps before wait, for every word of a block, in a memory read without a clock.
+        Those of the steps before wait, for every word of a block, in a memory. What a visit wants
+        of it is read in the cycle before, since it has a long way through its own.
         """
         m.submodules.rounds = rounds = Rounds(self.core)
-        before = len(self.fired) * (self.core.steps_per_pass - 1)
-        m.submodules.fired = memory = Ram(shape=before, depth=max(rounds.length, 2), init=[])
-        reader, writer = memory.read_port(domain="comb"), memory.write_port()
-        every = Cat(reader.data, self.fired)
+        m.d.comb += rounds.advance.eq(self.valid)
+        before = Signal(len(self.fired) * (self.core.steps_per_pass - 1))
+        every = Cat(before, self.fired)
+        after = every[len(self.fired) :]
+        if rounds.length == 1:  # a memory would answer with the word before this one
+            with m.If(self.valid):
+                m.d.sync += before.eq(after)
+            return every, rounds.last
+        m.submodules.fired = memory = Ram(shape=len(before), depth=rounds.length, init=[])
+        reader, writer = memory.read_port(), memory.write_port()
         m.d.comb += [
-            rounds.advance.eq(self.valid), reader.addr.eq(rounds.place),
-            writer.addr.eq(rounds.place), writer.en.eq(self.valid),
-            writer.data.eq(every[len(self.fired) :]),
+            reader.addr.eq(rounds.coming), before.eq(reader.data), writer.addr.eq(rounds.place),
+            writer.en.eq(self.valid), writer.data.eq(after),
         ]  # fmt: skip
         return every, rounds.last
 

@@ -21,8 +21,8 @@ class Rounds(wiring.Component):
     -------
     advance : In(1)
         Go to the next visit.
-    place : Out
-        Of the word in its block.
+    place, coming : Out
+        Of the word in its block, in this cycle and in the next one.
     step : Out
         Of the pass.
     last : Out(1)
@@ -35,6 +35,7 @@ class Rounds(wiring.Component):
 
     advance: Signal
     place: Signal
+    coming: Signal
     step: Signal
     last: Signal
     over: Signal
@@ -46,6 +47,7 @@ class Rounds(wiring.Component):
         super().__init__({
             "advance": In(1),
             "place": Out(max(bits_for(self.length), 1)),
+            "coming": Out(max(bits_for(self.length), 1)),
             "step": Out(max(bits_for(self.steps), 1)),
             "last": Out(1),
             "over": Out(1),
@@ -63,10 +65,11 @@ class Rounds(wiring.Component):
             self.last.eq(self.step == self.steps - 1),
             self.end.eq(self.over & self.last & final),
         ]
+        m.d.comb += self.coming.eq(Mux(self.advance, Mux(self.over, 0, self.place + 1), self.place))
+        m.d.sync += self.place.eq(self.coming)
         with m.If(self.advance):
-            m.d.sync += self.place.eq(self.place + 1)
             with m.If(self.over):
-                m.d.sync += [self.place.eq(0), self.step.eq(self.step + 1)]
+                m.d.sync += self.step.eq(self.step + 1)
                 with m.If(self.last):
                     m.d.sync += [self.step.eq(0), number.eq(number + 1)]
                     with m.If(final):

@@ -155,6 +155,22 @@ def test_logits_of_the_last_step_only(conv_core, classes, lanes):
     assert beats == once * 2
 
 
+def test_the_steps_of_a_pass_leave_as_one_mask_of_a_single_word(conv_core):
+    core = replace(conv_core(lanes=2), shape=(2, 1, 1), local_channels=1, steps_per_pass=3)
+    passes = [(1, 2, 3), (0, 0, 0), (3, 3, 3), (0, 1, 0), (2, 0, 1)]
+    vectors = [(fired, 0, 0) for steps in passes for fired in steps]
+    expected = []
+    for steps in passes:
+        for column in range(2):
+            mask = sum((fired >> column & 1) << step for step, fired in enumerate(steps))
+            expected += [{"last": 0, "c": column, "steps": mask}] * (mask > 0)
+        expected.append("token")
+    beats = serialise(core, vectors, visits=3)
+    assert len(beats) == len(expected)
+    for beat, due in zip(beats, expected, strict=True):
+        assert beat["last"] == 1 if due == "token" else beat == due
+
+
 @pytest.mark.parametrize(("steps", "lanes", "width"), [(2, 3, 1), (4, 2, 2), (3, 1, 4)])
 @pytest.mark.parametrize("window", [(1, 1), (2, 3)])
 @pytest.mark.parametrize(("rate", "stall"), [(0.1, 0.5), (0.6, 0.0), (1.0, 0.75)])
