@@ -3,7 +3,7 @@
 Weights are Gaussian, pruned layer by layer, and quantised to 4 bits (never to 0, so the density is
 the one asked for). Thresholds are set on random inputs so that a known share of the neurons fires.
 As behind training, the compiler knows how often every neuron fires: counted on calibration inputs,
-never on those that are measured.
+drawn apart from those that are measured (of the digit, other codings of the same image).
 """
 
 from __future__ import annotations

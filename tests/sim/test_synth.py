@@ -116,7 +116,22 @@ def recurrent() -> Network:
     return Network(2, (given.nodes[0], hidden, given.nodes[2]), edges)
 
 
-@pytest.mark.parametrize("make", [recurrent, lambda: random_network(3, LARGE)])
+def branched() -> Network:
+    """1024 neurons beside themselves: queues in front of the join that are deep enough too."""
+    rng, size = np.random.default_rng(1), 1024
+
+    def edge(source: str, target: str) -> Edge:
+        return Edge(source, target, (Identity(rng.integers(1, 8, size), 4),))
+
+    blank = np.zeros(size, int)
+    nodes = [LIF(name, (size,), blank + 9, blank, 1, 3, "subtract", 10) for name in "abc"]
+    last = Edge("c", "readout", (Linear(rng.integers(-8, 8, (4, size)), 4),))
+    edges = (edge("input", "a"), edge("a", "b"), edge("b", "c"), edge("a", "c"), last)
+    source, sink = Input("input", (size,), "events", 1), Readout("readout", (4,), blank[:4])
+    return Network(2, (source, *nodes, sink), edges)
+
+
+@pytest.mark.parametrize("make", [recurrent, branched, lambda: random_network(3, LARGE)])
 def test_every_memory_of_the_image_is_looked_for(make, tmp_path):
     image = build(make(), tmp_path, 2)
     due = memories.declared(image)
