@@ -194,15 +194,22 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         stages.check(recipe.plan(), where)
     for stage in recipe.plan():
         part = recipe.of_stage(stage) if recipe.stages else recipe
-        paths = architecture.weighted(part.architecture(where))
-        sparsity.check(stage.sparse, part.pruning, paths, where)
+        layers = part.architecture(where)
+        sparsity.check(stage.sparse, part.pruning, architecture.weighted(layers), where)
         if "admm" in (stage.sparse, stage.quantize):
-            require(part.training.epochs >= 2, where, "training.epochs", part.training.epochs,
-                    "at least 2: ADMM, then retraining")  # fmt: skip
-            highest = 1.0 if not part.neuron.batch_norm else part.training.freeze
-            require(stage.admm.share <= highest, where, "admm.share", stage.admm.share,
-                    f"at most training.freeze = {highest}")  # fmt: skip
+            _check_admm(stage, part, where)
     return recipe
+
+
+def _check_admm(stage: Stage, recipe: Recipe, where: str) -> None:
+    epochs, share, freeze = recipe.training.epochs, stage.admm.share, recipe.training.freeze
+    require(epochs >= 2, where, "training.epochs", epochs, "at least 2: ADMM, then retraining")
+    highest = freeze if recipe.neuron.batch_norm else 1.0
+    remedy = f"at most training.freeze = {highest}"
+    require(share <= highest, where, "admm.share", share, remedy)
+    joined = any(layer.shortcut is not None for layer in recipe.architecture(where))
+    require(stage.quantize == "none" or not joined, where, "quantize", "'admm'",
+            "'none' with residual blocks: two paths into a neuron share their levels")  # fmt: skip
 
 
 def _tables(content: Mapping[str, Any], where: str) -> Recipe:

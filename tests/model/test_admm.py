@@ -228,6 +228,14 @@ def test_mistakes(place: int, keys: dict[str, Any], message: str) -> None:
         trainer(place, **keys)
 
 
+def test_levels_of_residual_blocks_are_refused() -> None:
+    content = {**JOINT, "layers": ["4C3", "4R3", "10"]}
+    with pytest.raises(BadInput, match=r"quantize is 'admm', must be 'none' with residual blocks"):
+        recipe.from_dict(content)
+    content["stages"] = [*JOINT["stages"][:2], {"kind": "snn"}]
+    assert len(recipe.from_dict(content).plan()) == 3
+
+
 def test_exact_export_on_every_image(whole: Path) -> None:
     staged, digits = recipe.from_dict(JOINT), data.load("digits")
     state = checkpoint.load(whole, staged)

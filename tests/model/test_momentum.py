@@ -173,6 +173,26 @@ def test_density_after_every_step(kind: str, structure: str) -> None:
             assert (parts.min(axis=1) == parts.max(axis=1)).all()
 
 
+@pytest.mark.parametrize("structure", ["none", "channel"])
+def test_residual_blocks(structure: str) -> None:
+    content = {**SPARSE, "layers": ["8C3", "8R3", "16R3s2", "10"]}
+    content["pruning"] = {"density": 0.2, "allocation": "erk", "structure": structure}
+    content["stages"] = [{"kind": "snn", "sparse": "momentum", "epochs": 3}]
+    staged = recipe.from_dict(content)
+    (stage,) = staged.plan()
+    trainer = Trainer(staged.of_stage(stage), data.load("digits"), stage)
+    synapses = list(trainer.network.synapses())
+    assert len(synapses) == 7  # conv, two blocks of two, one with weights in its shortcut, readout
+    wanted = math.floor(0.2 * sum(s.mask.numel() for s in synapses))
+    largest = max(units.split(s.mask.numpy(), s.layer, structure).shape[1] for s in synapses)
+    trainer.network.train()
+    for _ in steps(trainer, 0):
+        kept = sum(int(s.mask.sum()) for s in synapses)
+        assert wanted - largest < kept <= wanted
+        assert not any(bool(s.weight[s.mask == 0].any()) for s in synapses)
+    assert len(trainer.methods[0].log()["kept"]) == 7
+
+
 def test_no_epoch_before_the_last_move_is_chosen() -> None:
     staged = recipe.from_dict({**SPARSE, "neuron": {"batch_norm": False}})
     stage = staged.plan()[1]
