@@ -1,14 +1,17 @@
 """Cycles of the hardware against the lower bound, and how busy its lanes are.
 
-Builds each case, runs its Verilog on random inputs back to back, checks every value against golden
-and every counter against the cycle model, and prints a table of the core that sets the pace:
+Builds each case, runs its Verilog in Verilator on inputs back to back, checks every value against
+golden and every counter against the cycle model, and prints a table. It shows the core with the
+largest bound, which should set the pace of all others:
 
-- bound: max(synops / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
-- utilization: synops / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
+- bound: max(entries / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
+- utilization: entries / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
 
-Synops are counted as the hardware does: an entry is one, in however many steps of the pass.
+Bound by rows is a core whose lanes walk more entries than it has events, each of which takes a
+cycle. An entry adds to the W neurons of a word at once, in however many steps of the pass. All
+figures are per inference, without the first one, which meets an empty machine.
 
-    python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw]
+    python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw] [--only WORD]
 """
 
 from __future__ import annotations
@@ -21,82 +24,135 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hardware_cases import Case, convolutional, fully_connected, one_convolution, residual
+from hardware_cases import (
+    IMAGES,
+    Case,
+    convolutional,
+    digit,
+    fully_connected,
+    one_convolution,
+    residual,
+)
 
 from hw.build import build
+from sim.profile import LayerProfile
 from sim.verify import verify
 
-FILL = 8  # cycles per step until the pipeline is full: what no design of this kind does without
+FILL = 8  # cycles per pass until the pipeline is full: what no design of this kind does without
+ENOUGH = 2.0  # entries of an average event in a lane from which on lanes, not events, are the bound
+BOTH = ("magnitude", "banks")
 
 CASES: tuple[Callable[[], Case], ...] = (
-    *(lambda k=k, n=n: fully_connected(k, n) for n in (1, 8, 32) for k in ("magnitude", "banks")),
+    *(lambda k=k, n=n: fully_connected(k, n) for n in (1, 8, 16, 32) for k in BOTH),
+    lambda: fully_connected("magnitude", 16, steps=2),
     *(lambda n=n: fully_connected("magnitude", 32, steps=n) for n in (2, 4, 8)),
-    *(lambda k=k: convolutional(k) for k in ("magnitude", "banks")),
-    *(lambda k=k: residual(k) for k in ("magnitude", "banks")),
+    *(lambda k=k: convolutional(k) for k in BOTH),
+    *(lambda k=k, n=n: residual(k, n) for n in (4, 8) for k in BOTH),
     one_convolution,
-)  # fmt: skip
+    lambda: digit("dense", 1, 32, 1.0),
+    lambda: digit("magnitude", 16, 1, 0.1),
+)
 
 
 def main() -> None:
     """Measure, then print."""
     parser = argparse.ArgumentParser(description="Cycles against the lower bound.")
-    parser.add_argument("--images", type=int, default=8, help="inferences, back to back")
+    parser.add_argument("--images", type=int, default=8, help=f"inferences, 2..{IMAGES}")
     parser.add_argument("--out", type=Path, default=Path("build/bench-hw"))
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--only", default="", help="cases with this in their name or pruning")
     options = parser.parse_args()
-    rows = [measure(make(), options.out / str(place), options.images)
-            for place, make in enumerate(CASES)]  # fmt: skip
+    if not 2 <= options.images <= IMAGES:
+        parser.error(f"--images {options.images}: must be 2..{IMAGES}")
+    rows = []
+    for place, make in enumerate(CASES):
+        case = make()
+        if options.only in f"{case.name} {case.pruning}":
+            rows.append(measure(case, options.out / str(place), options.images))
     if options.json:
-        sys.stdout.write(json.dumps({"schema": 1, "machine": machine(), "rows": rows}) + "\n")
+        sys.stdout.write(json.dumps({"schema": 2, "machine": machine(), "rows": rows}) + "\n")
     else:
         sys.stdout.write(table(rows, options.images) + "\n")
 
 
 def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
-    """Build, simulate, compare, count."""
-    build(case.network, folder, dict(case.lanes), steps_per_pass=case.steps)
-    verification = verify(folder, case.inputs[:images])
-    verification.require_equal()
-    profile = verification.profile
-    layer = next(layer for layer in profile.layers if layer.node == case.focus)
-    counters, steps = layer.counters, case.network.timesteps
-    synops, events = counters.synops / images, counters.events_in / images
-    synapse_phase = (counters.busy + counters.waiting) / images
-    bound = max(synops / layer.lanes + layer.words * steps, events) + FILL * steps / case.steps
+    """Build, simulate one inference and many, compare, count."""
+    build(case.network, folder, dict(case.lanes), steps_per_pass=case.steps,
+          channels_per_word=dict(case.widths))  # fmt: skip
+    first, whole = (verify(folder, case.inputs[:count]) for count in (1, images))
+    for verification in (first, whole):
+        verification.require_equal()
+    profile = whole.profile
+    layers = [
+        of_layer(case, layer, before, images)
+        for layer, before in zip(profile.layers, first.profile.layers, strict=True)
+    ]
+    slowest = max(layers, key=lambda layer: layer["bound_cycles"])
+    cycles = profile.cycles_per_inference
     return {
         "case": case.name,
         "pruning": case.pruning,
-        "core": layer.node,
-        "lanes": layer.lanes,
         "steps_per_pass": case.steps,
         "density": round(case.network.density, 4),
+        **slowest,
+        "cycles_per_inference": cycles,
+        "cycles_over_bound": cycles / slowest["bound_cycles"],
+        "latency_cycles": profile.latency_cycles,
+        "compared_cycles": whole.cycles_checked.compared,
+        "cycle_differences": whole.cycles_checked.differences,
+        "mismatches": whole.mismatches,
+    }
+
+
+def of_layer(case: Case, layer: LayerProfile, before: LayerProfile, images: int) -> dict[str, Any]:
+    """One core, per inference behind the first, whose counters are `before`."""
+    one, all_ = before.counters.as_dict(), layer.counters.as_dict()
+    each = {name: (all_[name] - one[name]) / (images - 1) for name in all_}
+    entries, events = each["synops"] / layer.lanes, each["events_in"]
+    steps = case.network.timesteps
+    rows = entries + layer.words * steps
+    phase = each["busy"] + each["waiting"]
+    return {
+        "core": layer.node,
+        "lanes": layer.lanes,
+        "channels_per_word": case.widths.get(layer.node, 1),
+        "bound_by": "events" if events > entries else "rows",
         "events_per_inference": events,
-        "synops_per_inference": synops,
-        "entries_per_event_and_lane": synops / events / layer.lanes,
-        "bound_cycles": bound,
-        "cycles_per_inference": profile.cycles_per_inference,
-        "cycles_over_bound": profile.cycles_per_inference / bound,
-        "cycles_per_event": profile.cycles_per_inference / events,
-        "utilization": synops / layer.lanes / synapse_phase,
-        "mismatches": verification.mismatches,
+        "entries_per_inference": each["synops"],
+        "entries_per_event_and_lane": entries / events,
+        "bound_cycles": max(rows, events) + FILL * steps / case.steps,
+        "phase_cycles_per_event": phase / events,
+        "utilization": entries / phase,
     }
 
 
 def table(rows: list[dict[str, Any]], images: int) -> str:
     """The rows in Markdown."""
-    names = ("case", "pruning", "lanes", "steps / pass", "entries / (event x lane)", "events",
-             "synops", "bound", "cycles", "cycles / bound", "utilization")  # fmt: skip
-    lines = [f"{images} inferences back to back, {machine()}", "", f"| {' | '.join(names)} |",
-             "|---" * len(names) + "|"]  # fmt: skip
+    names = ("case", "pruning", "slowest core", "lanes", "W", "P", "entries / (event x lane)",
+             "events", "entries", "bound by", "bound", "cycles", "cycles / bound", "utilization",
+             "synapse phase / event")  # fmt: skip
+    lines = [
+        f"{images} inferences back to back, {machine()}", "",
+        f"| {' | '.join(names)} |", "|---" * len(names) + "|",
+    ]  # fmt: skip
     for row in rows:
+        sparse = row["entries_per_event_and_lane"] < ENOUGH
         lines.append(
-            f"| {row['case']} | {row['pruning']} | {row['lanes']} "
-            f"| {row['steps_per_pass']} "
-            f"| {row['entries_per_event_and_lane']:.2f} | {row['events_per_inference']:,.0f} "
-            f"| {row['synops_per_inference']:,.0f} | {row['bound_cycles']:,.0f} "
+            f"| {row['case']} | {row['pruning']} | {row['core']} | {row['lanes']} "
+            f"| {row['channels_per_word']} | {row['steps_per_pass']} "
+            f"| {row['entries_per_event_and_lane']:.2f}{' *' if sparse else ''} "
+            f"| {row['events_per_inference']:,.0f} | {row['entries_per_inference']:,.0f} "
+            f"| {row['bound_by']} | {row['bound_cycles']:,.0f} "
             f"| {row['cycles_per_inference']:,.0f} | {row['cycles_over_bound']:.3f} "
-            f"| {100 * row['utilization']:.1f} % |"
+            f"| {100 * row['utilization']:.1f} % | {row['phase_cycles_per_event']:.2f} |"
         )
+    compared = sum(row["compared_cycles"] for row in rows)
+    wrong = sum(row["cycle_differences"] + row["mismatches"] for row in rows)
+    lines += ["", f"\\* less than {ENOUGH:.0f}, where a lane may wait for the next event", ""]
+    lines.append(
+        f"{compared:,} counters and cycles of logits compared with the cycle model, and all "
+        f"values with golden: {wrong} differences"
+    )
     return "\n".join(lines)
 
 

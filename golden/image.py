@@ -51,7 +51,7 @@ class EdgeImage:
     source
         The node that sends.
     delay, depth
-        1 if the events of the step before come over it; then the places of its queue, else 0.
+        1 if the events of the step before come over it; the places of its queue, 0 without one.
     direct
         Its frame comes in the first step of an inference and goes into the drive.
     event

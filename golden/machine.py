@@ -35,7 +35,7 @@ _CORE = (
     "lanes", "lane_at", "edges", "edge_at", "visits", "words", "length_at", "event_at", "frame_at",
     "visit_at", "decode", "most", "result", "framed", "tokens", "steps", "due", "turn",
     "logits",
-    "rooms", "waits", "written", "stirred", "fresh", "opening", "step", "opened",
+    "rooms", "waits", "written", "stirred", "fresh", "downward", "opening", "step", "opened",
     "state", "visit", "sweeps", "pause", "complete",
     "credits", "back", "counted", "sent", "queued", "taken", "shown",
     "active", "left", "end",
@@ -57,7 +57,8 @@ sweep, `words` visited; its lengths, events, frames and visits begin at `length_
 at once; `logits`: sends them, and no tokens.
 
 Registers: `rooms`, `waits` are the last cycles' answers of all lanes, the newest lowest; `written`
-requests; `stirred`: lanes must look. `fresh`, `step`: the join's; `opened`: open inferences.
+requests; `stirred`: lanes must look. `fresh`, `downward`, `step`: the join's; `opened`: open
+inferences.
 `state`, `visit`, `pause`, `complete`: the sweep controller's; `sweeps` since reset, `due` in all.
 `credits` for vectors, of which `back` return in the next cycle; `counted` events have got into
 vectors, `sent` have left; `queued` vectors written, `taken` read, `shown` if one is at the queue's
@@ -84,10 +85,11 @@ EDGE = np.dtype([
 ])  # fmt: skip
 """An edge, as a record.
 
-Plan: `sender`; `depth` of its delay queue, whose places begin at `queue_at`, or 0; its rows begin
-at `row_at`; `seldom`: direct, into a core that has others. Wires: the sender has `given`, the core
-sees `head`, and is `ready`. Registers: `done`: this branch of the fork has been served; `offered`:
-the throttle has shown the beat; `first`: the delay's first token waits; `step` of its sender;
+Plan: `sender`; `depth` of its queue, whose places begin at `queue_at`, or 0; a delayed edge's queue
+drops the events of the last of `steps`, another's has no last (`FAR`); its rows begin at `row_at`;
+`seldom`: direct, into a core that has others. Wires: the sender has `given`, the core sees `head`,
+and is `ready`. Registers: `done`: this branch of the fork has been served; `offered`: the throttle
+has shown the beat; `first`: a delay's first token waits (as the plan says); `step` of its sender;
 `queued`, `taken`, `shown` as above.
 """
 
@@ -113,7 +115,7 @@ class Machine(NamedTuple):
     pipes, rows
         (lanes, `RING`): rings of a lane's pointer memory and descriptor queue.
     queues
-        The places of all delayed edges.
+        The places of all edges' queues.
     """
 
     row: Array
@@ -141,7 +143,6 @@ def power_up(cores: Array, edges: Array, t: Latencies) -> dict[str, Array]:
     count, lanes = len(cores), np.zeros(cores["lanes"].sum(), LANE)
     cores["fresh"], cores["state"], cores["credits"] = 1, CLEAR, t.vectors
     lanes["credits"], lanes["waiting"] = t.descriptors, 1
-    edges["first"] = edges["depth"] > 0
     return {
         "lanes": lanes,
         "offers": np.full(count + 1, NONE, np.int64),

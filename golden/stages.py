@@ -37,7 +37,7 @@ def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
         edge.ready = 0
         if edge.seldom and core.step:
             continue
-        if edge.head >= 0 and chosen < 0:
+        if edge.head >= 0 and (chosen < 0 or core.downward):
             chosen = e
         tokens = tokens and edge.head == TOKEN
     if not core.rooms >> (t.room - 1) & 1 or (chosen < 0 and not tokens):
@@ -47,6 +47,7 @@ def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
     if chosen >= 0:
         edge = m.edges[chosen]
         edge.ready = 1
+        core.downward = not core.downward
         at = edge.row_at + edge.head
         core.events_in += 1
         core.synops += m.reach[at]

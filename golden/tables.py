@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.image import CoreImage, EdgeImage, Image
-from golden.machine import CORE, EDGE, TOKEN, Machine, power_up
+from golden.machine import CORE, EDGE, FAR, TOKEN, Machine, power_up
 from golden.passes import gathered
 from golden.timing import Latencies
 
@@ -79,7 +79,7 @@ def _edges(image: Image) -> Array:
     edges = np.zeros(len(pairs), EDGE)
     for (core, edge), row in zip(pairs, edges, strict=True):
         row["sender"], row["depth"] = senders[edge.source], edge.depth
-        row["steps"] = image.passes
+        row["first"], row["steps"] = edge.delay, image.passes if edge.delay else FAR
         row["seldom"] = edge.direct and not core.framed
     edges["queue_at"] = np.cumsum(edges["depth"]) - edges["depth"]
     return edges

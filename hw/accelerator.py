@@ -132,7 +132,7 @@ class Accelerator(wiring.Component):
             for index, edge in enumerate(core.core.edges):
                 place, feed = f"{core.core.node}_{index}", next(branches[edge.source])
                 watched.append(feed)
-                if edge.delay:
+                if edge.depth:
                     m.submodules[f"Delay_{place}"] = delay = Delay(edge, self.image.timesteps)
                     wiring.connect(m, feed, delay.source)
                     feed = delay.sink
@@ -189,7 +189,7 @@ def stream_names(image: Image) -> tuple[str, ...]:
     for core in image.cores:
         for index, edge in enumerate(core.edges):
             place = f"{edge.source} -> {core.node}, edge {index}"
-            found += [place, *([f"{place}, delayed"] if edge.delay else []), f"{place}, held"]
+            found += [place, *([f"{place}, queued"] if edge.depth else []), f"{place}, held"]
     found += ["logits", "logits, held"]
     return (*found, *(f"inside {core.node}" for core in image.cores))
 

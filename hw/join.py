@@ -1,6 +1,6 @@
 """The join: which of a core's incoming edges is heard in a cycle, and when a step is complete."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,13 +10,15 @@ from golden.image import CoreImage
 class Join(wiring.Component):
     """Takes events of any edge, and a step's tokens of all edges in one cycle.
 
-    While open (`room` of the cycle before), every cycle takes the lowest-numbered edge whose head
-    is a valid event. When the heads of all edges that this step requires are tokens, all of them
-    are taken in one cycle as one token. So a join holds an edge only at its token, and goes on with
-    the others: delay-free graphs cannot deadlock at any queue depth. A direct edge beside event
-    edges is required, and ready, in step 0 of an inference only; it brings its frame and one token
-    there. `ready` is a function of registers, of the head of its own edge, and of the other edges'
-    heads; never of another stream's ready.
+    While open (`room` of the cycle before), every cycle takes an edge whose head is a valid event:
+    the lowest-numbered one, and behind each event in the opposite order, so that two edges take
+    turns and short rows of one fill what lanes would wait in long rows of the other. When the heads
+    of all edges that this step requires are tokens, all of them are taken in one cycle as one
+    token. So a join holds an edge only at its token, and goes on with the others: delay-free graphs
+    cannot deadlock at any queue depth. A direct edge beside event edges is required, and ready, in
+    step 0 of an inference only; it brings its frame and one token there. `ready` is a function of
+    registers, of the head of its own edge, and of the other edges' heads; never of another stream's
+    ready.
 
     Members
     -------
@@ -56,7 +58,7 @@ class Join(wiring.Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Registers: open, the step's number, and whether the inference has begun."""
+        """Registers: open, the step's number, the order, and whether the inference has begun."""
         m = Module()
         open_, fresh = Signal(), Signal(init=1)
         step = Signal(range(max(self.tokens, 2)))
@@ -74,12 +76,16 @@ class Join(wiring.Component):
             self.token.eq(open_ & token.all()),
             self.taken.eq(event & self.ready),
         ]
+        downward = Signal()
         for index in range(len(event)):
-            lower = event[:index].any() if index else 0
+            lower, higher = event[:index].any(), event[index + 1 :].any()
+            ahead = Mux(downward, higher, lower) if len(event) > 1 else 0
             others = (token | (1 << index)).all()
             m.d.comb += self.ready[index].eq(
-                open_ & required[index] & ~lower & (~self.last[index] | others)
+                open_ & required[index] & ~ahead & (~self.last[index] | others)
             )
+        with m.If(self.taken.any()):
+            m.d.sync += downward.eq(~downward)
         m.d.comb += self.opened.eq(fresh & (self.token | self.taken.any()))
         with m.If(self.token | self.taken.any()):
             m.d.sync += fresh.eq(self.token & final)

@@ -6,6 +6,7 @@ first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Readout, Shape
 from golden.rows import Layout, bits_for
 from hw.assign import assign_channels
+from hw.demand import slowest
 from hw.lanes import lanes_of, width_of
 from hw.lower import Synapses, bordered, lower
 from hw.work import Work, event_rates, joined, walked
@@ -30,9 +32,6 @@ BLOCK_WORDS, BLOCK_BITS = 1024, 18
 
 MAX_STEPS = 32
 """Time steps that a pass may have."""
-
-QUEUE = 4
-"""Places of a delayed edge's queue in which no full step has to wait."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +48,25 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: its edges as rows, lanes, channels in a word, the code of every channel."""
+    """A core to be: its edges as rows, lanes, channels in a word, the code of every channel.
+
+    Attributes
+    ----------
+    words
+        Membrane words in each lane, which a sweep takes.
+    pace
+        Cycles of an average step's accumulation, from how often senders fire.
+    framed
+        It accumulates once for each inference.
+    """
 
     edges: tuple[Synapses, ...]
     lanes: int
     width: int
     codes: tuple[int, ...]
+    words: int
+    pace: float
+    framed: bool
 
     @property
     def columns(self) -> int:
@@ -105,11 +117,11 @@ def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[
 
 def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int], widths: int | Mapping[str, int], reloadable: bool,
+    lanes: int | dict[str, int], widths: int | Mapping[str, int], borders: bool,
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes.
 
-    `reloadable` as in `hw.compiler.compile_network`.
+    `borders` as in `hw.compiler.compile_network`.
     """
     into, edges = network.into(node.name), lowered(network, node.name, merged)
     channels = node.shape[0]
@@ -121,11 +133,18 @@ def plan(
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip
     # Logits carry their class number, so the classes of a readout keep their order.
-    if not reloadable:
+    if borders:
         edges = _bordered(edges, count, width)
     work = work_of(network, into, edges, merged)
-    codes = assign_channels(work, count * width) if lif else tuple(range(channels))
-    return Plan(edges, count, width, codes)
+    columns = count * width
+    codes = assign_channels(work, columns) if lif else tuple(range(channels))
+    lane_of = (np.array(codes) & ((1 << bits_for(columns)) - 1)) // width
+    pace = max(float(work.rate.sum()), slowest(work, work.by_group(lane_of, count)))
+    framed = all(direct(network, edge) for edge in into)
+    return Plan(
+        edges, count, width, codes, math.prod(node.shape[1:]) * -(-channels // columns),
+        pace / network.timesteps if framed else pace, framed,
+    )  # fmt: skip
 
 
 def work_of(
@@ -137,10 +156,10 @@ def work_of(
     its cycle all the same. Events that meet no target at all are dropped before the lanes.
     """
     parts = []
-    direct = [_direct(network, edge) for edge in into]
-    for edge, synapses, framed in zip(into, edges, direct, strict=True):
-        rates = _windowed(event_rates(network, edge.source), merged[edge.source])
-        if framed and not all(direct):
+    frames = [direct(network, edge) for edge in into]
+    for edge, synapses, framed in zip(into, edges, frames, strict=True):
+        rates = windowed(event_rates(network, edge.source), merged[edge.source])
+        if framed and not all(frames):
             rates = rates / network.timesteps  # its frame comes in an inference's first step only
         (mask_y, y, _), (mask_x, x, _) = synapses.axis(0), synapses.axis(1)
         inside, position = np.outer(mask_y, mask_x) != 0, np.add.outer(y, x)
@@ -153,12 +172,13 @@ def work_of(
     return joined(parts[0].channels, parts)
 
 
-def _direct(network: Network, edge: Edge) -> bool:
+def direct(network: Network, edge: Edge) -> bool:
+    """Whether an edge brings a frame, once in an inference."""
     source = network.node(edge.source)
     return isinstance(source, Input) and source.coding == "direct"
 
 
-def _windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+def windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
     """Events behind a sweep that merges windows, as if no two places of one fired together."""
     if window == (1, 1):
         return rates
@@ -213,17 +233,3 @@ def check_steps(network: Network, steps: int) -> None:
         )
     require(1 <= steps <= MAX_STEPS and most % steps == 0, "network", "time steps a pass", steps,
             f"a divisor of its {most} time steps: {fit}")  # fmt: skip
-
-
-def queue_depth(network: Network, edge: Edge, sent: Shape) -> int:
-    """Places of a delayed edge's queue: a full step and two tokens where that may have to wait."""
-    if not edge.delay:
-        return 0
-    reached = {edge.source}
-    waiting = [edge.source]
-    while waiting:
-        for onward in network.out_of(waiting.pop()):
-            if not onward.delay and onward.target not in reached:
-                reached.add(onward.target)
-                waiting.append(onward.target)
-    return int(np.prod(sent)) + 2 if edge.target in reached else QUEUE

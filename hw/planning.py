@@ -33,13 +33,14 @@ class Request:
     budget
         What of the target may be taken: `ram`, `lut`, `dsp`.
     channels_per_word
-        As `hw.compiler.compile_network` takes it.
+        As `hw.compiler.compile_network` takes it. None: 1 without a target, and with one as many as
+        are of use where rows are dense.
     """
 
     lanes: int | dict[str, int] | None = None
     target: str | None = None
     budget: Mapping[str, int] = field(default_factory=dict)
-    channels_per_word: int | Mapping[str, int] = 1
+    channels_per_word: int | Mapping[str, int] | None = None
 
 
 def settle(network: Network, request: Request, room: Device | None = None) -> Provision:
@@ -62,7 +63,8 @@ def settle(network: Network, request: Request, room: Device | None = None) -> Pr
     if isinstance(lanes, int):
         require(1 <= lanes <= MAX_LANES, "lanes", "limit", lanes, f"1..{MAX_LANES}")
     device = limited(target, request.budget) if room is None else room
-    widths, names = request.channels_per_word, [node.name for node in network.neurons]
+    asked, names = request.channels_per_word, [node.name for node in network.neurons]
+    widths = 1 if asked is None else asked
     check_names("channels_per_word", widths, names)
     # The core that counts the spikes of the output is no node: it has one lane of one channel.
     cores = [
@@ -80,7 +82,7 @@ def settle(network: Network, request: Request, room: Device | None = None) -> Pr
         and (target is None or (isinstance(limit, dict) and core.node in limit))
     }
     most = lanes if isinstance(lanes, int) else MAX_LANES
-    return provide(cores, device, most, fixed)
+    return provide(cores, device, most, fixed, widen=target is not None and asked is None)
 
 
 def _given(core: Demand, lanes: int | dict[str, int]) -> int:
@@ -93,12 +95,14 @@ def _given(core: Demand, lanes: int | dict[str, int]) -> int:
 
 
 def realise(
-    network: Network, request: Request, compiled: Callable[[dict[str, int]], Image]
-) -> tuple[Provision, Image]:
-    """The plan and the image that `compiled` makes with the plan's lanes.
+    network: Network, request: Request,
+    compiled: Callable[[dict[str, int], dict[str, int], bool], Image],
+) -> tuple[Provision, Image]:  # fmt: skip
+    """The plan, and the image of its lanes, its channels of a word, and rows near borders or none.
 
     What is taken is counted on the image's memories. Where that is more than was estimated and
-    than the target holds, the plan is made again with as much less room.
+    than the target holds, rows of their own near borders are given up first; then the plan is made
+    again with as much less room.
 
     Raises
     ------
@@ -109,12 +113,15 @@ def realise(
     found = settle(network, request)
     while True:
         plan = found
-        image = compiled(plan.lanes)
-        needs = tuple(need(shape_of(core), held) for core in image.cores)
-        plan = replace(plan, device=held, needs=needs)
+        names = [node.name for node in network.neurons]
+        for borders in (True, False):
+            image = compiled(plan.lanes, {name: plan.widths[name] for name in names}, borders)
+            needs = tuple(need(shape_of(core), held) for core in image.cores)
+            plan = replace(plan, device=held, needs=needs)
+            if plan.total.exceeds(held) is None:
+                return plan, image
         lacking = plan.total.exceeds(held)
-        if lacking is None:
-            return plan, image
+        assert lacking is not None
         excess = getattr(plan.total, lacking) - getattr(held, lacking)
         room = replace(room, **{lacking: max(getattr(room, lacking) - excess, 0)})
         try:

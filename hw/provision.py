@@ -2,24 +2,31 @@
 
 All cores of a stream work at once, each on another step or inference: the slowest sets the pace. So
 lanes go, doubled each time, to the core that is slowest, while that gains something and the device
-has room. The others need no more than they have: they wait for it anyway.
+has room. A core with dense rows may get wider words instead: as many adders, with fewer queues and
+walkers. The others need no more than they have: they wait for it anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from golden.errors import require
 from hw.cost import Need, need
 from hw.demand import Demand, Load, load
 from hw.device import TARGETS, Device
-from hw.lanes import MAX_LANES
+from hw.lanes import MAX_COLUMNS, MAX_LANES
 from hw.work import Work
 
 GAIN = 0.97
 """Twice the lanes must bring a core below this share of its cycles."""
+
+WIDEST = 128
+"""Bits of an entry's weights where the width is chosen."""
+
+FILLED = 0.8
+"""The share of weights in wider words, at least, that must not be zero: others are added too."""
 
 _WORDS = {"ram": "block RAMs", "lut": "LUTs", "dsp": "multipliers"}
 
@@ -56,12 +63,18 @@ class Provision:
         """By node."""
         return {load.node: load.lanes for load in self.loads}
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Channels of a word by node."""
+        return {load.node: load.width for load in self.loads}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
         cores = [
             {
                 "node": load.node,
                 "lanes": load.lanes,
+                "channels_per_word": load.width,
                 "cycles_per_inference": round(load.cycles, 1),
                 "event_cycles": round(load.events, 1),
                 "entry_cycles": round(load.entries, 1),
@@ -89,7 +102,7 @@ class Provision:
 
 def provide(
     demands: Sequence[Demand], device: Device, limit: int = MAX_LANES,
-    given: Mapping[str, int] | None = None,
+    given: Mapping[str, int] | None = None, widen: bool = False,
 ) -> Provision:  # fmt: skip
     """Choose the lanes of every core.
 
@@ -99,6 +112,8 @@ def provide(
         The most lanes of a core.
     given
         Lanes of some nodes, which are not to be changed.
+    widen
+        Choose the channels of a word too.
 
     Raises
     ------
@@ -106,12 +121,26 @@ def provide(
         If the cores do not fit the device however few lanes they have, or with those that are
         given: the node that takes most, the limit, and what would fit.
     """
-    given = given or {}
-    search = _Search(demands, device, limit, given)
+    found = _searched(demands, device, limit, given or {}, False)
+    return _better(found, _searched(demands, device, limit, given or {}, True)) if widen else found
+
+
+def _searched(
+    demands: Sequence[Demand], device: Device, limit: int, given: Mapping[str, int], widen: bool
+) -> Provision:
+    search = _Search(demands, device, limit, given, widen)
     refuse(search.result(), demands)
     while search.give_to_slowest():
         pass
     return search.result()
+
+
+def _better(narrow: Provision, wide: Provision) -> Provision:
+    """The faster one; of two that are nearly as fast the one that takes less."""
+    if wide.interval < GAIN * narrow.interval:
+        return wide
+    saves = wide.total.share(wide.device) < narrow.total.share(wide.device)
+    return wide if saves and GAIN * wide.interval < narrow.interval else narrow
 
 
 def _why(load: Load, work: Work) -> str:
@@ -168,10 +197,11 @@ class _Search:
     """The lanes so far."""
 
     def __init__(
-        self, demands: Sequence[Demand], device: Device, limit: int, given: Mapping[str, int]
-    ) -> None:
+        self, demands: Sequence[Demand], device: Device, limit: int, given: Mapping[str, int],
+        widen: bool,
+    ) -> None:  # fmt: skip
         self.demands = {demand.node: demand for demand in demands}
-        self.device, self.limit, self.given = device, limit, given
+        self.device, self.limit, self.given, self.widen = device, limit, given, widen
         self.loads = {
             name: load(d, given.get(name, d.least_lanes)) for name, d in self.demands.items()
         }
@@ -182,24 +212,48 @@ class _Search:
         return max(self.loads, key=lambda name: self.loads[name].cycles)
 
     def give_to_slowest(self) -> bool:
-        """Double the lanes of the slowest core; False, with the reason kept, if that is no use."""
+        """Double the lanes of the slowest core, or the channels of its words, whichever takes less.
+
+        False, with the reason why it gets no more lanes, if neither is of use.
+        """
         name = self.slowest()
-        demand, now = self.demands[name], self.loads[name]
-        lanes = 2 * now.lanes
-        reason = self._barred(name, lanes)
-        if reason is None:
-            wider = load(demand, lanes)
-            taken = need(wider.shape, self.device)
-            lacking = _together({**self.needs, name: taken}.values()).exceeds(self.device)
-            if wider.cycles > GAIN * now.cycles:
-                reason = f"{lanes} lanes gain nothing: {_why(wider, demand.work)}"
-            elif lacking is not None:
-                reason = f"{lanes} lanes take more {_WORDS[lacking]} than there are"
-            else:
-                self.loads[name], self.needs[name] = wider, taken
-                return True
-        self.stopped[name] = reason
-        return False
+        demand, lanes = self.demands[name], 2 * self.loads[name].lanes
+        barred = self._barred(name, lanes)
+        reason = barred or self._lacking(name, demand, lanes)
+        options = [] if reason else [(demand, lanes)]
+        wider = replace(demand, width=2 * demand.width)
+        if self._may_widen(name, wider) and not self._lacking(name, wider, lanes // 2):
+            options.append((wider, lanes // 2))
+        if not options:
+            assert reason is not None
+            self.stopped[name] = reason
+            return False
+        loads = [load(*option) for option in options]
+        shares = [need(found.shape, self.device).share(self.device) for found in loads]
+        best = shares.index(min(shares))
+        self.demands[name], self.loads[name] = options[best][0], loads[best]
+        self.needs[name] = need(loads[best].shape, self.device)
+        return True
+
+    def _lacking(self, name: str, demand: Demand, lanes: int) -> str | None:
+        """Why a core does not become this one; None if that gains something and fits."""
+        found = load(demand, lanes)
+        taken = need(found.shape, self.device)
+        if found.cycles > GAIN * self.loads[name].cycles:
+            return f"{lanes} lanes gain nothing: {_why(found, demand.work)}"
+        lacking = _together({**self.needs, name: taken}.values()).exceeds(self.device)
+        return f"{lanes} lanes take more {_WORDS[lacking]} than there are" if lacking else None
+
+    def _may_widen(self, name: str, wider: Demand) -> bool:
+        lanes = self.loads[name].lanes
+        return (
+            self.widen
+            and name not in self.given
+            and not wider.value_bits  # every channel of a word would need its multiplier
+            and wider.filled >= FILLED
+            and lanes * wider.width <= min(wider.channels, MAX_COLUMNS)
+            and wider.width * wider.weight_bits <= WIDEST
+        )
 
     def _barred(self, name: str, lanes: int) -> str | None:
         channels = self.demands[name].channels

@@ -1,8 +1,13 @@
-"""From readable layer names to layers with shapes: `["16C3", "P2", "32C3", "P2", "10"]`.
+"""From readable layer names to layers with shapes: `["16C3", "P2", "32R3s2", "M2", "10"]`.
 
 ``16C3``    a convolution to 16 channels, kernel 3, padded so that the size stays; then LIF neurons
 ``16C3p0``  the same with that padding; even kernels must say it
-``P2``      sum pooling over windows of 2 x 2, in front of the layer that follows
+``16C3s2``  the same with that stride; after a padding if both are given
+``32R3s2``  a residual block: two layers of 32 channels, the first with the stride; what enters the
+            block joins the drive of the second, through a gain for each channel where the shapes
+            are equal, else through a convolution of 1 x 1 with the stride
+``P2``      sum pooling over windows of 2 x 2, in front of the layer or block that follows
+``M2``      max pooling: a pooled event is the OR of the spikes in its window
 ``128``     a fully connected layer to 128 LIF neurons
 ``10``      in the last place: the readout, which integrates and never fires
 """
@@ -11,35 +16,47 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from golden.edges import MAX_STRIDE
 from golden.errors import BadInput
 from golden.nodes import Shape
 
-_CONVOLUTION = re.compile(r"([0-9]+)C([0-9]+)(?:p([0-9]+))?")
-_POOL = re.compile(r"P([0-9]+)")
+INPUT = "input"
+"""The origin of what enters the network."""
+
+GAIN_BITS = 8
+"""A gain shares its scale with small weights, so it needs the whole range of int8."""
+
+_CONVOLUTION = re.compile(r"([0-9]+)C([0-9]+)(?:p([0-9]+))?(?:s([0-9]+))?")
+_RESIDUAL = re.compile(r"([0-9]+)R([0-9]+)(?:s([0-9]+))?")
+_POOL = re.compile(r"([PM])([0-9]+)")
 _LINEAR = re.compile(r"[0-9]+")
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of neurons with the synapses in front of it.
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """The synapses through which the events of `origin` reach a layer: a pool and weights.
 
     `source` is the shape that arrives, `pooled` that behind the pool, `shape` that of the neurons.
-    `highest` is the largest value of an arriving event, before pooling; `one` is the value that
-    counts as 1.0 where untrained thresholds and biases are concerned.
+    `maximum` says that the pool takes the OR of spikes, not their sum. `highest` is the largest
+    value of an arriving event, before pooling; `one` is the value that counts as 1.0 where
+    untrained thresholds and biases are concerned.
     """
 
     name: str
-    kind: Literal["conv", "linear"]
+    origin: str
+    kind: Literal["conv", "linear", "identity"]
     source: Shape
-    pool: int
-    kernel: int
-    padding: int
+    pool: int = 1
+    maximum: bool = False
+    kernel: int = 1
+    padding: int = 0
+    stride: int = 1
     shape: Shape
     weight_bits: int
-    readout: bool
     highest: int
     one: int
 
@@ -53,9 +70,11 @@ class Layer:
 
     @property
     def weight_shape(self) -> Shape:
-        """(out, in, k, k) or (out, in)."""
+        """(out, in, k, k) or (out, in); the gains of an identity are (out,)."""
         if self.kind == "conv":
             return self.shape[0], self.pooled[0], self.kernel, self.kernel
+        if self.kind == "identity":
+            return (self.shape[0],)
         return self.shape[0], math.prod(self.pooled)
 
     @property
@@ -64,14 +83,52 @@ class Layer:
         return math.prod(self.weight_shape[1:])
 
     @property
+    def multiplicity(self) -> int:
+        """How many arriving events may meet in one pooled value."""
+        return 1 if self.maximum else self.pool * self.pool
+
+    @property
     def largest_input(self) -> int:
         """The largest value that one weight can meet in one step."""
-        return self.highest * self.pool * self.pool
+        return self.highest * self.multiplicity
 
     @property
     def unit(self) -> int:
         """What counts as 1.0 behind the pool."""
-        return self.one * self.pool * self.pool
+        return self.one * self.multiplicity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(Path):
+    """One layer of neurons with the synapses in front of it.
+
+    `shortcut` is a second path into the same neurons; its kind is "conv" or "identity".
+    """
+
+    readout: bool = False
+    shortcut: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All that leads into the neurons, this path first."""
+        return (self,) if self.shortcut is None else (self, self.shortcut)
+
+
+def weighted(layers: Iterable[Layer]) -> list[Path]:
+    """The paths whose weights are trained and pruned, in order; a gain is none of them."""
+    return [path for layer in layers for path in layer.paths if path.kind != "identity"]
+
+
+@dataclass(frozen=True)
+class _Arriving:
+    """What the next layer reads: events of `origin`, pooled if a pool was spelt."""
+
+    origin: str
+    source: Shape
+    highest: int
+    one: int
+    pool: int = 1
+    maximum: bool = False
 
 
 def parse(
@@ -81,39 +138,36 @@ def parse(
 
     `one` is the input value that counts as 1.0: the highest pixel, or a single event.
 
-    `bits` holds the weight bits of every layer with weights, or one number for all of them.
+    `bits` holds the weight bits of every layer with weights, or one number for all of them. A
+    residual block counts as two layers; its shortcut has the bits of the second.
 
     Raises
     ------
     BadInput
         Naming `where` and the word that is not understood or does not fit.
     """
-    layers: list[Layer] = []
-    pool = 1
     if len(source) != 3:
         raise BadInput(f"{where}: the input has shape {source}, must have (C, H, W)")
-    weighted = [word for word in names if not _POOL.fullmatch(word)]
-    if len(bits) not in (1, len(weighted)):
+    count = sum(0 if _POOL.fullmatch(w) else 2 if _RESIDUAL.fullmatch(w) else 1 for w in names)
+    if len(bits) not in (1, count):
         raise BadInput(
             f"{where}: weight_bits has {len(bits)} entries, must be 1 number or one for each "
-            f"of the {len(weighted)} layers with weights"
+            f"of the {count} layers with weights"
         )
+    layers: list[Layer] = []
+    at = _Arriving(INPUT, source, highest, one)
     for place, word in enumerate(names):
         here = f"{where}: layers[{place}] is {word!r}"
         if match := _POOL.fullmatch(word):
-            if pool != 1:
-                raise BadInput(f"{here}, must not follow another pool")
-            pool = int(match[1])
-            _check_pool(here, pool, source)
+            at = _pooled(here, at, int(match[2]), match[1] == "M")
             continue
-        index = len(layers)
-        layer_bits = bits[index % len(bits)]
-        layer = _weighted(
-            here, word, index, place == len(names) - 1, source, pool, layer_bits, (highest, one)
-        )
-        layers.append(layer)
-        source, pool, highest, one = layer.shape, 1, 1, 1
-    if pool != 1 or not layers or not layers[-1].readout or layers[-1].kind != "linear":
+        mine = [bits[(len(layers) + n) % len(bits)] for n in range(2)]
+        if match := _RESIDUAL.fullmatch(word):
+            layers += _block(here, match, len(layers), at, mine)
+        else:
+            layers.append(_layer(here, word, len(layers), place == len(names) - 1, at, mine[0]))
+        at = _Arriving(layers[-1].name, layers[-1].shape, 1, 1)
+    if at.pool != 1 or not layers or not layers[-1].readout or layers[-1].kind != "linear":
         raise BadInput(
             f"{where}: layers end with {names[-1:]}, must end with the number of classes, "
             "such as '10'"
@@ -121,45 +175,88 @@ def parse(
     return tuple(layers)
 
 
-def _check_pool(here: str, pool: int, source: Shape) -> None:
+def _pooled(here: str, at: _Arriving, pool: int, maximum: bool) -> _Arriving:
+    if at.pool != 1:
+        raise BadInput(f"{here}, must not follow another pool")
     if not 2 <= pool <= 16:
         raise BadInput(f"{here}, must pool over 2..16")
-    if len(source) != 3 or pool > min(source[1:]):
-        raise BadInput(f"{here}, must not be larger than what it pools, which has shape {source}")
+    if len(at.source) != 3 or pool > min(at.source[1:]):
+        raise BadInput(
+            f"{here}, must not be larger than what it pools, which has shape {at.source}"
+        )
+    if maximum and at.origin == INPUT:
+        raise BadInput(f"{here}, must not pool the input, which sends values; 'P{pool}' may")
+    return replace(at, pool=pool, maximum=maximum)
 
 
-def _weighted(
-    here: str,
-    word: str,
-    index: int,
-    last: bool,
-    source: Shape,
-    pool: int,
-    bits: int,
-    top: tuple[int, int],
-) -> Layer:
+def _layer(here: str, word: str, index: int, last: bool, at: _Arriving, bits: int) -> Layer:
     name = "readout" if last else f"{'conv' if 'C' in word else 'fc'}{index + 1}"
     if match := _CONVOLUTION.fullmatch(word):
         channels, kernel = int(match[1]), int(match[2])
         padding = int(match[3]) if match[3] else kernel // 2
-        if not (1 <= channels <= 65536 and 1 <= kernel <= 16 and padding < kernel):
-            raise BadInput(
-                f"{here}, must have 1..65536 channels, a kernel of 1..16 and a padding below it"
-            )
-        if match[3] is None and kernel % 2 == 0:
+        if match[3] is None and kernel % 2 == 0 and 1 <= kernel <= 16:
             raise BadInput(
                 f"{here}, must say its padding, as in '{word}p0', since its kernel is even"
             )
-        if len(source) != 3:
-            raise BadInput(f"{here}, must not follow a fully connected layer")
-        height, width = (side // pool + 2 * padding - kernel + 1 for side in source[1:])
-        if min(height, width) < 1:
-            raise BadInput(
-                f"{here}, must have a kernel no larger than its padded input of shape {source}"
-            )
-        return Layer(
-            name, "conv", source, pool, kernel, padding, (channels, height, width), bits, last, *top
-        )
+        path = _convolution(here, name, at, channels, kernel, padding, int(match[4] or 1), bits)
+        return Layer(**vars(path), readout=last)
     if _LINEAR.fullmatch(word) and 1 <= int(word) <= 65536:
-        return Layer(name, "linear", source, pool, 1, 0, (int(word),), bits, last, *top)
-    raise BadInput(f"{here}, must be a layer such as '16C3', '16C3p0', 'P2', '128' or '10'")
+        return Layer(
+            **vars(at), kind="linear", shape=(int(word),), weight_bits=bits, name=name, readout=last
+        )
+    raise BadInput(
+        f"{here}, must be a layer such as '16C3', '16C3p0', '16R3s2', 'P2', 'M2', '128' or '10'"
+    )
+
+
+def _convolution(
+    here: str,
+    name: str,
+    at: _Arriving,
+    channels: int,
+    kernel: int,
+    padding: int,
+    stride: int,
+    bits: int,
+) -> Path:
+    if not (1 <= channels <= 65536 and 1 <= kernel <= 16 and padding < kernel):
+        raise BadInput(
+            f"{here}, must have 1..65536 channels, a kernel of 1..16 and a padding below it"
+        )
+    if not 1 <= stride <= MAX_STRIDE:
+        raise BadInput(f"{here}, must have a stride of 1..{MAX_STRIDE}")
+    if len(at.source) != 3:
+        raise BadInput(f"{here}, must not follow a fully connected layer")
+    spare = [side // at.pool + 2 * padding - kernel for side in at.source[1:]]
+    if min(spare) < 0:
+        raise BadInput(
+            f"{here}, must have a kernel no larger than its padded input of shape {at.source}"
+        )
+    height, width = (room // stride + 1 for room in spare)
+    shape = (channels, height, width)
+    return Path(
+        **vars(at), name=name, kind="conv", kernel=kernel, padding=padding, stride=stride,
+        shape=shape, weight_bits=bits,
+    )  # fmt: skip
+
+
+def _block(
+    here: str, match: re.Match[str], index: int, at: _Arriving, bits: list[int]
+) -> list[Layer]:
+    channels, kernel, stride = int(match[1]), int(match[2]), int(match[3] or 1)
+    if at.origin == INPUT:
+        raise BadInput(f"{here}, must follow a layer, whose spikes it adds")
+    if kernel % 2 == 0:
+        raise BadInput(f"{here}, must have an odd kernel")
+    names = [f"res{index + 1}", f"res{index + 2}", f"res{index + 2}.shortcut"]
+    half = kernel // 2
+    first = _convolution(here, names[0], at, channels, kernel, half, stride, bits[0])
+    middle = _Arriving(first.name, first.shape, 1, 1)
+    second = _convolution(here, names[1], middle, channels, kernel, half, 1, bits[1])
+    if first.pooled == second.shape:
+        shortcut = Path(
+            **vars(at), name=names[2], kind="identity", shape=second.shape, weight_bits=GAIN_BITS
+        )
+    else:
+        shortcut = _convolution(here, names[2], at, channels, 1, 0, stride, bits[1])
+    return [Layer(**vars(first)), Layer(**vars(second), shortcut=shortcut)]

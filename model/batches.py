@@ -1,6 +1,6 @@
 """Batches as a function of seed and epoch alone, so that a resumed run sees the same ones.
 
-No generator lives from one epoch to the next: order and shifts of an epoch are drawn from a
+No generator lives from one epoch to the next: order and augmentation of an epoch are drawn from a
 generator seeded with (seed, epoch). So there is no random state to save.
 """
 
@@ -13,7 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.augment import Augmentation, augmented, draw
+from model.coding import Coder
+
 Images = NDArray[np.uint8]
+VALUES = Coder()
 _SPLIT = 2**32 - 1  # where an epoch number stands for the others; no run has so many
 
 
@@ -24,44 +28,34 @@ def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArr
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def shifted(images: Images, offsets: NDArray[np.int64], largest: int) -> Images:
-    """Each image moved by its (rows, columns) of `offsets` (N, 2), within +-largest; zeros move in.
-
-    `images` is (N, ..., H, W).
-    """
-    border = [(0, 0)] * (images.ndim - 2) + [(largest, largest)] * 2
-    padded = np.pad(images, border)
-    height, width = images.shape[-2:]
-    moved = np.empty_like(images)
-    for dy in range(-largest, largest + 1):
-        for dx in range(-largest, largest + 1):
-            chosen = (offsets[:, 0] == dy) & (offsets[:, 1] == dx)
-            y, x = largest - dy, largest - dx
-            moved[chosen] = padded[chosen, ..., y : y + height, x : x + width]
-    return moved
-
-
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """Full batches only, but at least one."""
     return max(1, count // batch_size)
 
 
 def epoch_batches(
-    images: Images, labels: NDArray[np.int64], batch_size: int, shift: int, seed: int, epoch: int
+    images: Images,
+    labels: NDArray[np.int64],
+    batch_size: int,
+    rule: Augmentation,
+    seed: int,
+    epoch: int,
+    coder: Coder = VALUES,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of one epoch: float inputs holding integers, and labels."""
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(images))
-    offsets = generator.integers(-shift, shift + 1, (len(images), 2))
+    height, width = images.shape[-2:]
+    draws = draw(rule, generator, len(images), (height, width))
     for step in range(steps_per_epoch(len(images), batch_size)):
         chosen = order[step * batch_size : (step + 1) * batch_size]
-        batch = images[chosen]
-        if shift:
-            batch = shifted(batch, offsets[chosen], shift)
-        yield torch.from_numpy(batch.astype(np.float32)), torch.from_numpy(labels[chosen])
+        batch = augmented(images[chosen], rule, draws, chosen)
+        yield coder.floats(batch, chosen, epoch), torch.from_numpy(labels[chosen])
 
 
-def in_order(images: Images, batch_size: int = 256) -> Iterator[Tensor]:
+def in_order(images: Images, coder: Coder = VALUES, batch_size: int = 256) -> Iterator[Tensor]:
     """All images as they come, in batches."""
+    places = np.arange(len(images))
     for start in range(0, len(images), batch_size):
-        yield torch.from_numpy(images[start : start + batch_size].astype(np.float32))
+        part = slice(start, start + batch_size)
+        yield coder.floats(images[part], places[part])

@@ -1,4 +1,4 @@
-"""Accuracy, loss and spike rates of a network in eval mode, with the integers that are exported."""
+"""Accuracy, loss and spike rates of a network in eval mode, as it is exported."""
 
 from __future__ import annotations
 
@@ -11,36 +11,39 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.batches import in_order
-from model.spiking import SpikingNetwork
+from model.layered import LayeredNetwork
 
 
 @dataclass(frozen=True)
 class Score:
-    """`accuracy` 0..1, mean `loss`, and spikes per neuron per step of each layer."""
+    """`accuracy` 0..1, mean `loss`, and the mean of what each hidden layer sends.
+
+    Of a spiking network that is its spikes per neuron and step.
+    """
 
     accuracy: float
     loss: float
-    spike_rate: dict[str, float]
+    sent: dict[str, float]
 
 
 @torch.no_grad()
 def evaluate(
-    network: SpikingNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64]
+    network: LayeredNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> Score:
     """The score on `images` (N, [T,] C, H, W); ties between logits go to the lowest class."""
     was_training = network.training
     network.eval()
     right, loss, start = 0, 0.0, 0
-    names = [layer.layer.name for layer in network.spiking_layers]
+    names = [layer.layer.name for layer in network.layers]
     totals = dict.fromkeys(names, 0.0)
-    for batch in in_order(images):
-        spikes: list[Tensor] = []
-        logits, factor = network.scaled(batch, spikes)
+    for batch in in_order(images, network.coder):
+        sent: list[Tensor] = []
+        logits, factor = network.scaled(batch, sent)
         truth = torch.from_numpy(labels[start : start + len(batch)])
         start += len(batch)
         right += int((logits.numpy().argmax(axis=1) == truth.numpy()).sum())
         loss += float(functional.cross_entropy(logits * factor, truth, reduction="sum"))
-        for name, fired in zip(names, spikes, strict=True):
+        for name, fired in zip(names, sent, strict=True):
             totals[name] += float(fired.mean()) * len(batch)
     network.train(was_training)
     count = max(1, len(images))

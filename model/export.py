@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
+from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.widths import drive_bounds
-from model.architecture import Layer
-from model.recipe import DATA
+from model.architecture import INPUT, Path
 from model.spiking import SpikingNetwork
 
 
@@ -25,16 +24,16 @@ def _whole(tensor: Tensor) -> NDArray[np.int64]:
     return integers
 
 
-def _edge(layer: Layer, source: str, weights: Tensor) -> Edge:
+def _edge(path: Path, target: str, weights: Tensor) -> Edge:
     integers = _whole(weights).astype(np.int8)
-    pools = (SumPool2d((layer.pool, layer.pool)),) if layer.pool > 1 else ()
-    if layer.kind == "conv":
-        return Edge(
-            source,
-            layer.name,
-            (*pools, Conv2d(integers, layer.weight_bits, (layer.padding, layer.padding))),
-        )
-    return Edge(source, layer.name, (*pools, Linear(integers, layer.weight_bits)))
+    window = (path.pool, path.pool)
+    pools = ((MaxPool2d if path.maximum else SumPool2d)(window),) if path.pool > 1 else ()
+    bits = path.weight_bits
+    if path.kind == "conv":
+        sides = (path.padding, path.padding), (path.stride, path.stride)
+        return Edge(path.origin, target, (*pools, Conv2d(integers, bits, *sides)))
+    kind = Identity if path.kind == "identity" else Linear
+    return Edge(path.origin, target, (*pools, kind(integers, bits)))
 
 
 @torch.no_grad()
@@ -45,12 +44,15 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
     """
     recipe, was_training = model.recipe, model.training
     model.eval()
-    shape, bits, coding = DATA[recipe.data]
-    nodes: list[Input | LIF | Readout] = [Input("input", shape, coding, bits)]  # type: ignore[arg-type] (checked by Input)
+    shape, bits, coding = recipe.frame()
+    nodes: list[Input | LIF | Readout] = [Input(INPUT, shape, coding, bits)]  # type: ignore[arg-type] (checked by Input)
     edges: list[Edge] = []
     for layer in model.spiking_layers:
         integers, _ = layer.integers()
-        edges.append(_edge(layer.layer, nodes[-1].name, integers.weights))
+        whole = integers.weights, integers.shortcut
+        for path, weights in zip(layer.layer.paths, whole, strict=False):
+            assert weights is not None
+            edges.append(_edge(path, layer.layer.name, weights))
         leak_mul = int(_whole(integers.leak_mul))
         nodes.append(
             LIF(
@@ -65,7 +67,7 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
             )
         )
     weights, bias, _ = model.readout.integers()
-    edges.append(_edge(model.readout.layer, nodes[-1].name, weights))
+    edges.append(_edge(model.readout.layer, "readout", weights))
     nodes.append(Readout("readout", model.readout.layer.shape, _whole(bias)))
     model.train(was_training)
     origin = {
@@ -74,6 +76,8 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
         "recipe": recipe.name,
         "seed": str(recipe.training.seed),
     }
+    if recipe.coding != "values":
+        origin["coding"] = recipe.coding
     return Network(recipe.timesteps, tuple(nodes), tuple(edges), {**origin, **(meta or {})})
 
 

@@ -24,9 +24,13 @@ class Rule:
     convert: Callable[[Any], Any]
 
 
-def field(rule: Rule, default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field checked by `rule`; without a default the key must be present."""
-    return dataclasses.field(default=default, metadata={"rule": rule})
+def field(rule: Rule, default: Any = dataclasses.MISSING, quiet: bool = False) -> Any:
+    """A dataclass field checked by `rule`; without a default the key must be present.
+
+    A `quiet` one is left out by `plain` while it has its default: so keys that came later do not
+    change the records of recipes that do not use them.
+    """
+    return dataclasses.field(default=default, metadata={"rule": rule, "quiet": quiet})
 
 
 def _accept(condition: bool, value: Any) -> Any:
@@ -80,7 +84,7 @@ def words(least: int) -> Rule:
         )
         return tuple(_accept(fits, value))
 
-    return Rule(f"a list of at least {least} words", convert)
+    return Rule(f"a list of at least {least} words" if least else "a list of words", convert)
 
 
 def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
@@ -115,6 +119,16 @@ def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
     return Rule(pattern, lambda value: _accept(isinstance(value, str) and is_right(value), value))
 
 
+def optional(rule: Rule) -> Rule:
+    """The same rule for a key that may be absent, which is None."""
+    return Rule(rule.expected, lambda value: None if value is None else rule.convert(value))
+
+
+def mapping() -> Rule:
+    """A table that is checked elsewhere, kept as it is."""
+    return Rule("a table", lambda value: dict(_accept(isinstance(value, Mapping), value)))
+
+
 def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
     """Build dataclass `kind` from `table`; nested dataclasses come from sub-tables.
 
@@ -134,7 +148,9 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
     values: dict[str, Any] = {}
     for name, entry in known.items():
         nested = entry.metadata.get("table")
-        if nested is not None:
+        if nested is not None and entry.metadata["many"]:
+            values[name] = _tables(nested, table.get(name, []), where, prefix + name)
+        elif nested is not None:
             part = table.get(name, {})
             if not isinstance(part, Mapping):
                 raise BadInput(
@@ -160,6 +176,44 @@ def _checked(rule: Rule, value: Any, where: str) -> Any:
         raise BadInput(f"{where} is {value!r}, must be {rule.expected}") from None
 
 
-def table(kind: type) -> Any:
-    """A field that holds nested dataclass `kind`, read from a sub-table."""
-    return dataclasses.field(metadata={"table": kind})
+def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
+    fits = isinstance(parts, list | tuple) and all(isinstance(part, Mapping) for part in parts)
+    if not fits:
+        raise BadInput(f"{where}: {name} is {parts!r}, must be tables [[{name}]]")
+    return tuple(
+        read_table(kind, part, where, f"{name}[{place}].") for place, part in enumerate(parts)
+    )
+
+
+def table(kind: type, default: Any = dataclasses.MISSING) -> Any:
+    """A field that holds nested dataclass `kind`, read from a sub-table; with a default, quiet."""
+    quiet = default is not dataclasses.MISSING
+    return dataclasses.field(
+        default=default, metadata={"table": kind, "many": False, "quiet": quiet}
+    )
+
+
+def tables(kind: type) -> Any:
+    """A field that holds a tuple of dataclass `kind`, read from an array of tables; quiet."""
+    return dataclasses.field(metadata={"table": kind, "many": True, "quiet": True})
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """Nested plain values of a dataclass, fit for JSON and for `read_table`.
+
+    Quiet fields are left out where they have their default, or nothing in them.
+    """
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(record):
+        value, quiet = getattr(record, entry.name), entry.metadata.get("quiet", False)
+        if quiet and value in (entry.default, ()):
+            continue
+        if dataclasses.is_dataclass(value):
+            value = plain(value)
+        elif entry.metadata.get("many"):
+            value = [plain(part) for part in value]
+        elif isinstance(value, tuple):
+            value = list(value)
+        if not (quiet and value == {}):
+            values[entry.name] = value
+    return values

@@ -8,7 +8,8 @@ sigma / |gamma|, the same as the integer drive against
 
 where a negative gamma first flips the weights of its channel, and mu with them. Without batch norm
 the scale s of the channel plays that part: threshold = round(theta / s), bias = round(beta / s).
-Rounding is floor(x + 0.5). The statistics are those of the batch until `frozen` is set, then the
+Rounding is floor(x + 0.5). Where a shortcut joins, sigma and mu are those of the joint drive, and
+both paths have one scale. The statistics are those of the batch until `frozen` is set, then the
 running ones, which the exported network holds.
 """
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from model import join
 from model.architecture import Layer
 from model.recipe import SURROGATES, Neuron
 from model.scan import ScanRule, scan, scan_with_membranes
@@ -34,22 +36,32 @@ _MOMENTUM = 0.05
 
 @dataclass(frozen=True)
 class Integers:
-    """Whole numbers in float tensors: weights, threshold (out,), bias (out,), leak_mul ()."""
+    """Whole numbers in float tensors: weights, threshold (out,), bias (out,), leak_mul ().
+
+    `shortcut` holds the weights of a second path, where there is one.
+    """
 
     weights: Tensor
     threshold: Tensor
     bias: Tensor
     leak_mul: Tensor
+    shortcut: Tensor | None = None
 
 
-class SpikingLayer(nn.Module):
-    """Synapses and LIF neurons of one layer.
+def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
+    """`weights` (out, ...) times the sign (out,) of their channel."""
+    return weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
+
+
+class NeuronLayer(nn.Module):
+    """Synapses in front of neurons whose drive may be normalised: the parameters of both kinds.
 
     Members
     -------
     theta : Parameter (), the learned threshold of the layer
     beta : Parameter (C,), the bias; gamma : Parameter (C,), only with batch norm
     leak : Parameter (), the fraction lost per step, where it is learned
+    shortcut : the synapses of a second path, or None
     mean, var : buffers (C,), running statistics of the drive in unflipped weight units
     frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
     """
@@ -58,12 +70,12 @@ class SpikingLayer(nn.Module):
     var: Tensor
     leak: Tensor
 
-    def __init__(
-        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, layer: Layer, neuron: Neuron, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer, self.neuron, self.timesteps, self.frozen = layer, neuron, timesteps, False
-        self.synapse = Synapse(layer, 1.0 if neuron.batch_norm else 6**0.5, generator)
+        self.layer, self.neuron, self.frozen = layer, neuron, False
+        gain = 1.0 if neuron.batch_norm else 6**0.5
+        self.synapse = Synapse(layer, gain, generator)
+        self.shortcut = layer.shortcut and join.second_path(layer.shortcut, gain, generator)
         channels = layer.shape[0]
         self.theta = nn.Parameter(torch.tensor(1.0))
         self.beta = nn.Parameter(torch.zeros(channels))
@@ -77,59 +89,118 @@ class SpikingLayer(nn.Module):
             self.register_buffer(
                 "leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak))
             )
-        top = 2 ** (neuron.membrane_bits - 1)
-        self.rule = ScanRule(
-            timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
-            SURROGATES.index(neuron.surrogate),
-        )  # fmt: skip
-        self.bias_limit = self.synapse.drive_bound + 2 * top
-        largest = max(self.synapse.drive_bound + self.bias_limit + top, top << neuron.leak_shift)
-        self.real = torch.float32 if largest < EXACT else torch.float64
 
-    def integers(self, events: Tensor | None = None) -> tuple[Integers, Tensor | None]:
-        """The integers of the layer, and the drive of `events` (rows, *source) if given.
+    def statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of `drive`, of this batch in training and the running ones else.
 
-        Both at once, since batch statistics need the drive before the threshold is known.
+        `sign` (C,) is -1 where the weights of a channel were flipped.
         """
-        weights, scale = self.synapse.integers()
-        if not self.neuron.batch_norm:
-            unit = scale / self.layer.unit
-            integers = self._whole(weights, self._theta() / unit, self.beta / unit)
-            return integers, None if events is None else self.synapse.drive(
-                events, integers.weights
-            )
-        sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
-        weights = weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
-        drive = None if events is None else self.synapse.drive(events, weights.to(self.real))
-        if self.training and not self.frozen and drive is not None:
-            mean, var = self._batch_statistics(drive, sign)
-        else:
-            mean, var = self.mean * sign, self.var
-        ratio = torch.sqrt(var + _EPSILON) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
-        return self._whole(weights, self._theta() * ratio, self.beta * ratio - mean), drive
-
-    def _theta(self) -> Tensor:
-        return self.theta.clamp(min=_SMALLEST_THETA)
-
-    def _batch_statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.training or self.frozen:
+            return self.mean * sign, self.var
         var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
         with torch.no_grad():
             self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
             self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
         return mean.to(torch.float32), var.to(torch.float32)
 
-    def _whole(self, weights: Tensor, threshold: Tensor, bias: Tensor) -> Integers:
+    def deviation(self, var: Tensor) -> Tensor:
+        """The deviation that belongs to a variance, never 0."""
+        return torch.sqrt(var + _EPSILON)
+
+    def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Whole weights of the path and of the shortcut, and their common scale (out,)."""
+        if self.shortcut is None:
+            weights, scale = self.synapse.integers()
+            return weights, None, scale
+        return join.integers(self.synapse, self.shortcut)
+
+    def deliver(
+        self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
+    ) -> Tensor:
+        """The drive (rows, *shape) of `events` and, where there is a shortcut, of `skip`."""
+        drive = self.synapse.drive(events, weights)
+        if self.shortcut is None:
+            return drive
+        assert second is not None
+        assert skip is not None
+        return drive + self.shortcut.drive(skip, second)
+
+    def project(self) -> None:
+        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
+        if self.shortcut is None:
+            self.synapse.apply_mask()
+        else:
+            join.apply_masks(self.synapse, self.shortcut)
+        with torch.no_grad():
+            self.leak.clamp_(0, 1)
+
+
+class SpikingLayer(NeuronLayer):
+    """Synapses and LIF neurons of one layer."""
+
+    def __init__(
+        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(layer, neuron, generator)
+        self.timesteps = timesteps
+        top = 2 ** (neuron.membrane_bits - 1)
+        self.rule = ScanRule(
+            timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
+            SURROGATES.index(neuron.surrogate),
+        )  # fmt: skip
+        bound = self.synapse.drive_bound + (self.shortcut.drive_bound if self.shortcut else 0)
+        self.bias_limit = bound + 2 * top
+        largest = max(bound + self.bias_limit + top, top << neuron.leak_shift)
+        self.real = torch.float32 if largest < EXACT else torch.float64
+
+    def integers(
+        self, events: Tensor | None = None, skip: Tensor | None = None
+    ) -> tuple[Integers, Tensor | None]:
+        """The integers of the layer, and the drive of `events` (rows, *source) if given.
+
+        `skip` are the events of the shortcut. Both results at once, since batch statistics need
+        the drive before the threshold is known.
+        """
+        weights, second, scale = self.weights()
+        sign = None
+        if self.neuron.batch_norm:
+            sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
+            weights = _flipped(weights, sign)
+            second = None if second is None else _flipped(second, sign)
+        weights = weights.to(self.real)
+        second = None if second is None else second.to(self.real)
+        drive = None if events is None else self.deliver(weights, second, events, skip)
+        if sign is None:
+            unit = scale / self.layer.unit
+            return self._whole(weights, second, self._theta() / unit, self.beta / unit), drive
+        if drive is None:
+            mean, var = self.mean * sign, self.var
+        else:
+            mean, var = self.statistics(drive, sign)
+        ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
+        bias = self.beta * ratio - mean
+        return self._whole(weights, second, self._theta() * ratio, bias), drive
+
+    def _theta(self) -> Tensor:
+        return self.theta.clamp(min=_SMALLEST_THETA)
+
+    def _whole(
+        self, weights: Tensor, second: Tensor | None, threshold: Tensor, bias: Tensor
+    ) -> Integers:
         leak_mul = round_ste(clamp_ste(self.leak, 0, 1) * 2**self.neuron.leak_shift)
         return Integers(
-            weights.to(self.real),
+            weights,
             clamp_ste(round_ste(threshold), 1, self.rule.highest).to(self.real),
             clamp_ste(round_ste(bias), -self.bias_limit, self.bias_limit).to(self.real),
             leak_mul.to(self.real),
+            second,
         )
 
-    def _per_neuron(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _per_neuron(
+        self, events: Tensor, skip: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Drive (steps, batch, neurons), and threshold and bias of every neuron, and leak_mul."""
-        integers, drive = self.integers(events)
+        integers, drive = self.integers(events, skip)
         assert drive is not None
         rows, channels = drive.shape[:2]
         area = drive[0, 0].numel()
@@ -139,24 +210,23 @@ class SpikingLayer(nn.Module):
         )
         return drive.reshape(-1, rows, channels * area), threshold, bias, integers.leak_mul
 
-    def forward(self, events: Tensor, batch: int) -> Tensor:
-        """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many."""
-        drive, threshold, bias, leak_mul = self._per_neuron(events)
+    def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
+        """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many.
+
+        `skip` are the events of the shortcut, where the layer has one.
+        """
+        drive, threshold, bias, leak_mul = self._per_neuron(events, skip)
         drive = drive.reshape(-1, batch, drive.shape[2])
         return scan(drive, threshold, bias, leak_mul, self.rule).reshape(-1, *self.layer.shape)
 
-    def record(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    def record(
+        self, events: Tensor, batch: int, skip: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
-        drive, threshold, bias, leak_mul = self._per_neuron(events)
+        drive, threshold, bias, leak_mul = self._per_neuron(events, skip)
         drive = drive.reshape(-1, batch, drive.shape[2])
         spikes, membranes = scan_with_membranes(drive, threshold, bias, leak_mul, self.rule)
         return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
-
-    def project(self) -> None:
-        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
-        self.synapse.apply_mask()
-        with torch.no_grad():
-            self.leak.clamp_(0, 1)
 
 
 class ReadoutLayer(nn.Module):
@@ -189,5 +259,5 @@ class ReadoutLayer(nn.Module):
         return torch.cumsum(drive + bias, dim=0), unit
 
     def project(self) -> None:
-        """As `SpikingLayer.project`."""
+        """As `NeuronLayer.project`."""
         self.synapse.apply_mask()

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from model import banks, magnitude
+from model.layered import LayeredNetwork
+from model.method import Context, Method
 from model.recipe import Pruning
-from model.spiking import SpikingNetwork
 
 
 def target_density(pruning: Pruning, progress: float) -> float:
@@ -27,46 +28,66 @@ def target_density(pruning: Pruning, progress: float) -> float:
     return pruning.density + (1 - pruning.density) * left**3
 
 
-class Pruner:
+class Pruner(Method):
     """Sets the masks when they are due: a function of the step alone, so that a run can resume."""
 
-    def __init__(self, pruning: Pruning, steps: int, steps_per_epoch: int) -> None:
-        self.pruning, self.steps = pruning, steps
-        every = max(1, steps_per_epoch // pruning.updates_per_epoch)
-        first, self.last = (
+    def begin(self, context: Context) -> None:
+        """List the steps that prune: `updates_per_epoch` in each epoch, from `begin` to `end`."""
+        self.network, self.pruning, self.steps = (
+            context.network,
+            context.recipe.pruning,
+            context.steps,
+        )
+        pruning, steps = self.pruning, self.steps
+        every = max(1, context.per_epoch // pruning.updates_per_epoch)
+        first, last = (
             math.floor(pruning.begin * steps),
             min(math.ceil(pruning.end * steps), steps - 1),
         )
-        self._due = {*range(first, self.last, every), self.last} if pruning.density < 1 else set()
+        self.settled = last if pruning.density < 1 else 0
+        self.due = {*range(first, last, every), last} if pruning.density < 1 else set()
 
-    def before_step(self, network: SpikingNetwork, step: int) -> float | None:
-        """Prune if step number `step` (from 0) asks for it, and return the new target density."""
-        if step not in self._due:
-            return None
+    def before_step(self, step: int) -> None:
+        """Prune if step number `step` (from 0) asks for it."""
+        if step not in self.due:
+            return
         density = (
             self.pruning.density
-            if step == self.last
+            if step == self.settled
             else target_density(self.pruning, step / self.steps)
         )
-        layers = sum(1 for _ in network.synapses())
-        prune_to(network, density, self.pruning.allocation, self.pruning.banks_of(layers))
-        return density
+        layers = sum(1 for _ in self.network.synapses())
+        prune_to(self.network, density, self.pruning.allocation, self.pruning.banks_of(layers))
+
+
+class OneShot(Method):
+    """Prunes to `pruning.density` by magnitude once, before the first step."""
+
+    def begin(self, context: Context) -> None:
+        """Prune what the stage starts from."""
+        pruning = context.recipe.pruning
+        layers = sum(1 for _ in context.network.synapses())
+        prune_to(context.network, pruning.density, pruning.allocation, pruning.banks_of(layers))
 
 
 def prune_to(
-    network: SpikingNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
+    network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
 ) -> None:
     """Mask the network down to `density` of its weights. Weights that are already zero go first.
 
     With `bank_counts`, one number for each layer, rows are balanced over so many banks.
     """
-    synapses = list(network.synapses())
-    weights = [s.weight.detach().to(torch.float64).numpy() for s in synapses]
-    masks = (
-        banks.allocate(weights, density, allocation, bank_counts)
-        if bank_counts
-        else magnitude.allocate(weights, density, allocation)
-    )
-    for synapse, mask in zip(synapses, masks, strict=True):
+    masks = chosen(network, density, allocation, bank_counts)
+    for synapse, mask in zip(network.synapses(), masks, strict=True):
         synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
     network.project()
+
+
+def chosen(
+    network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
+) -> magnitude.Masks:
+    """The masks that magnitude pruning asks for, one for each layer."""
+    weights = [s.weight.detach().to(torch.float64).numpy() for s in network.synapses()]
+    if bank_counts:
+        return banks.allocate(weights, density, allocation, bank_counts)
+    return magnitude.allocate(weights, density, allocation)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture
+from model import architecture, sparsity, stages, topologies
+from model.augment import Augmentation
 from model.banks import check_banks
+from model.coding import KINDS as CODINGS
+from model.coding import Coder
 from model.fields import (
     boolean,
     choice,
@@ -24,12 +25,15 @@ from model.fields import (
     integer,
     integers,
     number,
+    plain,
     read_table,
     table,
+    tables,
     text,
     word_or_number,
     words,
 )
+from model.stages import Stage
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -68,16 +72,20 @@ class Quantization:
 class Pruning:
     """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due.
 
-    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row.
+    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row,
+    "channel" all or none of the weights that read one channel. `drop` is the share of weights that
+    sparse learning moves at first. `nonzero` lets no kept weight quantise to 0, as banks do.
     """
 
     density: float = field(number(0.001, 1), 1.0)
     allocation: str = field(choice(*ALLOCATIONS), "lamp")
-    structure: str = field(choice("none", "bank"), "none")
+    structure: str = field(choice("none", "bank", "channel"), "none")
     banks: tuple[int, ...] = field(integers(1, 64), (8,))
     begin: float = field(number(0, 1), 0.10)
     end: float = field(number(0, 1), 0.60)
     updates_per_epoch: int = field(integer(1, 1000), 5)
+    drop: float = field(number(0, 0.99), 0.5, quiet=True)
+    nonzero: bool = field(boolean(), False, quiet=True)
 
     def banks_of(self, layers: int) -> tuple[int, ...]:
         """The banks of each of so many layers; () if weights are kept each for itself.
@@ -85,14 +93,21 @@ class Pruning:
         >>> Pruning(0.1, structure="bank").banks_of(2), Pruning(0.1).banks_of(2)
         ((8, 8), ())
         """
-        if self.structure == "none":
+        if self.structure != "bank":
             return ()
         return self.banks * layers if len(self.banks) == 1 else self.banks
 
 
 @dataclass(frozen=True)
 class Training:
-    """The optimisation. `shift` is the largest random shift of an image in pixels.
+    """The optimisation, and what happens to its images.
+
+    `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
+    a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
+
+    With `images` only so many of the training images are used, evenly spread over all; 0: all.
+    `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
+    all neurons.
 
     On `calibration` training images the events of every neuron are counted, for the compiler.
     """
@@ -103,11 +118,21 @@ class Training:
     warmup: float = field(number(0, 0.5), 0.03)
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
+    flip: bool = field(boolean(), False, quiet=True)
+    cutout: int = field(integer(0, 16), 0, quiet=True)
+    dropout: float = field(number(0, 0.9), 0.0, quiet=True)
     spike_penalty: float = field(number(0, 100), 0.0)
+    images: int = field(integer(0, 10**9), 0, quiet=True)
+    spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to training images."""
+        return Augmentation(self.shift, self.flip, self.cutout)
 
 
 def _is_name(name: str) -> bool:
@@ -116,30 +141,70 @@ def _is_name(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: data set, layers, time steps, and the tables above."""
+    """One training run: data set, layers, time steps, and the tables above.
+
+    `coding` "poisson" turns images into spikes; "values" is as the data set has them. Instead of
+    `layers`, a `topology` with a `width` factor and the kind of its pools may be named.
+    """
 
     name: str = field(text("a name of lower-case letters, digits, '-', '_' and '.'", _is_name))
     data: str = field(choice(*DATA))
     timesteps: int = field(integer(1, 256))
-    layers: tuple[str, ...] = field(words(1))
     # `table` returns a dataclass field, not a default that recipes would share.
     neuron: Neuron = table(Neuron)  # noqa: RUF009
     quantization: Quantization = table(Quantization)  # noqa: RUF009
     pruning: Pruning = table(Pruning)  # noqa: RUF009
     training: Training = table(Training)  # noqa: RUF009
+    stages: tuple[Stage, ...] = tables(Stage)
+    coding: str = field(choice(*CODINGS), "values", quiet=True)
+    layers: tuple[str, ...] = field(words(0), ())
+    topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
+    width: float = field(number(0.01, 4), 1.0, quiet=True)
+    pooling: str = field(choice("sum", "max"), "sum", quiet=True)
+
+    def frame(self) -> tuple[tuple[int, int, int], int, str]:
+        """Shape, bits and coding of the network's input."""
+        shape, bits, coding = DATA[self.data]
+        return (shape, 1, "events") if self.coding == "poisson" else (shape, bits, coding)
+
+    def coder(self) -> Coder:
+        """What makes the network's input of images."""
+        highest = 2 ** DATA[self.data][1] - 1
+        return Coder(self.coding, self.timesteps, highest, self.training.seed)
+
+    def words(self) -> tuple[str, ...]:
+        """The layers as words, those of a named topology spelt out."""
+        if self.topology == "none":
+            return self.layers
+        return topologies.spell(self.topology, self.width, self.pooling, DATA[self.data][0], 10)
 
     def architecture(self, where: str = "recipe") -> tuple[architecture.Layer, ...]:
         """The layers with their shapes; `where` names the recipe in messages."""
-        shape, bits, coding = DATA[self.data]
+        shape, bits, coding = self.frame()
         highest = 2**bits - 1
         one = highest if coding == "direct" else 1
         return architecture.parse(
-            where, self.layers, shape, highest, one, self.quantization.weight_bits
+            where, self.words(), shape, highest, one, self.quantization.weight_bits
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, fit for JSON."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain(self)
+
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages, each with a name; without any, one spiking stage with gradual pruning."""
+        return stages.named(self.stages or (Stage("snn", sparse="gradual"),))
+
+    def of_stage(self, stage: Stage, changes: Mapping[str, Any] | None = None) -> Recipe:
+        """The recipe that `stage` trains: its own tables over these, and no stages.
+
+        `changes`, nested plain values that earlier stages found, lie in between.
+        """
+        content = plain(self)
+        content.pop("stages", None)
+        for change in (changes or {}, stage.changes()):
+            content = merged(content, change)
+        return _tables(content, f"recipe {self.name!r}: stage {stage.name!r}")
 
 
 def names() -> tuple[str, ...]:
@@ -192,6 +257,21 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
     content[last] = value
 
 
+def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain values with `changes` on top: key by key within tables, lists as a whole.
+
+    >>> merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 3}, "d": [4]})
+    {'a': {'b': 3, 'c': 2}, 'd': [4]}
+    """
+    found = dict(content)
+    for key, value in changes.items():
+        old = found.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            value = merged(old, value)
+        found[key] = value
+    return found
+
+
 def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Check nested plain values, as TOML gives them, and build the recipe.
 
@@ -200,8 +280,36 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     BadInput
         As `load`.
     """
+    recipe = _tables(content, where)
+    if recipe.stages:
+        stages.check(recipe.plan(), where)
+    for stage in recipe.plan():
+        part = recipe.of_stage(stage) if recipe.stages else recipe
+        layers = part.architecture(where)
+        sparsity.check(stage.sparse, part.pruning, architecture.weighted(layers), where)
+        if "admm" in (stage.sparse, stage.quantize):
+            _check_admm(stage, part, where)
+    return recipe
+
+
+def _check_admm(stage: Stage, recipe: Recipe, where: str) -> None:
+    epochs, share, freeze = recipe.training.epochs, stage.admm.share, recipe.training.freeze
+    require(epochs >= 2, where, "training.epochs", epochs, "at least 2: ADMM, then retraining")
+    highest = freeze if recipe.neuron.batch_norm else 1.0
+    remedy = f"at most training.freeze = {highest}"
+    require(share <= highest, where, "admm.share", share, remedy)
+    joined = any(layer.shortcut is not None for layer in recipe.architecture(where))
+    require(stage.quantize == "none" or not joined, where, "quantize", "'admm'",
+            "'none' with residual blocks: two paths into a neuron share their levels")  # fmt: skip
+
+
+def _tables(content: Mapping[str, Any], where: str) -> Recipe:
+    """Everything but what the stages make of it."""
     recipe = read_table(Recipe, content, where)
     pruning, training, neuron = recipe.pruning, recipe.training, recipe.neuron
+    _check_layers(recipe, where)
+    require(recipe.coding == "values" or DATA[recipe.data][2] == "direct", where, "coding",
+            repr(recipe.coding), f"'values' for the events of {recipe.data}")  # fmt: skip
     require(
         pruning.begin <= pruning.end,
         where,
@@ -219,11 +327,21 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     return recipe
 
 
+def _check_layers(recipe: Recipe, where: str) -> None:
+    if recipe.topology == "none":
+        require(bool(recipe.layers), where, "layers", [],
+                "a list of words, unless topology is named")  # fmt: skip
+        return
+    require(not recipe.layers, where, "topology", repr(recipe.topology),
+            "left out where layers are given")  # fmt: skip
+
+
 def _check_banks(pruning: Pruning, layers: Sequence[architecture.Layer], where: str) -> None:
-    counts = pruning.banks_of(len(layers))
+    paths = architecture.weighted(layers)
+    counts = pruning.banks_of(len(paths))
     if not counts or pruning.density == 1:
         return
-    require(len(counts) == len(layers), where, "pruning.banks", list(counts),
-            f"1 number or one for each of the {len(layers)} layers with weights")  # fmt: skip
-    names, shapes = [layer.name for layer in layers], [layer.weight_shape for layer in layers]
+    require(len(counts) == len(paths), where, "pruning.banks", list(counts),
+            f"1 number or one for each of the {len(paths)} layers with weights")  # fmt: skip
+    names, shapes = [path.name for path in paths], [path.weight_shape for path in paths]
     check_banks(f"{where}: pruning", names, shapes, pruning.density, pruning.allocation, counts)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils import deterministic
 
 from golden import file, reference
@@ -23,13 +24,15 @@ from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
 from golden.trace import compare
-from model import checkpoint, data
+from model import checkpoint
 from model.activity import measure, spread
 from model.evaluate import evaluate
 from model.export import dead_channels, export
+from model.ratios import ratios, spikes_per_neuron
 from model.recipe import Recipe
+from model.run import Run
 from model.spiking import SpikingNetwork
-from model.trainer import History, Trainer
+from model.trainer import History
 
 NETWORK_NAME = "network.safetensors"
 HISTORY_NAME = "history.json"
@@ -113,56 +116,61 @@ def train(
     folder = Path(folder)
     checkpoint.make_folder(folder)
     state = checkpoint.load(folder, recipe)
-    dataset = data.load(recipe.data, data_root, timesteps=recipe.timesteps)
     with exact_settings(recipe.training.threads):
-        trainer = Trainer(recipe, dataset)
+        run = Run(recipe, data_root)
         if state is not None:
-            trainer.restore(state, folder / checkpoint.NAME)
+            run.restore(state, folder / checkpoint.NAME)
         started = time.monotonic()
 
         def report(step: int, loss: float, accuracy: float | None) -> None:
             if progress is not None:
+                trainer = run.trainer
                 rate = trainer.optimizer.param_groups[0]["lr"]
-                number = min(trainer.epoch + (accuracy is None), recipe.training.epochs)
+                last = trainer.recipe.training.epochs
+                epoch = run.epochs_before + min(trainer.epoch + (accuracy is None), last)
+                position = (epoch, run.epochs, run.steps_before + step, run.steps)
                 seconds = time.monotonic() - started
-                position = (number, recipe.training.epochs, step, trainer.steps)
                 progress(Progress(*position, loss, rate, trainer.density(), accuracy, seconds))
 
-        while trainer.epoch < recipe.training.epochs:
-            trainer.one_epoch(report)
-            checkpoint.save(folder, recipe, trainer.state())
-        return finish(trainer, folder)
+        while not run.finished:
+            run.one_epoch(report)
+            checkpoint.save(folder, recipe, run.state())
+        return finish(run, folder)
 
 
-def finish(trainer: Trainer, folder: Path) -> TrainResult:
+def finish(run: Run, folder: Path) -> TrainResult:
     """Export the best epoch, check it, count its activity, score it on the test images.
 
     Checked is every value of the golden reference; activity is counted on training images.
     """
-    assert trainer.best is not None
-    dataset, network = trainer.dataset, trainer.network
-    network.load_state_dict(trainer.best)
+    trainer, network = run.trainer, run.chosen()
+    dataset = trainer.dataset
     exported = export(network)
-    check_against_golden(network, exported, dataset.test_x[:CHECKED_IMAGES])
-    exported = measure(exported, spread(trainer.images, trainer.recipe.training.calibration))
+    check_against_golden(network, exported, _entering(network, dataset.test_x[:CHECKED_IMAGES]))
+    chosen_images = spread(trainer.images, trainer.recipe.training.calibration)
+    exported = measure(exported, _entering(network, chosen_images))
     score = evaluate(network, dataset.test_x, dataset.test_y)
-    chosen = trainer.history[trainer.best_epoch - 1]
+    chosen = trainer.history[trainer.best.epoch - 1]
     summary = {
-        "chosen_epoch": trainer.best_epoch,
+        "chosen_epoch": trainer.best.epoch,
         "validation_accuracy": chosen["validation_accuracy"],
         "test_accuracy": score.accuracy,
         "test_images": len(dataset.test_x),
         "timesteps": exported.timesteps,
         "weight_bits": exported.weight_bits,
         "density": exported.density,
-        "spike_rate": score.spike_rate,
+        "spike_rate": score.sent,
         "dead_channels": dead_channels(exported),
     }
+    if run.recipe.stages:
+        summary["stages"] = run.summary()
+        spikes = spikes_per_neuron(score.sent, trainer.layers, exported.timesteps)
+        summary |= ratios(exported, spikes, run.reference_spikes()).as_dict()
     record = {
         "schema": 1,
-        "recipe": trainer.recipe.as_dict(),
+        "recipe": run.recipe.as_dict(),
         "summary": summary,
-        "epochs": trainer.history,
+        "epochs": run.history,
     }
     file.save(exported, folder / NETWORK_NAME)
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
@@ -172,9 +180,14 @@ def finish(trainer: Trainer, folder: Path) -> TrainResult:
         folder / NETWORK_NAME,
         summary["validation_accuracy"],
         score.accuracy,
-        trainer.history,
+        run.history,
         summary,
     )
+
+
+def _entering(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """The integers that enter the network for `images`."""
+    return network.coder.integers(np.asarray(images, np.uint8), np.arange(len(images)))
 
 
 def check_against_golden(network: SpikingNetwork, exported: Network, images: np.ndarray) -> None:

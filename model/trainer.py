@@ -1,4 +1,4 @@
-"""One training run in memory: steps, epochs, and everything that its future depends on."""
+"""One stage in memory: steps, epochs, and everything that its future depends on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from golden.errors import BadInput
-from model import batches
+from model import batches, methods, networks
+from model.ann import AnnNetwork
+from model.architecture import Layer
 from model.data import DataSet
 from model.evaluate import evaluate
-from model.export import export
-from model.prune import Pruner
+from model.method import Batch, Context, Method
 from model.recipe import Recipe, Training
-from model.spiking import SpikingNetwork
+from model.simulate import simulate
+from model.stages import Stage
+from model.teacher import Teacher
 
 History = list[dict[str, Any]]
+Weights = dict[str, Tensor]
 
 
 def learning_rate(training: Training, step: int, steps: int) -> float:
@@ -37,35 +42,103 @@ def learning_rate(training: Training, step: int, steps: int) -> float:
     )
 
 
-class Trainer:
-    """The state of one run: network, optimiser, history, the best epoch so far."""
+@dataclass(frozen=True, eq=False)
+class Inheritance:
+    """What a stage gets from earlier ones.
 
-    def __init__(self, recipe: Recipe, dataset: DataSet) -> None:
+    `source` is the network it starts from (None: fresh weights), `teacher` the one it learns from,
+    `epochs` how many went before, so that no two stages see their images in the same order.
+    """
+
+    source: networks.LayeredNetwork | None = None
+    teacher: Teacher | None = None
+    epochs: int = 0
+
+
+def _kept(state: dict[str, Any], found: list[Method]) -> list[dict[str, Any]]:
+    """What each method kept; nothing in a checkpoint that is older than methods."""
+    return state.get("methods", [{}] * len(found))
+
+
+@dataclass
+class Best:
+    """The chosen epoch so far (from 1; 0: none), and its weights."""
+
+    epoch: int = 0
+    weights: Weights | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """The state of one stage: network, optimiser, methods, history, the best epoch so far.
+
+    Parameters
+    ----------
+    recipe
+        That of the stage, its own tables included.
+    stage
+        Its kind and methods; None: those of a recipe without stages.
+
+    `converted` holds the validation accuracy of a network that was converted from an ANN, before
+    its first step: in floats, and with the integers that it trains with.
+    """
+
+    def __init__(
+        self, recipe: Recipe, dataset: DataSet, stage: Stage | None = None,
+        inherited: Inheritance | None = None,
+    ) -> None:  # fmt: skip
+        self.stage = stage or recipe.plan()[0]
+        self.inherited = inherited or Inheritance()
         self.recipe, self.dataset, training = recipe, dataset, recipe.training
         chosen, held = batches.split(len(dataset.train_x), training.validation, training.seed)
         self.images, self.labels = dataset.train_x[chosen], dataset.train_y[chosen]
         self.held = dataset.train_x[held], dataset.train_y[held]
         self.per_epoch = batches.steps_per_epoch(len(chosen), training.batch_size)
         self.steps = self.per_epoch * training.epochs
-        self.network = SpikingNetwork(recipe)
+        self.network = networks.build(self.stage, recipe)
+        self.converted: dict[str, float] = {}
+        if self.inherited.source is not None:
+            self._inherit(self.inherited.source)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=training.learning_rate)
-        self.pruner = Pruner(recipe.pruning, self.steps, self.per_epoch)
-        self.freeze_step = min(math.ceil(training.freeze * self.steps), self.steps - 1)
+        self.methods = self._begin()
         self.epoch = 0
         self.history: History = []
-        self.best: dict[str, Tensor] | None = None
-        self.best_epoch = 0
+        self.best = Best()
         self.data_crc32 = zlib.crc32(dataset.train_x.tobytes())
 
+    def _inherit(self, source: networks.LayeredNetwork) -> None:
+        spikes = networks.inherit(self.network, source, self.stage, self.images)
+        if spikes is not None:
+            assert isinstance(source, AnnNetwork)
+            timesteps = self.network.timesteps
+            self.converted = {
+                "converted_float_accuracy": simulate(
+                    source, spikes, *self.held, timesteps
+                ).accuracy,
+                "converted_accuracy": evaluate(self.network, *self.held).accuracy,
+            }
+
+    def _begin(self) -> list[Method]:
+        context = Context(
+            self.network, self.optimizer, self.recipe, self.stage, self.steps, self.per_epoch,
+            self.images, self.labels, self.inherited.teacher,
+        )  # fmt: skip
+        found = methods.of_stage(self.stage, self.recipe)
+        for method in found:
+            method.begin(context)
+        return found
+
     def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
+        """Everything that the rest of the stage depends on."""
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "methods": [method.state() for method in self.methods],
             "history": json.dumps(self.history),
-            "best": self.best,
-            "best_epoch": self.best_epoch,
+            "best": self.best.weights,
+            "best_epoch": self.best.epoch,
+            "best_changes": json.dumps(self.best.changes),
             "data_crc32": self.data_crc32,
         }
 
@@ -85,34 +158,33 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.history = json.loads(state["history"])
-            self.epoch, self.best, self.best_epoch = (
-                state["epoch"],
-                state["best"],
-                state["best_epoch"],
-            )
+            for method, kept in zip(self.methods, _kept(state, self.methods), strict=True):
+                method.restore(kept)
+            self.history, self.epoch = json.loads(state["history"]), state["epoch"]
+            changes = json.loads(state.get("best_changes", "{}"))
+            self.best = Best(state["best_epoch"], state["best"], changes)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadInput(
                 f"{where}: is no complete checkpoint ({type(error).__name__}); use another folder"
             ) from None
 
     def one_step(self, step: int, images: Tensor, labels: Tensor) -> float:
-        """Prune or freeze if it is due, then one step of Adam; returns the loss."""
-        training = self.recipe.training
-        self.pruner.before_step(self.network, step)
-        self.network.freeze(step >= self.freeze_step)
+        """One step of Adam, and what the methods do around it; returns the loss of the task."""
+        for method in self.methods:
+            method.before_step(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(training, step, self.steps)
-        spikes: list[Tensor] | None = [] if training.spike_penalty else None
-        logits, factor = self.network.scaled(images, spikes)
-        loss = functional.cross_entropy(logits * factor, labels)
-        total = loss
-        for fired in spikes or []:
-            total = total + training.spike_penalty * fired.mean()
+            group["lr"] = learning_rate(self.recipe.training, step, self.steps)
+        sent: list[Tensor] | None = [] if any(m.records for m in self.methods) else None
+        logits, factor = self.network.scaled(images, sent)
+        batch = Batch(step, images, labels, logits * factor, sent or [])
+        loss = functional.cross_entropy(batch.logits, labels)
+        terms = [term for m in self.methods if (term := m.loss(batch)) is not None]
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        sum(terms, loss).backward()
         self.optimizer.step()
         self.network.project()
+        for method in self.methods:
+            method.after_step(step)
         return float(loss.detach())
 
     def one_epoch(self, report: Callable[..., None]) -> None:
@@ -121,41 +193,63 @@ class Trainer:
         self.network.train()
         losses: list[float] = []
         source = batches.epoch_batches(
-            self.images, self.labels, training.batch_size, training.shift, training.seed, self.epoch
+            self.images,
+            self.labels,
+            training.batch_size,
+            training.augmentation,
+            training.seed,
+            self.inherited.epochs + self.epoch,
+            self.network.coder,
         )
         for step, (images, labels) in enumerate(source, start=first):
             losses.append(self.one_step(step, images, labels))
             if (step - first) % 20 == 0:
                 report(step + 1, losses[-1], None)
+        for method in self.methods:
+            method.end_epoch(self.epoch)
         self.epoch += 1
-        score = evaluate(self.network, *self.held)
-        self.history.append(
-            {
-                "epoch": self.epoch,
-                "loss": sum(losses) / len(losses),
-                "density": export(self.network).density,
-                "validation_accuracy": score.accuracy,
-                "validation_loss": score.loss,
-                "spike_rate": score.spike_rate,
-            }
-        )
+        self._validate(sum(losses) / len(losses))
         self._keep_if_best()
-        report(self.epoch * self.per_epoch, losses[-1], score.accuracy)
+        report(self.epoch * self.per_epoch, losses[-1], self.history[-1]["validation_accuracy"])
+
+    def _validate(self, loss: float) -> None:
+        score = evaluate(self.network, *self.held)
+        entry = {
+            "epoch": self.epoch,
+            "loss": loss,
+            "density": self.network.density(),
+            "validation_accuracy": score.accuracy,
+            "validation_loss": score.loss,
+            self.network.measure: score.sent,
+        }
+        for method in self.methods:
+            entry |= method.log()
+        self.history.append(entry)
 
     def _keep_if_best(self) -> None:
-        """Of the epochs that end pruned and frozen: highest accuracy, lowest loss, then latest."""
-        due = max(self.freeze_step, self.pruner.last if self.recipe.pruning.density < 1 else 0)
-        if self.epoch * self.per_epoch <= due:
+        """Of the epochs that end with all methods settled: highest accuracy, loss, latest."""
+        if self.epoch * self.per_epoch <= max(method.settled for method in self.methods):
             return
 
         def rank(epoch: int) -> tuple[float, float]:
             entry = self.history[epoch - 1]
             return entry["validation_accuracy"], -entry["validation_loss"]
 
-        if self.best is None or rank(self.epoch) >= rank(self.best_epoch):
-            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
-            self.best_epoch = self.epoch
+        if self.best.weights is None or rank(self.epoch) >= rank(self.best.epoch):
+            weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.best = Best(self.epoch, weights, self._changes())
+
+    def _changes(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for method in self.methods:
+            found |= method.changes()
+        return found
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The hidden layers, in order."""
+        return [layer.layer for layer in self.network.layers]
 
     def density(self) -> float:
-        """Nonzero integer weights over all, as last exported."""
+        """The share of weights that are not zero, as of the last epoch."""
         return self.history[-1]["density"] if self.history else 1.0

@@ -25,15 +25,14 @@ def check_training(
     """
     from golden import engine, file, reference
     from model import checkpoint
-    from model.spiking import SpikingNetwork
+    from model.run import trained as trained_network
     from model.train import exact_settings
 
     network = file.load(training / "network.safetensors")
     state = checkpoint.load(training, recipe)
     if state is None:
         raise BadInput(f"{training}: the checkpoint is missing; train again with --force")
-    trained = SpikingNetwork(recipe)
-    trained.load_state_dict(state["best"])
+    trained = trained_network(recipe, state)
     chosen = stimulus.choose(network, "test", data)
     part = chosen.first(min(images, len(chosen)))
     programs = (

@@ -1,4 +1,4 @@
-"""The command line: `spikewright demo | train | run | build | verify | synth | ...`.
+"""The command line: `spikewright demo | train | experiment | run | build | verify | ...`.
 
 Exit codes: 0 all is well; 1 a check failed; 2 bad input or usage; 3 a tool is missing; 130 the user
 interrupted. What a user did wrong costs one line on stderr. A traceback is a fault of ours.

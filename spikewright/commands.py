@@ -75,6 +75,25 @@ def train(
 
 
 @click.command()
+@click.argument("name")
+@click.option(
+    "--out", type=opt.FOLDER, help="The folder to write into.  [default: build/experiments/NAME]"
+)
+@opt.data
+@opt.as_json
+def experiment(name: str, out: Path | None, data: Path | None, as_json: bool) -> None:
+    """Train NAME, a built-in experiment or a .toml file: a method against baselines, over seeds.
+
+    Finished runs are kept; an interrupted one goes on where it stopped.
+    """
+    from spikewright import experiments
+
+    folder = out or Path("build") / "experiments" / Path(name).stem
+    result = experiments.experiment(name, folder, data, Console())
+    opt.finish(result, experiments.lines_of(result), as_json)
+
+
+@click.command()
 @NETWORK
 @opt.inputs
 @opt.data
@@ -269,7 +288,7 @@ def doctor(warm_up: bool, as_json: bool) -> None:
         raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")
 
 
-ALL = (demo, train, run, build, verify, synth, profile, report, doctor)
+ALL = (demo, train, experiment, run, build, verify, synth, profile, report, doctor)
 
 
 def _default_folder(network: Path) -> Path:

@@ -57,8 +57,10 @@ def _plan(plan: Values) -> list[str]:
         "  {:12}{:>6}{:>10}{:>6}{:>6}{:>7}  {:10}{}".format(*head),
     ]
     for core in plan["cores"]:
+        wide = core.get("channels_per_word", 1)
+        lanes = f"{core['lanes']} x{wide}" if wide > 1 else str(core["lanes"])
         rows.append(
-            f"  {core['node']:12}{core['lanes']:>6}{core['cycles_per_inference']:>10.1f}"
+            f"  {core['node']:12}{lanes:>6}{core['cycles_per_inference']:>10.1f}"
             f"{core['busy_share']:>6.0%}{core['block_rams']:>6}{core['luts']:>7}  "
             f"{core['bound']:10}{core['reason']}"
         )

@@ -141,8 +141,20 @@ def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
     import model.data
 
     found = model.data.load(name, data, timesteps=network.timesteps, train=False)
-    network.check_inputs(found.test_x[:1])
-    return Stimulus(found.test_x, found.test_y, f"test images of {name}")
+    images, source = found.test_x, f"test images of {name}"
+    if network.meta.get("coding") == "poisson":
+        images, source = _as_spikes(network, images, found.bits), f"{source}, Poisson coded"
+    network.check_inputs(images[:1])
+    return Stimulus(images, found.test_y, source)
+
+
+def _as_spikes(network: Network, images: Array, bits: int) -> Array:
+    """The spikes with which training scored the network: a function of its seed."""
+    from model import poisson
+
+    seed = network.meta.get("seed", "0")
+    require(seed.isdecimal(), "network", "seed in its meta", repr(seed), "a whole number")
+    return poisson.encode(images, np.arange(len(images)), network.timesteps, 2**bits - 1, int(seed))
 
 
 def _from_file(network: Network, path: Path) -> Stimulus:

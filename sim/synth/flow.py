@@ -74,8 +74,7 @@ class Synthesis:
             "mhz": {str(seed): round(value, 2) for seed, value in self.mhz.items()},
             "limit": self.limit.as_dict(), "lut4": self.luts, "carry_cells": self.carry_cells,
             "flip_flops": self.flip_flops, "block_rams": self.rams, "dsps": self.dsps,
-            "cells": self.used, "block_memories": self.block_memories,
-            "packed_ports": self.packed,
+            "cells": self.used, "block_memories": self.block_memories, "packed_ports": self.packed,
         }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def declared(image: Image, only: str | None = None) -> dict[str, bool]:
                 if is_block(depth, width):
                     found[above + place] = needed
         for index, edge in enumerate(core.edges):
-            if not only and edge.delay and is_block(edge.depth - 1, edge.event.width + 1):
+            if not only and edge.depth and is_block(edge.depth - 1, edge.event.width + 1):
                 found[f"core.Delay_{core.node}_{index}.queue.storage"] = True
     return found
 

@@ -18,7 +18,8 @@ KEYS = {
 
 def test_every_command_has_the_option() -> None:
     assert [command.name for command in ALL] == [
-        "demo", "train", "run", "build", "verify", "synth", "profile", "report", "doctor",
+        "demo", "train", "experiment", "run", "build", "verify", "synth", "profile", "report",
+        "doctor",
     ]  # fmt: skip
     for command in ALL:
         assert any("--json" in parameter.opts for parameter in command.params), command.name

@@ -107,6 +107,18 @@ def test_balanced_rows_keep_their_banks(banks):
     assert not balanced(work_of(spoiled, np.full(30, 0.5)), banks)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_nearly_balanced_rows_lose_nothing_against_their_banks(seed):
+    # As behind bank-balanced pruning with rows near borders, which list only some of the taps.
+    rng = np.random.default_rng(seed)
+    inner = bank_balanced(24, 32, 8, seed)
+    border = inner[:6] * (rng.random((6, 32)) < 0.6)
+    rates = np.concatenate([rng.random(24), 0.2 * rng.random(6)])
+    work = work_of(np.concatenate([inner, border]), rates)
+    found = cost(work, lanes_of(assign_channels(work, 8), 8), 8)
+    assert found <= cost(work, np.arange(32) % 8, 8) + 1e-6
+
+
 def test_rows_of_several_edges_count_together():
     one = work_of(np.array([[1, 0, 1]]), np.array([0.5]))
     two = work_of(np.array([[0, 1, 0], [1, 1, 1]]), np.array([0.25, 0.125]))

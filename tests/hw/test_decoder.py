@@ -120,7 +120,7 @@ def test_several_edges_share_the_adders(conv_core, mixed):
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.run()
-    assert [edge for _, edge, _ in taken] == [0] * 40 + [1] * 40
+    assert [edge for _, edge, _ in taken] == [0, 1] * 40
     assert [cycle for cycle, _ in requests] == [cycle + decode(2) - 1 for cycle, _, _ in taken]
     alone, _ = requests_of(conv_core(), [(0, x, y, c, v) for _, _, (c, y, x, v) in taken])
     rows = core.edges[1].row_start

@@ -1,4 +1,4 @@
-"""A delayed edge is one token ahead, and forgets the spikes of an inference's last step."""
+"""A delayed edge is one token ahead, and forgets an inference's last spikes; a queue keeps all."""
 
 import random
 from dataclasses import replace
@@ -13,9 +13,9 @@ STEPS = 3
 TOKEN = "token"
 
 
-def delay(core, beats, depth=4, ready=lambda: True, gap=lambda: False, deadline=3000):
+def delay(core, beats, depth=4, ready=lambda: True, gap=lambda: False, deadline=3000, late=1):
     """Every beat that came out, by cycle, and the cycle in which each one went in."""
-    edge = replace(core.edges[0], delay=1, depth=depth)
+    edge = replace(core.edges[0], delay=late, depth=depth)
     dut = Delay(edge, STEPS)
     came, went = [], []
 
@@ -74,6 +74,19 @@ def test_order_and_contents_under_stalls(conv_core, seed):
     )  # fmt: skip
     kept = [step if index % STEPS != STEPS - 1 else [] for index, step in enumerate(steps)]
     assert [beat for _, beat in came] == [TOKEN, *(b for step in kept for b in (*step, TOKEN))]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_a_delay_every_beat_passes(conv_core, seed):
+    rng = random.Random(seed)
+    beats = [rng.choice([TOKEN, 1, 2, 3]) for _ in range(60)]
+    came, went = delay(
+        conv_core(), beats, depth=2 + 3 * seed, ready=lambda: rng.random() < 0.5,
+        gap=lambda: rng.random() < 0.3, late=0,
+    )  # fmt: skip
+    assert [beat for _, beat in came] == beats
+    came, went = delay(conv_core(), [5, TOKEN], late=0)
+    assert [cycle for cycle, _ in came] == [cycle + FIFO for cycle in went]
 
 
 def test_latency_through_the_empty_queue(conv_core):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from golden import engine
+from golden.cycles import predict
 from golden.edges import Conv2d, Edge, Linear
 from golden.errors import BadInput
 from golden.network import Network
@@ -244,12 +245,14 @@ def test_what_compiled_memories_take_counts(monkeypatch):
     # Estimates that are too low: plans are made again until the compiled image fits.
     exact = planning.need
     monkeypatch.setattr(planning, "need", lambda *core: exact(*core) + Need(3, 0, 0))
-    plan, image = realise(net, request, lambda lanes: compile_network(net, lanes))
+    plan, image = realise(net, request, lambda lanes, *_: compile_network(net, lanes))
     assert plan.total.ram <= most
     assert sum(plan.lanes.values()) < sum(first.lanes.values())
     assert plan.lanes == {core.node: core.lanes for core in image.cores}
     with pytest.raises(BadInput, match=f"must be at most {most} of ecp5-85k"):
-        realise(net, replace(request, lanes=first.lanes), lambda lanes: compile_network(net, lanes))
+        realise(
+            net, replace(request, lanes=first.lanes), lambda lanes, *_: compile_network(net, lanes)
+        )
 
 
 def test_the_manifest_says_what_was_chosen(tmp_path):
@@ -261,3 +264,53 @@ def test_the_manifest_says_what_was_chosen(tmp_path):
     assert plan["interval_cycles"] == max(core["cycles_per_inference"] for core in plan["cores"])
     assert plan["block_rams"]["taken"] == sum(core["block_rams"] for core in plan["cores"])
     assert max(core["busy_share"] for core in plan["cores"]) == 1
+
+
+def test_dense_cores_get_wider_words_where_that_takes_less():
+    net, _ = counted(network(64, 1.0))
+    narrow = settle(net, Request(target="ecp5-85k", channels_per_word=1))
+    wide = settle(net, Request(target="ecp5-85k"))
+    assert set(narrow.widths.values()) == {1}
+    assert wide.widths["fc1"] > 1
+    assert wide.interval <= 1.05 * narrow.interval
+    assert wide.total.lut < narrow.total.lut or wide.interval < 0.9 * narrow.interval
+    assert settle(net, Request(lanes=4)).widths == {"fc1": 1, "readout": 1}
+    sparse, _ = counted(network(64, 0.3))
+    assert set(settle(sparse, Request(target="ecp5-85k")).widths.values()) == {1}
+
+
+def test_a_wider_core_takes_the_cycles_that_were_planned():
+    net, frames = counted(network(64, 1.0))
+    request = Request(target="ecp5-85k", budget={"lut": 6000})
+    plan, image = realise(
+        net, request, lambda lanes, widths, _: compile_network(net, lanes, channels_per_word=widths)
+    )
+    assert image.cores[0].channels_per_word == plan.widths["fc1"] > 1
+    taken = predict(image, frames, engine.run(net, frames)).cycles_per_inference
+    assert plan.interval == pytest.approx(taken, rel=0.1)
+
+
+def test_rows_near_borders_are_given_up_before_lanes():
+    rng = np.random.default_rng(0)
+    weights = rng.integers(1, 8, (16, 16, 3, 3)) * (rng.random((16, 16, 3, 3)) < 0.2)
+    blank = np.zeros(16, int)
+    last = Linear(np.ones((2, 16 * 64), np.int8), 2)
+    net = Network(
+        2,
+        (
+            Input("input", (16, 8, 8), "events", 1),
+            LIF("conv", (16, 8, 8), blank + 20, blank, 1, 1, "zero", 10),
+            Readout("readout", (2,), np.zeros(2, int)),
+        ),
+        (Edge("input", "conv", (Conv2d(weights, 4, (1, 1)),)), Edge("conv", "readout", (last,))),
+    )
+
+    def compiled(lanes, widths, borders):
+        return compile_network(net, lanes, channels_per_word=widths, borders=borders)
+
+    free, with_rows = realise(net, Request(target="ecp5-85k"), compiled)
+    assert with_rows.cores[0].edges[0].row_bits > 0
+    room = {"ram": free.total.ram - 1}
+    tight, without = realise(net, Request(target="ecp5-85k", budget=room), compiled)
+    assert without.cores[0].edges[0].row_bits == 0
+    assert tight.lanes == free.lanes

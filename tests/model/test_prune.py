@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import batches, data
+from model import augment, batches, data
 from model.export import export
 from model.magnitude import allocate, erk_densities, lamp_scores
-from model.prune import target_density
+from model.prune import Pruner, target_density
 from model.recipe import ALLOCATIONS, Pruning, Recipe
 from model.trainer import Trainer
 
@@ -80,10 +80,11 @@ def test_cubic_schedule() -> None:
 def test_mask_survives_every_step(tiny: Recipe) -> None:
     trainer = Trainer(tiny, data.load("digits"))
     trainer.network.train()
+    (pruner,) = (method for method in trainer.methods if isinstance(method, Pruner))
     targets, previous = [], None
     for step in range(trainer.steps):
         pixels = trainer.images[step % 5 * 64 : step % 5 * 64 + 64]
-        due = step in trainer.pruner._due
+        due = step in pruner.due
         trainer.one_step(step, torch.from_numpy(pixels.astype(np.float32)), torch.arange(64) % 10)
         masks = [s.mask.clone() for s in trainer.network.synapses()]
         for synapse, mask in zip(trainer.network.synapses(), masks, strict=True):
@@ -108,7 +109,7 @@ def test_mask_survives_every_step(tiny: Recipe) -> None:
 
 def test_shifts() -> None:
     image = np.arange(1, 10, dtype=np.uint8).reshape(1, 1, 3, 3)
-    moved = batches.shifted(np.repeat(image, 3, 0), np.array([[0, 0], [1, 0], [-1, -1]]), 1)
+    moved = augment.shifted(np.repeat(image, 3, 0), np.array([[0, 0], [1, 0], [-1, -1]]), 1)
     assert (moved[0] == image[0]).all()
     assert moved[1, 0].tolist() == [[0, 0, 0], [1, 2, 3], [4, 5, 6]]
     assert moved[2, 0].tolist() == [[5, 6, 0], [8, 9, 0], [0, 0, 0]]

@@ -1,0 +1,60 @@
+"""The network of a stage: built by its kind, started from that of an earlier stage."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from golden.errors import BadInput
+from model import transfer
+from model.ann import AnnNetwork
+from model.conversion import Spikes
+from model.layered import LayeredNetwork
+from model.recipe import Recipe
+from model.spiking import SpikingNetwork
+from model.stages import Stage
+
+
+def build(stage: Stage, recipe: Recipe) -> LayeredNetwork:
+    """A network with fresh weights for `stage`, whose recipe this is."""
+    network = (
+        SpikingNetwork(recipe) if stage.kind == "snn" else AnnNetwork(recipe, stage.activation)
+    )
+    if not stage.rounded:
+        network.use_float_weights()
+    return network
+
+
+def inherit(
+    network: LayeredNetwork, source: LayeredNetwork, stage: Stage, images: NDArray[np.uint8]
+) -> list[Spikes] | None:
+    """Start `network` from the weights, masks, thresholds and statistics of `source`.
+
+    A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
+    training `images`; one that starts from a spiking network takes them over, times the stage's
+    `threshold_scale`. Returned is what each layer of an ANN became, if one was converted.
+
+    Raises
+    ------
+    BadInput
+        If the two have other layers, or only one of them batch norm.
+    """
+    try:
+        network.load_state_dict(source.state_dict())
+    except RuntimeError:
+        raise BadInput(
+            f"recipe {network.recipe.name!r}: stage {stage.name!r} has other layers or another "
+            'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
+        ) from None
+    if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
+        found = transfer.found(
+            source, images, stage.convert, network.timesteps, stage.threshold_scale
+        )
+        transfer.adopt(network, found)
+        return found
+    if isinstance(network, SpikingNetwork):
+        with torch.no_grad():
+            for layer in network.layers:
+                layer.theta.mul_(stage.threshold_scale)
+    return None

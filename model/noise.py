@@ -1,0 +1,24 @@
+"""Gaussian noise on input integers, as far as a sensor with their range could deliver it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+
+
+def noisy(images: Images, deviation: float, highest: int, seed: int) -> Images:
+    """`images` with noise of `deviation` times `highest`, rounded and clipped to 0..`highest`.
+
+    The noise of an image depends on `seed` and on its place among the images alone.
+
+    >>> quiet = np.array([[0, 8, 16]], np.uint8)
+    >>> noisy(quiet, 0.0, 16, 0).tolist(), int(noisy(quiet, 9.0, 16, 0).max()) <= 16
+    ([[0, 8, 16]], True)
+    """
+    found = np.empty_like(images)
+    for place, image in enumerate(images):
+        drawn = np.random.default_rng([seed, place]).standard_normal(image.shape)
+        found[place] = np.floor(image + deviation * highest * drawn + 0.5).clip(0, highest)
+    return found

@@ -1,0 +1,59 @@
+"""The nearest point of a constraint set: few weights, or few levels.
+
+Sparsity: of a layer the `count` largest magnitudes stay. A count, not a percentile: with many zeros
+a percentile can be 0 and prune nothing.
+
+Levels: of a channel (of the readout: the layer) the weights become alpha Q, with whole Q within
++-(2^(bits-1) - 1) that minimise || V - alpha Q ||^2, found by turns, from the widest grid on:
+
+    Q = round(V / alpha),   alpha = V.Q / Q.Q
+
+The largest |Q| is the highest level. So the quantiser of the network, which puts the largest weight
+on its highest level, finds the very same Q and alpha.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+TURNS = 5
+
+
+def largest(values: Tensor, count: int) -> Tensor:
+    """The mask of the `count` largest magnitudes; of equal ones the later stays.
+
+    >>> largest(torch.tensor([0.0, -3.0, 1.0, 0.0]), 3).tolist()
+    [False, True, True, True]
+    """
+    order = torch.sort(values.abs().flatten(), stable=True).indices
+    mask = torch.zeros(values.numel(), dtype=torch.bool)
+    mask[order[values.numel() - count :]] = True
+    return mask.reshape(values.shape)
+
+
+def to_levels(values: Tensor, bits: int, per_channel: bool) -> Tensor:
+    """Alpha Q for every channel, or for all values at once.
+
+    >>> to_levels(torch.tensor([[1.0, 0.5, 0.0, -1.5]]), 2, True).tolist()
+    [[1.25, 0.0, 0.0, -1.25]]
+    """
+    rows = values.reshape(len(values) if per_channel else 1, -1).to(torch.float64)
+    return torch.stack([_row(row, bits) for row in rows]).reshape(values.shape).to(values.dtype)
+
+
+def _row(values: Tensor, bits: int) -> Tensor:
+    top = 2 ** (bits - 1) - 1
+    best = values.new_zeros(values.shape)
+    error = float("inf")
+    alpha = values.abs().max() / top
+    for _ in range(TURNS + 1):
+        if alpha <= 0:
+            break
+        levels = torch.floor(values / alpha + 0.5).clamp(-top, top)
+        alpha = (values * levels).sum() / levels.square().sum()
+        found = alpha * levels
+        gap = float((values - found).square().sum())
+        if gap < error and int(levels.abs().max()) == top:
+            best, error = found, gap
+    return best

@@ -1,0 +1,160 @@
+"""Narrow networks, fewer steps, fewer bits, noise and Poisson spikes: method B in a few seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from golden import file, reference
+from golden.errors import BadInput
+from golden.trace import compare
+from model import data, narrow, networks, recipe
+from model.evaluate import evaluate
+from model.export import export
+from model.noise import noisy
+from model.ptq import requantised, sweep
+from model.spiking import SpikingNetwork
+from model.stages import Stage
+from model.train import HISTORY_NAME, NETWORK_NAME, train
+from model.trainer import Trainer
+
+WIDE: dict[str, Any] = {
+    "name": "wide",
+    "data": "digits",
+    "timesteps": 4,
+    "layers": ["12C3", "P2", "16C3", "24", "10"],
+    "quantization": {"weight_bits": 8},
+    "neuron": {"membrane_bits": 16},
+    "training": {"epochs": 6, "batch_size": 64, "learning_rate": 0.01, "threads": 1},
+    "stages": [
+        {"kind": "snn", "name": "wide", "narrow": 0.9},
+        {"kind": "snn", "name": "slim", "start": "fresh"},
+        {"kind": "snn", "name": "fewer", "timesteps": 2, "epochs": 3, "threshold_scale": 0.7},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def trained() -> SpikingNetwork:
+    """The wide network after six epochs."""
+    content = {key: value for key, value in WIDE.items() if key != "stages"}
+    trainer = Trainer(recipe.from_dict(content), data.load("digits"))
+    for _ in range(6):
+        trainer.one_epoch(lambda *_: None)
+    assert isinstance(trainer.network, SpikingNetwork)
+    return trainer.network.eval()
+
+
+def test_the_drive_is_that_of_the_weights(trained: SpikingNetwork) -> None:
+    """The first layer sees the same frame at every step: its mean drive is one convolution."""
+    digits = data.load("digits")
+    found = narrow.moments(trained, digits.train_x[:40])["conv1"]
+    layer = trained.spiking_layers[0]
+    integers, drive = layer.integers(torch.from_numpy(digits.train_x[:40].astype(np.float32)))
+    assert drive is not None
+    samples = drive.permute(0, 2, 3, 1).reshape(-1, 12) / integers.threshold
+    expected = np.linalg.svd((samples - samples.mean(0)).detach().numpy(), compute_uv=False)
+    assert found.count == 40 * 64
+    assert found.variances() == pytest.approx(np.square(expected) / found.count, abs=1e-5)
+
+
+def test_widths_rise_with_the_share(trained: SpikingNetwork) -> None:
+    images = data.load("digits").train_x[:200]
+    by_share = [narrow.widths(trained, images, share) for share in (0.5, 0.9, 0.99)]
+    for name, most in (("conv1", 12), ("conv2", 16), ("fc3", 24)):
+        found = [widths[name] for widths in by_share]
+        assert 1 <= found[0] < found[1] <= found[2] <= most
+    assert by_share[2]["fc3"] < 24
+
+
+def test_a_slim_network_is_trained_anew_with_fewer_steps(tmp_path: Path) -> None:
+    result = train(recipe.from_dict(WIDE), tmp_path)
+    lines = json.loads((tmp_path / HISTORY_NAME).read_text())["summary"]["stages"]
+    assert [line["name"] for line in lines] == ["wide", "slim", "fewer"]
+    network = file.load(tmp_path / NETWORK_NAME)
+    widths = [node.shape[0] for node in network.hidden]
+    assert all(slim < wide for slim, wide in zip(widths, (12, 16, 24), strict=True))
+    assert network.timesteps == 2
+    assert result.test_accuracy > 0.8
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([{"kind": "ann", "narrow": 0.9}, {"kind": "snn", "start": "fresh"}],
+         r"stages\[0\]: narrow is 0\.9, must be in a stage of kind snn"),
+        ([{"kind": "snn", "narrow": 0.9}, {"kind": "snn"}],
+         r"stages\[1\]: start is 'previous', must be 'fresh' behind a stage with narrow"),
+        ([{"kind": "snn", "narrow": 2}], r"stages\[0\]\.narrow is 2, must be a number"),
+    ],
+)  # fmt: skip
+def test_mistakes(stages: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        recipe.from_dict({**WIDE, "stages": stages})
+
+
+def test_thresholds_can_be_scaled_on_the_way_to_fewer_steps(trained: SpikingNetwork) -> None:
+    stage = Stage("snn", timesteps=2, threshold_scale=0.5)
+    network = networks.build(stage, trained.recipe.of_stage(stage))
+    networks.inherit(network, trained, stage, data.load("digits").train_x)
+    for old, new in zip(trained.layers, network.layers, strict=True):
+        assert new.theta.item() == pytest.approx(0.5 * old.theta.item())
+
+
+def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) -> None:
+    """From 8 to 4 bits the largest weight goes from 127 to 7, and every potential with it."""
+    coarse = requantised(trained, 4)
+    for old, new in zip(trained.spiking_layers, coarse.spiking_layers, strict=True):
+        with torch.no_grad():
+            fine, rough = old.integers()[0], new.integers()[0]
+        ratio = rough.threshold / fine.threshold
+        assert ratio.median().item() == pytest.approx(7 / 127, rel=0.15)
+        assert (fine.bias * 7 / 127 - rough.bias).abs().max().item() <= 2
+    assert export(coarse).weight_bits == 4
+    images = data.load("digits").test_x[:8]
+    assert compare(reference.run(export(coarse), images), coarse.trace(images)).first is None
+
+
+def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
+    digits = data.load("digits")
+    scores = sweep(trained, digits.test_x, digits.test_y)
+    before = evaluate(trained, digits.test_x, digits.test_y).accuracy
+    assert scores[8].accuracy == before > 0.9
+    assert scores[6].accuracy > before - 0.03
+    assert scores[2].accuracy < before - 0.05
+    same = requantised(requantised(trained, 4), 8)
+    assert evaluate(same, digits.test_x, digits.test_y).accuracy == before  # the floats are kept
+
+
+def test_noise_costs_accuracy(trained: SpikingNetwork) -> None:
+    digits = data.load("digits")
+    found = [
+        evaluate(trained, noisy(digits.test_x, deviation, 31, 0), digits.test_y).accuracy
+        for deviation in (0.0, 0.1, 0.6)
+    ]
+    assert found[0] >= found[1] - 0.01
+    assert found[0] - 0.2 > found[2]
+
+
+def test_poisson_recipes_are_exact_and_reproducible(tmp_path: Path) -> None:
+    content = {**WIDE, "coding": "poisson", "stages": [
+        {"kind": "ann", "name": "dense", "epochs": 2},
+        {"kind": "snn", "epochs": 3, "timesteps": 6},
+    ]}  # fmt: skip
+    result = train(recipe.from_dict(content), tmp_path)  # compares with the golden reference
+    network = file.load(tmp_path / NETWORK_NAME)
+    assert (network.input.coding, network.input.bits) == ("events", 1)
+    assert network.meta["coding"] == "poisson"
+    assert result.test_accuracy > 0.7
+    again = train(recipe.from_dict(content), tmp_path)
+    assert again.test_accuracy == result.test_accuracy
+
+
+def test_events_are_not_coded_again() -> None:
+    with pytest.raises(BadInput, match="coding is 'poisson', must be 'values' for the events"):
+        recipe.from_dict({**WIDE, "data": "n-mnist", "coding": "poisson", "stages": []})
