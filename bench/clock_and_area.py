@@ -5,8 +5,8 @@
 - peer: the case on which peers were measured, whole accelerators; needs MNIST (`peer_case`)
 - bits: memory for each kept weight of the networks in examples/networks
 
-    python bench/clock_and_area.py [--parts cores,peer,bits] [--seeds 1,2,3] [--json]
-                                   [--out build/bench-clock]
+    python bench/clock_and_area.py [--parts cores,peer,bits] [--seeds 1,2,3] [--router router2]
+                                   [--json] [--out build/bench-clock]
 
 Needs nextpnr: `pip install --editable '.[synth]'`.
 """
@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,14 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3", help="of placement; the median counts")
     parser.add_argument("--out", type=Path, default=Path("build/bench-clock"))
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--router", help="of nextpnr, for the peers' case: router2 takes less time")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     makers: dict[str, Callable[[], list[Row]]] = {
         "cores": lambda: [core_row(*case, seeds, options.out) for case in CORES],
-        "peer": lambda: [peer_row(point, seeds, options.out) for point in peer_case.POINTS],
+        "peer": lambda: [
+            peer_row(point, seeds, options.router, options.out) for point in peer_case.POINTS
+        ],
         "bits": lambda: [row for path in sorted(NETWORKS.glob("*")) for row in bits_rows(path)],
     }
     found = {part: makers[part]() for part in options.parts.split(",")}
@@ -104,14 +108,15 @@ def core_network(channels: int, side: int) -> Network:
     )  # fmt: skip
 
 
-def peer_row(point: peer_case.Point, seeds: Sequence[int], out: Path) -> Row:
+def peer_row(point: peer_case.Point, seeds: Sequence[int], router: str | None, out: Path) -> Row:
     """The peers' case, the whole accelerator without registers and counters."""
     name = f"{point.density}-{point.lanes}-{point.channels_per_word}-{point.steps_per_pass}"
     folder = out / f"peer-{name}"
     cycles, fired = peer_case.build_point(point, folder)
-    found = synthesise(
-        folder, folder / "synth", target_of("ecp5-85k"), seeds, progress=progress
-    ).as_dict()
+    device = target_of("ecp5-85k")
+    if router:
+        device = replace(device, options=(*device.options, "--router", router))
+    found = synthesise(folder, folder / "synth", device, seeds, progress=progress).as_dict()
     return found | {
         "density": point.density, "lanes": point.lanes, "cycles": cycles,
         "channels_per_word": point.channels_per_word, "steps_per_pass": point.steps_per_pass,

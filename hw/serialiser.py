@@ -190,14 +190,15 @@ class Serialiser(wiring.Component):
         m.d.comb += queue.r_en.eq(finished)
         with m.If(advance):
             m.d.sync += events.valid.eq(active)
-            self._present_event(
-                m, current, column, (rest == 0) & current["end"] if self.logits else token
-            )
+            last = (rest == 0) & current["end"] if self.logits else token
+            self._present_event(m, current, first, column, last)
             m.d.sync += left.eq(rest)
         with m.If(finished):
             m.d.sync += [active.eq(queue.r_rdy), current.eq(head)]
 
-    def _present_event(self, m: Module, current: data.View, column: Signal, last: Value) -> None:
+    def _present_event(
+        self, m: Module, current: data.View, first: Value, column: Signal, last: Value
+    ) -> None:
         core, payload = self.core, self.events.payload
         code = Cat(column[: core.column_bits], current["place"]["local"])
         m.d.sync += payload["last"].eq(last)
@@ -210,15 +211,18 @@ class Serialiser(wiring.Component):
             ("x", current["place"]["x"]),
             ("y", current["place"]["y"]),
             ("c", code),
-            ("steps", self._steps(current["steps"], column)),
+            ("steps", self._steps(current["steps"], first)),
         ):
             if self.layout.bits(name):
                 m.d.sync += payload[name].eq(value)
 
-    def _steps(self, steps: Value, column: Signal) -> Value:
-        """The mask of the steps in which a column fired."""
+    def _steps(self, steps: Value, first: Value) -> Value:
+        """The mask of the steps in which a column fired; of all columns, the only bit of `first`.
+
+        It does not wait for the column's number.
+        """
         columns = self.core.columns
-        each = [steps[n : n + columns].bit_select(column, 1) for n in range(0, len(steps), columns)]
+        each = [(steps[n : n + columns] & first).any() for n in range(0, len(steps), columns)]
         return Cat(each)
 
 
