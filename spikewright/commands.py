@@ -207,10 +207,8 @@ def verify(
 
 @click.command()
 @click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
-@click.option("--target", metavar="DEVICE", default="ecp5-25k", show_default=True,
-              help="ecp5-25k, ecp5-45k, ecp5-85k or ice40-hx8k.")  # fmt: skip
-@click.option("--seeds", metavar="S,...", default="1,2,3", show_default=True,
-              help="Seeds of the placement; the median clock counts.")  # fmt: skip
+@opt.device
+@opt.seeds
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
 @opt.lanes
 @opt.budget
@@ -224,8 +222,8 @@ def synth(
 ) -> None:  # fmt: skip
     """Synthesise, place and route a build FOLDER: clock, what limits it, and area.
 
-    A NETWORK file is built for the target first: --out, --lanes, --budget, --inputs and --data are
-    for that. Needs nextpnr, which comes with the extra `synth`.
+    Needs nextpnr, which the extra `synth` installs. A NETWORK file is built for the target first:
+    --out, --lanes, --budget, --inputs and --data are for that.
     """
     from spikewright import flow, synthesis
 

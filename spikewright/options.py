@@ -41,6 +41,14 @@ target = click.option(
     help="Choose lanes so that cores finish together in this device: ecp5-25k, ecp5-45k, ecp5-85k, "
     "ice40-hx8k.",
 )  # fmt: skip
+device = click.option(
+    "--target", metavar="DEVICE", default="ecp5-25k", show_default=True,
+    help="ecp5-25k, ecp5-45k, ecp5-85k or ice40-hx8k.",
+)  # fmt: skip
+seeds = click.option(
+    "--seeds", metavar="S,...", default="1,2,3", show_default=True,
+    help="Seeds of the placement; the median clock counts.",
+)  # fmt: skip
 budget = click.option(
     "--budget", metavar="ram=N,lut=N,dsp=N",
     help="Take no more of the target than so many block RAMs, LUTs, multipliers.",
