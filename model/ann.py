@@ -19,7 +19,8 @@ from model.architecture import Layer
 from model.clip import INITIAL, clipped_relu
 from model.layered import LayeredNetwork
 from model.neuron import NeuronLayer, ReadoutLayer
-from model.recipe import Neuron, Recipe
+from model.recipe import Recipe
+from model.tables import Neuron
 
 Activation = Callable[[Tensor, NeuronLayer], Tensor]
 

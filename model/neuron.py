@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from model import join
 from model.architecture import Layer
-from model.recipe import SURROGATES, Neuron
 from model.scan import ScanRule, scan, scan_with_membranes
 from model.ste import clamp_ste, round_ste
 from model.synapse import Synapse
+from model.tables import SURROGATES, Neuron
 
 EXACT = 2**24  # float32 holds every integer up to here
 _EPSILON = 1e-3

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from model.evaluate import Score, evaluate
+from model.layered import LayeredNetwork
 
 Images = NDArray[np.uint8]
 
@@ -22,3 +27,22 @@ def noisy(images: Images, deviation: float, highest: int, seed: int) -> Images:
         drawn = np.random.default_rng([seed, place]).standard_normal(image.shape)
         found[place] = np.floor(image + deviation * highest * drawn + 0.5).clip(0, highest)
     return found
+
+
+def scores(
+    network: LayeredNetwork,
+    images: Images,
+    labels: NDArray[np.int64],
+    deviations: Sequence[float],
+    seed: int,
+) -> dict[float, Score]:
+    """The score of `network` under noise of each of the `deviations`.
+
+    Pixels stay within the range of the data set; a network that reads Poisson spikes gets those of
+    the noisy pixels.
+    """
+    highest = network.coder.highest
+    return {
+        deviation: evaluate(network, noisy(images, deviation, highest, seed), labels)
+        for deviation in deviations
+    }

@@ -10,7 +10,7 @@ import torch
 from model import banks, magnitude
 from model.layered import LayeredNetwork
 from model.method import Context, Method
-from model.recipe import Pruning
+from model.tables import Pruning
 
 
 def target_density(pruning: Pruning, progress: float) -> float:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from golden.nodes import MAX_MEMBRANE_BITS
 from model.evaluate import Score, evaluate
-from model.recipe import Quantization
 from model.spiking import SpikingNetwork
+from model.tables import Quantization
 
 BITS = (8, 7, 6, 5, 4, 3, 2)
 

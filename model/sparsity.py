@@ -14,7 +14,7 @@ RANDOM = ("random", "momentum")
 
 
 class Wanted(Protocol):
-    """The part of `model.recipe.Pruning` that is checked."""
+    """The part of `model.tables.Pruning` that is checked."""
 
     @property
     def density(self) -> float:

@@ -21,9 +21,10 @@ from model.architecture import Layer
 from model.data import DataSet
 from model.evaluate import evaluate
 from model.method import Batch, Context, Method
-from model.recipe import Recipe, Training
+from model.recipe import Recipe
 from model.simulate import simulate
 from model.stages import Stage
+from model.tables import Training
 from model.teacher import Teacher
 
 History = list[dict[str, Any]]

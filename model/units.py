@@ -53,7 +53,7 @@ def deal(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
     met exactly, unless all caps are reached.
 
     >>> deal(10, np.array([1.0, 3.0]), np.array([1, 1]), np.array([9, 9])).tolist()
-    [3, 7]
+    [2, 8]
     >>> deal(10, np.array([1.0, 3.0]), np.array([1, 4]), np.array([9, 1])).tolist()
     [6, 1]
     """

@@ -15,7 +15,7 @@ from golden.errors import BadInput
 from model import data, recipe
 from model.banks import allocate, least_weights
 from model.export import export
-from model.recipe import ALLOCATIONS
+from model.tables import ALLOCATIONS
 from model.trainer import Trainer
 
 BANKED: dict[str, Any] = {

@@ -17,6 +17,7 @@ from model import recipe
 from model.export import dead_channels, export
 from model.prune import prune_to
 from model.spiking import SpikingNetwork
+from model.tables import SURROGATES
 
 LAYERS = {
     "digits": [["4C3", "P2", "6C2p0", "12", "10"], ["P2", "5C3", "7"], ["9", "10"], ["10"]],
@@ -41,7 +42,7 @@ def build(seed: int) -> SpikingNetwork:
             "reset": ["subtract", "zero"][seed // 2 % 2],
             "membrane_bits": [5, 8, 14, 22][seed // 3 % 4],
             "batch_norm": seed % 5 != 0,
-            "surrogate": recipe.SURROGATES[seed % 5],
+            "surrogate": SURROGATES[seed % 5],
         },
         "quantization": {"weight_bits": [int(b) for b in rng.integers(2, 9, weighted)]},
         "training": {"epochs": 1, "seed": seed},

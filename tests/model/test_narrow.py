@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from golden import file, reference
+from golden import engine, file, reference
 from golden.errors import BadInput
 from golden.trace import compare
 from model import data, narrow, networks, recipe
 from model.evaluate import evaluate
 from model.export import export
-from model.noise import noisy
+from model.noise import scores
 from model.ptq import requantised, sweep
 from model.spiking import SpikingNetwork
 from model.stages import Stage
 from model.train import HISTORY_NAME, NETWORK_NAME, train
 from model.trainer import Trainer
+from spikewright import stimulus
 
 WIDE: dict[str, Any] = {
     "name": "wide",
@@ -122,21 +123,21 @@ def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) 
 
 def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
-    scores = sweep(trained, digits.test_x, digits.test_y)
+    found = sweep(trained, digits.test_x, digits.test_y)
     before = evaluate(trained, digits.test_x, digits.test_y).accuracy
-    assert scores[8].accuracy == before > 0.9
-    assert scores[6].accuracy > before - 0.03
-    assert scores[2].accuracy < before - 0.05
+    assert found[8].accuracy == before > 0.9
+    assert found[6].accuracy > before - 0.03
+    assert found[2].accuracy < before - 0.05
     same = requantised(requantised(trained, 4), 8)
     assert evaluate(same, digits.test_x, digits.test_y).accuracy == before  # the floats are kept
 
 
 def test_noise_costs_accuracy(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
-    found = [
-        evaluate(trained, noisy(digits.test_x, deviation, 31, 0), digits.test_y).accuracy
-        for deviation in (0.0, 0.1, 0.6)
-    ]
+    by_deviation = scores(trained, digits.test_x, digits.test_y, (0.0, 0.1, 0.6), 0)
+    found = [score.accuracy for score in by_deviation.values()]
+    assert trained.coder.highest == 31
+    assert found[0] == evaluate(trained, digits.test_x, digits.test_y).accuracy
     assert found[0] >= found[1] - 0.01
     assert found[0] - 0.2 > found[2]
 
@@ -153,6 +154,9 @@ def test_poisson_recipes_are_exact_and_reproducible(tmp_path: Path) -> None:
     assert result.test_accuracy > 0.7
     again = train(recipe.from_dict(content), tmp_path)
     assert again.test_accuracy == result.test_accuracy
+    chosen = stimulus.choose(network, "test")  # what every other command runs it on
+    assert chosen.inputs.shape == (360, 6, 1, 8, 8)
+    assert chosen.accuracy(engine.logits(network, chosen.inputs)) == result.test_accuracy
 
 
 def test_events_are_not_coded_again() -> None:

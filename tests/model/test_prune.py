@@ -10,7 +10,8 @@ from model import augment, batches, data
 from model.export import export
 from model.magnitude import allocate, erk_densities, lamp_scores
 from model.prune import Pruner, target_density
-from model.recipe import ALLOCATIONS, Pruning, Recipe
+from model.recipe import Recipe
+from model.tables import ALLOCATIONS, Pruning
 from model.trainer import Trainer
 
 

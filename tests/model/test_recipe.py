@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from golden.errors import BadInput
-from model import data, recipe, surrogate
+from model import data, recipe, surrogate, tables
 from model.fields import read_table
 
 GOOD = """
@@ -167,7 +167,7 @@ def test_unknown_recipe() -> None:
 
 def test_tables_agree_with_what_they_describe() -> None:
     assert set(recipe.DATA) == set(data.NAMES)
-    assert recipe.SURROGATES == surrogate.NAMES
+    assert tables.SURROGATES == surrogate.NAMES
     digits = data.load("digits")
     assert recipe.DATA["digits"] == (digits.shape, digits.bits, digits.coding)
 
@@ -183,4 +183,4 @@ def test_every_key_has_a_rule() -> None:
 
     assert check(recipe.Recipe) > 20
     with pytest.raises(BadInput, match=re.escape("here: unknown key 'x'")):
-        read_table(recipe.Pruning, {"x": 1}, "here")
+        read_table(tables.Pruning, {"x": 1}, "here")
