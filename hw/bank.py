@@ -66,14 +66,11 @@ def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
     ]
     if not small:
         hits = [a & (address == before) for a, before in zip(adds, addresses, strict=True)]
-        fourth = Signal()
-        m.d.sync += [
-            shared["first"].eq(hits[0]),
-            shared["second"].eq(hits[1]),
-            shared["third"].eq(hits[2]),
-            fourth.eq(hits[3]),
-        ]
-        m.d.comb += shared["older"].eq(shared["second"] | shared["third"] | fourth)
+        found = [Signal(name=f"hit_{behind}") for behind in range(1, SUM + 1)]
+        m.d.sync += Cat(found).eq(Cat(hits))
+        for name, hit in zip(("first", "second", "third"), found, strict=False):
+            m.d.comb += shared[name].eq(hit)
+        m.d.comb += shared["older"].eq(Cat(found[1:]).any())
     return shared
 
 

@@ -50,7 +50,7 @@ def epoch_batches(
     for step in range(steps_per_epoch(len(images), batch_size)):
         chosen = order[step * batch_size : (step + 1) * batch_size]
         batch = augmented(images[chosen], rule, draws, chosen)
-        yield coder.floats(batch, chosen, epoch), torch.from_numpy(labels[chosen])
+        yield torch.from_numpy(coder.floats(batch, chosen, epoch)), torch.from_numpy(labels[chosen])
 
 
 def in_order(images: Images, coder: Coder = VALUES, batch_size: int = 256) -> Iterator[Tensor]:
@@ -58,4 +58,4 @@ def in_order(images: Images, coder: Coder = VALUES, batch_size: int = 256) -> It
     places = np.arange(len(images))
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        yield coder.floats(images[part], places[part])
+        yield torch.from_numpy(coder.floats(images[part], places[part]))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from model import poisson
 
 Images = NDArray[np.uint8]
 Ints = NDArray[np.int64]
+Reals = NDArray[np.float32]
 
 KINDS = ("values", "poisson")
 """What a recipe's `coding` names."""
@@ -41,7 +40,7 @@ class Coder:
         seed = self.seed if epoch is None else self.seed + ((epoch + 1) << 32)
         return poisson.encode(images, indices, self.timesteps, self.highest, seed)
 
-    def floats(self, images: Images, indices: Ints, epoch: int | None = None) -> Tensor:
+    def floats(self, images: Images, indices: Ints, epoch: int | None = None) -> Reals:
         """The same as floats; rates are pixel / highest."""
-        found = torch.from_numpy(self.integers(images, indices, epoch).astype(np.float32))
-        return found / self.highest if self.kind == "rates" else found
+        found = self.integers(images, indices, epoch).astype(np.float32)
+        return found / np.float32(self.highest) if self.kind == "rates" else found

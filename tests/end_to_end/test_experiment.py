@@ -48,7 +48,10 @@ def test_experiment_writes_table_picture_and_json(command, tmp_path: Path) -> No
 def test_mistakes_cost_one_line(command) -> None:
     outcome = command("experiment", "nothing")
     assert outcome.code == 2
-    assert "must be a .toml file that exists, or one of admm, sparse-learning" in outcome.err
+    assert (
+        "must be a .toml file that exists, or one of admm, conversion, narrow, sparse-learning"
+        in outcome.err
+    )
 
 
 def test_picture_places_runs_in_order() -> None:

@@ -15,7 +15,7 @@ DEADLINE_S = 120
 
 def start(recipe: Path, folder: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
-    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=8"]
+    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=24"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
