@@ -16,6 +16,7 @@ from spikewright import lines
 from spikewright import options as opt
 from spikewright.console import Console
 from spikewright.layout import BuildFolder
+from spikewright.machine import Machine
 
 NETWORK = click.argument("network", type=opt.FOLDER)
 BUILD = click.argument("folder", type=opt.FOLDER)
@@ -40,7 +41,9 @@ def demo(
     """Train, compile, verify, profile, report: real digits to verified Verilog."""
     from spikewright import flow
 
-    settings = flow.Settings(recipe, data, seed, opt.parse_lanes(lanes), simulator, images, force)
+    settings = flow.Settings(
+        recipe, data, seed, opt.parse_count("--lanes", lanes), simulator, images, force
+    )
     folder = BuildFolder(out or Path("build") / Path(recipe).stem)
     summary = flow.demo(settings, folder, Console(len(flow.DEMO_STEPS)))
     opt.finish(summary, lines.of_demo(summary, folder), as_json)
@@ -122,9 +125,8 @@ def run(
 @click.command()
 @NETWORK
 @opt.out
-@opt.lanes
 @opt.target
-@opt.budget
+@opt.machine
 @opt.inputs
 @opt.data
 @opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
@@ -136,9 +138,9 @@ def run(
 @opt.force
 @opt.as_json
 def build(
-    network: Path, out: Path | None, lanes: str | None, target: str | None, budget: str | None,
-    inputs: str, data: Path | None, images: int, seed: int, loadable: bool,
-    also: tuple[Path, ...], registers: bool, counters: bool, force: bool, as_json: bool,
+    network: Path, out: Path | None, target: str | None, machine: Machine, inputs: str,
+    data: Path | None, images: int, seed: int, loadable: bool, also: tuple[Path, ...],
+    registers: bool, counters: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile NETWORK to Verilog and its memory image.
 
@@ -149,9 +151,8 @@ def build(
     folder = BuildFolder(out or _default_folder(network))
     outside = Outside(registers, counters, loadable)
     request = flow.BuildRequest(
-        network, opt.parse_lanes(lanes), inputs, data, images, seed, force, outside, also, target,
-        opt.parse_budget(budget),
-    )  # fmt: skip
+        network, machine, inputs, data, images, seed, force, outside, also, target
+    )
     result = flow.build(request, folder, Console())
     opt.finish(result, lines.of_build(result, folder), as_json)
 
@@ -170,22 +171,20 @@ def build(
 @opt.seed("the stalls")
 @click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
-@opt.lanes
 @opt.target
-@opt.budget
+@opt.machine
 @opt.inputs
 @opt.data
 @opt.force
 @opt.as_json
 def verify(
     place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
-    out: Path | None, lanes: str | None, target: str | None, budget: str | None, inputs: str,
-    data: Path | None, force: bool, as_json: bool,
+    out: Path | None, target: str | None, machine: Machine, inputs: str, data: Path | None,
+    force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
 
-    A NETWORK file is built first: --out, --lanes, --target, --budget, --inputs and --data are for
-    that.
+    A NETWORK file is built first; the options of `build` are for that.
     """
     from spikewright import flow
 
@@ -194,11 +193,8 @@ def verify(
         folder = BuildFolder(place)
     else:
         folder = BuildFolder(out or _default_folder(place))
-        limit, count = opt.parse_lanes(lanes), images or opt.DEFAULT_IMAGES
-        taken = opt.parse_budget(budget)
-        request = flow.BuildRequest(
-            place, limit, inputs, data, count, 0, force, target=target, budget=taken
-        )
+        count = images or opt.DEFAULT_IMAGES
+        request = flow.BuildRequest(place, machine, inputs, data, count, 0, force, target=target)
         flow.build(request, folder, console)
     result = flow.verify(folder, simulator, images, stalls, seed, waves, console, force)
     opt.finish(result, lines.of_verification(result, folder), as_json)
@@ -210,20 +206,19 @@ def verify(
 @opt.device
 @opt.seeds
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
-@opt.lanes
-@opt.budget
+@opt.machine
 @opt.inputs
 @opt.data
 @opt.force
 @opt.as_json
 def synth(
-    place: Path, target: str, seeds: str, out: Path | None, lanes: str | None, budget: str | None,
-    inputs: str, data: Path | None, force: bool, as_json: bool,
+    place: Path, target: str, seeds: str, out: Path | None, machine: Machine, inputs: str,
+    data: Path | None, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Synthesise, place and route a build FOLDER: clock, what limits it, and area.
 
-    Needs nextpnr, which the extra `synth` installs. A NETWORK file is built for the target first:
-    --out, --lanes, --budget, --inputs and --data are for that.
+    Needs nextpnr, which the extra `synth` installs. A NETWORK file is built for the target first;
+    the options of `build` are for that.
     """
     from spikewright import flow, synthesis
 
@@ -234,9 +229,8 @@ def synth(
     else:
         folder = BuildFolder(out or _default_folder(place))
         request = flow.BuildRequest(
-            place, opt.parse_lanes(lanes), inputs, data, opt.DEFAULT_IMAGES, 0, force,
-            target=target, budget=opt.parse_budget(budget),
-        )  # fmt: skip
+            place, machine, inputs, data, opt.DEFAULT_IMAGES, 0, force, target=target
+        )
         flow.build(request, folder, console)
     result = synthesis.synth_step(folder, target, numbers, console, force)
     opt.finish(result, lines.of_synthesis(result, folder), as_json)

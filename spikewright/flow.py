@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from spikewright import results, stimulus, tasks
 from spikewright.check import check_training
 from spikewright.console import Console
 from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
+from spikewright.machine import Count, Machine
 from spikewright.options import parse_changes
 from spikewright.steps import Steps, file_hash, source_hash
 
@@ -24,7 +25,6 @@ DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
 DEMO_IMAGES = 360
 
 Result = dict[str, Any]
-Lanes = int | dict[str, int] | None
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Settings:
     recipe: str
     data: Path | None
     seed: int | None
-    lanes: Lanes
+    lanes: Count
     simulator: str
     images: int | None
     force: bool
@@ -45,7 +45,7 @@ class BuildRequest:
     """What `build` was asked for; `inputs` as in `stimulus.choose`, the rest as in `hw.build`."""
 
     network: Path
-    lanes: Lanes
+    machine: Machine
     inputs: str
     data: Path | None
     images: int
@@ -54,7 +54,6 @@ class BuildRequest:
     outside: Outside = field(default_factory=Outside)
     also: tuple[Path, ...] = ()
     target: str | None = None
-    budget: Mapping[str, int] = field(default_factory=dict)
 
 
 def train(
@@ -198,16 +197,17 @@ def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Resul
     writable(folder.path)
 
     def work() -> None:
+        machine = request.machine
         tasks.build(
-            network, folder.path, request.lanes, chosen.inputs, chosen.labels, chosen.source,
-            request.outside, also, request.target, request.budget,
+            network, folder.path, machine.lanes, chosen.inputs, chosen.labels, chosen.source,
+            request.outside, also, request.target, machine.budget, machine.channels_per_word,
+            machine.steps_per_pass,
         )  # fmt: skip
 
     inputs = {
         "network": file_hash(request.network),  # its activity too, which the fingerprint leaves out
         "target": request.target,
-        "budget": request.budget,
-        "lanes": request.lanes,
+        "machine": asdict(request.machine),
         "outside": asdict(request.outside),
         "also": [file.fingerprint(other) for other in also],
         "stimulus": stimulus.content_hash(chosen),
@@ -292,7 +292,7 @@ def demo(settings: Settings, folder: BuildFolder, console: Console) -> Result:
         yosys.wait()
     images = settings.images or DEMO_IMAGES
     request = BuildRequest(
-        training.network, settings.lanes, "test", settings.data, images, 0, force
+        training.network, Machine(settings.lanes), "test", settings.data, images, 0, force
     )
     build(request, folder, console)
     verify(folder, settings.simulator, settings.images, (0,), 0, False, console, force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from golden.errors import BadInput
 from spikewright.layout import to_json
+from spikewright.machine import Count, Machine
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -53,6 +55,15 @@ budget = click.option(
     "--budget", metavar="ram=N,lut=N,dsp=N",
     help="Take no more of the target than so many block RAMs, LUTs, multipliers.",
 )  # fmt: skip
+channels_per_word = click.option(
+    "--channels-per-word", metavar="W|NODE=W,...",
+    help="How many channels share an entry and a word, a power of two; for dense rows.  "
+    "[default: 1; with --target as many as are of use]",
+)  # fmt: skip
+steps_per_pass = click.option(
+    "--steps-per-pass", metavar="P", type=click.IntRange(min=1), default=1, show_default=True,
+    help="How many time steps share one walk over the rows; must divide the network's.",
+)  # fmt: skip
 loadable = click.option(
     "--loadable", is_flag=True,
     help="Memories wake up empty and are filled by the load stream, also again at run time.",
@@ -92,10 +103,27 @@ def images(help_text: str, default: int | None = None) -> Decorator:
     )  # fmt: skip
 
 
-def parse_lanes(text: str | None) -> int | dict[str, int] | None:
-    """`--lanes` as the compiler takes it; None if it was not given.
+def machine(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what a build looks like; the command gets them as one `machine`."""
 
-    >>> parse_lanes("8"), parse_lanes("conv1=4,readout=1")
+    @functools.wraps(command)
+    def parsed(
+        *, lanes: str | None, budget: str | None, channels_per_word: str | None,
+        steps_per_pass: int, **others: Any,
+    ) -> Any:  # fmt: skip
+        chosen = Machine(
+            parse_count("--lanes", lanes), parse_budget(budget),
+            parse_count("--channels-per-word", channels_per_word), steps_per_pass,
+        )  # fmt: skip
+        return command(machine=chosen, **others)
+
+    return lanes(budget(channels_per_word(steps_per_pass(parsed))))
+
+
+def parse_count(option: str, text: str | None) -> Count:
+    """One number for all nodes, or by node, as the compiler takes it; None if it was not given.
+
+    >>> parse_count("--lanes", "8"), parse_count("--lanes", "conv1=4,readout=1")
     (8, {'conv1': 4, 'readout': 1})
     """
     if text is None:
@@ -104,7 +132,7 @@ def parse_lanes(text: str | None) -> int | dict[str, int] | None:
         return _table(text) if "=" in text else _positive(text)
     except ValueError:
         raise BadInput(
-            f"--lanes is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
+            f"{option} is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
         ) from None
 
 

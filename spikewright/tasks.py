@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from golden.errors import BadInput, CheckFailed
 from spikewright import chain, results, stimulus
 from spikewright.layout import BuildFolder, read_json, write_json
+from spikewright.machine import Count
 from spikewright.steps import file_hash, source_hash
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from sim.verify import Verification
 
 Progress = Callable[[int, int, str], None]
-Lanes = int | dict[str, int] | None
 
 
 def run(network: Network, inputs: Any) -> Trace:
@@ -80,7 +80,7 @@ def train(
 def build(
     network: Network,
     folder: str | Path,
-    lanes: Lanes = None,
+    lanes: Count = None,
     inputs: Any = None,
     labels: Any = None,
     source: str = "inputs of the caller",
@@ -88,6 +88,8 @@ def build(
     also: Sequence[Network] = (),
     target: str | None = None,
     budget: Mapping[str, int] | None = None,
+    channels_per_word: Count = None,
+    steps_per_pass: int = 1,
 ) -> Image:
     """Compile `network` into `folder`: Verilog, memory image, manifest, and inputs to verify it on.
 
@@ -106,6 +108,10 @@ def build(
     target, budget
         A device by name, and what of it may be taken (`ram`, `lut`, `dsp`): lanes are chosen for
         it, and what it cannot hold is refused.
+    channels_per_word, steps_per_pass
+        How many channels share an entry and a word (by node or one number; None: 1, or with a
+        target as many as are of use), how many time steps one walk over the rows: see
+        docs/hardware.md.
 
     Raises
     ------
@@ -120,7 +126,10 @@ def build(
     else:
         network.check_inputs(inputs)
         chosen = stimulus.given(inputs, labels, source)
-    image = build_hardware(network, place.path, lanes, target, budget, outside=outside, also=also)
+    image = build_hardware(
+        network, place.path, lanes, target, budget, outside=outside, also=also,
+        channels_per_word=channels_per_word, steps_per_pass=steps_per_pass,
+    )  # fmt: skip
     stimulus.save(chosen, place.stimulus)
     return image
 

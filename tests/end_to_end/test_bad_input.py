@@ -194,6 +194,10 @@ def test_options_out_of_range(command, small_file: Path, demo_folder: Path, tmp_
     more = command("build", small_file, "--lanes", "hidden=2,out=1,hiden=2", "--out", out)
     assert more.code == 2
     assert "'hiden', must be one of hidden, out" in more.err.splitlines()[-1]
+    wide = command("build", small_file, "--channels-per-word", "3", "--out", out)
+    refused(wide, 2, "channels_per_word", "must be one of 1, 2, 4")
+    deep = command("build", small_file, "--steps-per-pass", "2", "--out", out)
+    refused(deep, 2, "time steps a pass is 2", "1, 3")
     refused(command("verify", demo_folder, "--stall", "120"), 2, "--stall", "120")
     refused(command("verify", demo_folder, "--simulator", "vcs"), 2, "vcs", "verilator")
     refused(command("run", small_file, "--images", "-1"), 2, "--images")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spikewright.commands import ALL
+from spikewright.layout import read_json
 
 KEYS = {
     "schema", "accuracy", "timesteps", "weight_bits", "density", "images", "compared_spikes",
@@ -91,6 +92,17 @@ def test_an_error_is_one_object_too(command, tmp_path: Path) -> None:
     assert outcome.json["exit_code"] == 2
     assert "absent.safetensors" in outcome.json["error"]
     assert outcome.err.count("\n") == 1
+
+
+def test_wide_words_and_long_passes_compute_the_same(command, demo_folder: Path, tmp_path: Path):
+    shape = ("--channels-per-word", "2", "--steps-per-pass", "2", "--images", "5")
+    network = demo_folder / "network.safetensors"
+    found = command("verify", network, *shape, "--out", tmp_path / "wide", "--json")
+    assert found.code == 0
+    assert found.json["mismatches"] == 0 < found.json["compared_membranes"]
+    manifest = read_json(tmp_path / "wide" / "manifest.json")
+    assert manifest["steps_per_pass"] == 2
+    assert set(manifest["channels_per_word"].values()) == {2}
 
 
 def test_values_that_differ_end_with_code_1(command, demo_folder: Path, monkeypatch) -> None:
