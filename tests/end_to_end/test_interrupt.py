@@ -15,8 +15,12 @@ DEADLINE_S = 120
 
 def start(recipe: Path, folder: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
-    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=24"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [*program, "train", str(recipe), "--out", str(folder), "--set", "training.epochs=8"]
+    # Whoever runs the tests in the background may ignore interrupts: the training must not.
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
