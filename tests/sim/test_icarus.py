@@ -85,6 +85,7 @@ def test_components_alone(tmp_path):
     settings = {
         "network": str(tmp_path / "network.safetensors"),
         "lanes": 2,
+        "core": 0,
         "stall": 0.5,
         "seed": 3,
     }
