@@ -64,7 +64,7 @@ def _forward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
     lowest: float, highest: float, keep: bool, spikes: Array, membranes: Array,
     start: int, stop: int,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
+) -> None:  # fmt: skip
     steps, _, neurons = spikes.shape
     fixed = drive.shape[0] == 1
     zero = lowest - lowest
@@ -94,7 +94,7 @@ def _backward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
     lowest: float, highest: float, kind: int, grad: Array, d_drive: Array, d_threshold: Array,
     d_bias: Array, d_leak: Array, part: int, start: int, stop: int,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
+) -> None:  # fmt: skip
     # Simple loops over arrays of one type and no branches on data: so they become vector code.
     # Numbers like 1 and 0 are made from the arrays' type, since a literal would widen to float64.
     steps, _, neurons = grad.shape

@@ -160,17 +160,22 @@ def _positive(text: str) -> int:
     return number
 
 
+def _numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers between commas; none if anything else stands there."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        return ()
+
+
 def parse_stalls(text: str) -> tuple[int, ...]:
     """`--stall` as percentages.
 
     >>> parse_stalls("0,25,75")
     (0, 25, 75)
     """
-    try:
-        stalls = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        stalls = (-1,)
-    if not all(0 <= stall <= 90 for stall in stalls):
+    stalls = _numbers(text)
+    if not stalls or not all(0 <= stall <= 90 for stall in stalls):
         raise BadInput(f"--stall is {text!r}, must be percentages of 0..90, such as 0,25,50")
     return stalls
 
@@ -181,11 +186,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     >>> parse_seeds("1,2,3")
     (1, 2, 3)
     """
-    try:
-        seeds = tuple(_positive(part) for part in text.split(","))
-    except ValueError:
-        seeds = ()
-    if not seeds or len(set(seeds)) < len(seeds):
+    seeds = _numbers(text)
+    if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
         raise BadInput(f"--seeds is {text!r}, must be different numbers of 1 or more, as 1,2,3")
     return seeds
 
