@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model import join
+from model import join, planes
 from model.architecture import Layer
+from model.moments import moments
 from model.scan import ScanRule, scan, scan_with_membranes
 from model.ste import clamp_ste, round_ste
 from model.synapse import Synapse
@@ -97,7 +98,7 @@ class NeuronLayer(nn.Module):
         """
         if not self.training or self.frozen:
             return self.mean * sign, self.var
-        var, mean = torch.var_mean(drive.reshape(*drive.shape[:2], -1), dim=(0, 2), correction=0)
+        mean, var = moments(drive)
         with torch.no_grad():
             self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
             self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
@@ -196,37 +197,34 @@ class SpikingLayer(NeuronLayer):
             second,
         )
 
-    def _per_neuron(
-        self, events: Tensor, skip: Tensor | None
+    def _planes(
+        self, events: Tensor, batch: int, skip: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Drive (steps, batch, neurons), and threshold and bias of every neuron, and leak_mul."""
+        """Drive (steps, batch, neurons), threshold and bias of every neuron, and leak_mul."""
         integers, drive = self.integers(events, skip)
         assert drive is not None
-        rows, channels = drive.shape[:2]
-        area = drive[0, 0].numel()
+        rows = planes.flat(drive)
         threshold, bias = (
-            v.unsqueeze(1).expand(channels, area).reshape(-1)
-            for v in (integers.threshold, integers.bias)
+            planes.per_neuron(values, self.layer.shape)
+            for values in (integers.threshold, integers.bias)
         )
-        return drive.reshape(-1, rows, channels * area), threshold, bias, integers.leak_mul
+        return rows.reshape(-1, batch, rows.shape[1]), threshold, bias, integers.leak_mul
 
     def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
         """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many.
 
         `skip` are the events of the shortcut, where the layer has one.
         """
-        drive, threshold, bias, leak_mul = self._per_neuron(events, skip)
-        drive = drive.reshape(-1, batch, drive.shape[2])
-        return scan(drive, threshold, bias, leak_mul, self.rule).reshape(-1, *self.layer.shape)
+        spikes = scan(*self._planes(events, batch, skip), self.rule)
+        return planes.shaped(spikes.flatten(0, 1), self.layer.shape)
 
     def record(
         self, events: Tensor, batch: int, skip: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
-        drive, threshold, bias, leak_mul = self._per_neuron(events, skip)
-        drive = drive.reshape(-1, batch, drive.shape[2])
-        spikes, membranes = scan_with_membranes(drive, threshold, bias, leak_mul, self.rule)
-        return spikes.reshape(-1, *self.layer.shape), membranes.reshape(-1, *self.layer.shape)
+        found = scan_with_membranes(*self._planes(events, batch, skip), self.rule)
+        spikes, membranes = (planes.shaped(x.flatten(0, 1), self.layer.shape) for x in found)
+        return spikes, membranes
 
 
 class ReadoutLayer(nn.Module):

@@ -13,7 +13,7 @@ surrogate. `fired` inside the reset counts as a constant (detached), floors pass
 
 1. g = g if the unclamped membrane lay within [lowest, highest], both limits included, else 0
 2. subtract: d threshold -= g * fired;       zero: g = 0 if fired
-3. g += s * h(u) / threshold;                d threshold -= s * h(u) * (u + 1) / threshold
+3. g += s * h(u) / threshold;                d threshold -= s * h(u) / threshold * (u + 1)
 4. d drive = g;  d bias += g;                d leak_mul -= g * v / 2^leak_shift (v before the leak)
 5. g = g * (1 - leak_mul / 2^leak_shift)
 
@@ -24,9 +24,6 @@ depend on the number of threads.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +33,12 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.parts import PARTS, in_parts
 from model.surrogate import fill_slope
 
 Array = NDArray[np.floating]
 
-PARTS = 4
-THREADS = min(PARTS, os.cpu_count() or 1)
 _BLOCK = 1024
-
-_pool: ThreadPoolExecutor | None = None
 
 
 @dataclass(frozen=True)
@@ -92,17 +86,20 @@ def _forward(
 @njit(cache=True, nogil=True)
 def _backward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
-    lowest: float, highest: float, kind: int, grad: Array, d_drive: Array, d_threshold: Array,
-    d_bias: Array, d_leak: Array, part: int, start: int, stop: int,
+    lowest: float, highest: float, kind: int, per: Array, grad: Array, d_drive: Array,
+    d_threshold: Array, d_bias: Array, d_leak: Array, part: int, start: int, stop: int,
 ) -> None:  # fmt: skip
-    # Simple loops over arrays of one type and no branches on data: so they become vector code.
+    # Simple loops over few arrays of one type and no branches on data: so they become vector code.
     # Numbers like 1 and 0 are made from the arrays' type, since a literal would widen to float64.
     steps, _, neurons = grad.shape
     fixed = drive.shape[0] == 1
     real = drive.dtype
     before = np.zeros((steps + 1, _BLOCK), real)  # the membrane that enters each step
     peak = np.zeros((steps, _BLOCK), real)  # and before its compare
-    g, u, h = np.zeros(_BLOCK, real), np.zeros(_BLOCK, real), np.zeros(_BLOCK, real)
+    g, u, h, lost = (
+        np.zeros(_BLOCK, real), np.zeros(_BLOCK, real), np.zeros(_BLOCK, real),
+        np.zeros(_BLOCK, real),
+    )  # fmt: skip
     zero = lowest - lowest
     one = inverse / inverse
     decay = one - leak_mul * inverse
@@ -110,66 +107,56 @@ def _backward(
     for b in range(start, stop):
         for first in range(0, neurons, _BLOCK):
             size = min(_BLOCK, neurons - first)
-            th = threshold[first : first + size]
+            th, unit = threshold[first : first + size], per[first : first + size]
             offset = bias[first : first + size]
             dth = d_threshold[part, first : first + size]
             db = d_bias[part, first : first + size]
             for t in range(steps):
                 row = drive[0 if fixed else t, b, first : first + size]
                 enters, leaves, w = before[t], before[t + 1], peak[t]
-                for n in range(size):
-                    w[n] = enters[n]
                 if leak_mul != 0:
                     for n in range(size):
-                        w[n] -= np.floor(w[n] * leak_mul * inverse)
+                        w[n] = enters[n] - np.floor(enters[n] * leak_mul * inverse)
+                        w[n] += row[n] + offset[n]
+                else:
+                    for n in range(size):
+                        w[n] = enters[n] + row[n] + offset[n]
                 for n in range(size):
-                    w[n] = w[n] + row[n] + offset[n]
                     after = (w[n] - th[n]) * held if w[n] >= th[n] else w[n]
                     leaves[n] = min(max(after, lowest), highest)
             g[:] = zero
             for t in range(steps - 1, -1, -1):
                 out = d_drive[0 if fixed else t, b, first : first + size]
                 spike = grad[t, b, first : first + size]
-                w = peak[t]
+                w, leaves = peak[t], before[t + 1]
                 for n in range(size):
-                    u[n] = (w[n] - th[n]) / th[n]
+                    u[n] = (w[n] - th[n]) * unit[n]
                 fill_slope(kind, u, h, size)
                 for n in range(size):
-                    fired = w[n] >= th[n]
-                    after = (w[n] - th[n]) * held if fired else w[n]
-                    x = g[n] if (after >= lowest) & (after <= highest) else zero
-                    lost = x * held if fired else zero
-                    x = lost if fired else x
-                    rise = spike[n] * h[n] / th[n]
-                    x += rise
-                    dth[n] -= rise * (u[n] + one) + lost
-                    db[n] += x
-                    out[n] += x
-                    g[n] = x
+                    h[n] = spike[n] * h[n] * unit[n]
+                for n in range(size):
+                    after = (w[n] - th[n]) * held if w[n] >= th[n] else w[n]
+                    passed = g[n] if after == leaves[n] else zero  # it was not clamped
+                    g[n] = passed * held if w[n] >= th[n] else passed
+                for n in range(size):
+                    lost[n] = g[n] if w[n] >= th[n] else zero
+                for n in range(size):
+                    dth[n] -= h[n] * (u[n] + one) + lost[n]
+                for n in range(size):
+                    g[n] += h[n]
+                    db[n] += g[n]
+                if fixed:
+                    for n in range(size):
+                        out[n] += g[n]
+                else:
+                    for n in range(size):
+                        out[n] = g[n]
                 if d_leak.shape[1] == 2:
                     for n in range(size):
                         d_leak[part, 0] -= g[n] * before[t, n] * inverse
-                for n in range(size):
-                    g[n] *= decay
-
-
-def _in_parts(batch: int, work: Callable[[int, int, int], None]) -> None:
-    """Call work(part, start, stop) for `PARTS` slices of the batch, on `THREADS` threads."""
-    global _pool
-    edges = [batch * part // PARTS for part in range(PARTS + 1)]
-    jobs = [
-        (part, edges[part], edges[part + 1])
-        for part in range(PARTS)
-        if edges[part] < edges[part + 1]
-    ]
-    if THREADS == 1 or len(jobs) == 1:
-        for job in jobs:
-            work(*job)
-        return
-    if _pool is None:
-        _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scan")
-    for done in [_pool.submit(work, *job) for job in jobs]:
-        done.result()
+                if leak_mul != 0:
+                    for n in range(size):
+                        g[n] *= decay
 
 
 def _plain(tensor: Tensor) -> Array:
@@ -191,18 +178,18 @@ class _Scan(torch.autograd.Function):
         rule: ScanRule = ctx.rule
         real = _plain(drive).dtype.type
         grad = _plain(grads[0].to(drive.dtype))
-        d_drive = np.zeros(tuple(drive.shape), real)
+        # one step of drive collects a sum over steps; of many each is written once
+        d_drive = (np.zeros if len(drive) == 1 else np.empty)(tuple(drive.shape), real)
         sums = (np.zeros((PARTS, drive.shape[2]), real), np.zeros((PARTS, drive.shape[2]), real))
         d_leak = np.zeros((PARTS, 2 if ctx.needs_input_grad[3] else 1))
         arrays = (_plain(drive), _plain(threshold), _plain(bias))
-        constants = _constants(rule, leak_mul, real)
+        constants = (*_constants(rule, leak_mul, real), rule.surrogate, 1 / arrays[1])
+        into = (grad, d_drive, *sums, d_leak)
 
         def work(part: int, start: int, stop: int) -> None:
-            _backward(
-                *arrays, *constants, rule.surrogate, grad, d_drive, *sums, d_leak, part, start, stop
-            )
+            _backward(*arrays, *constants, *into, part, start, stop)
 
-        _in_parts(grad.shape[1], work)
+        in_parts(grad.shape[1], work)
         d_threshold, d_bias = (torch.from_numpy(total.sum(axis=0)) for total in sums)
         leak = (
             torch.as_tensor(d_leak[:, 0].sum(), dtype=leak_mul.dtype)
@@ -238,7 +225,7 @@ def _run(
     def work(part: int, start: int, stop: int) -> None:
         _forward(*arrays, *constants, membranes is not None, out, record, start, stop)
 
-    _in_parts(batch, work)
+    in_parts(batch, work)
     return spikes
 
 

@@ -26,22 +26,26 @@ NAMES = ("triangle", "rectangle", "arctan", "fast_sigmoid", "sigmoid")
 @njit(cache=True, nogil=True)
 def fill_slope(kind: int, u: np.ndarray, h: np.ndarray, size: int) -> None:
     """h[:size] = h(u[:size]) of the surrogate `NAMES[kind]`; compiled, one plain loop per name."""
+    # numbers of the arrays' type: a literal would widen every operation to float64
+    real = u.dtype.type
+    zero, half, one, two, four = real(0), real(0.5), real(1), real(2), real(4)
     if kind == 0:
         for n in range(size):
-            h[n] = max(0.0, 1.0 - abs(u[n]))
+            h[n] = max(zero, one - abs(u[n]))
     elif kind == 1:
         for n in range(size):
-            h[n] = 1.0 if abs(u[n]) <= 0.5 else 0.0
+            h[n] = one if abs(u[n]) <= half else zero
     elif kind == 2:
+        pi_squared = real(math.pi * math.pi)
         for n in range(size):
-            h[n] = 1.0 / (1.0 + math.pi * math.pi * u[n] * u[n])
+            h[n] = one / (one + pi_squared * u[n] * u[n])
     elif kind == 3:
         for n in range(size):
-            h[n] = 1.0 / ((1.0 + 2.0 * abs(u[n])) * (1.0 + 2.0 * abs(u[n])))
+            h[n] = one / ((one + two * abs(u[n])) * (one + two * abs(u[n])))
     else:
         for n in range(size):
-            s = 1.0 / (1.0 + math.exp(-4.0 * u[n]))
-            h[n] = 4.0 * s * (1.0 - s)
+            s = one / (one + math.exp(-four * u[n]))
+            h[n] = four * s * (one - s)
 
 
 def slope(name: str, u: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Layer, Path
+from model.planes import channels_last
 from model.ste import round_ste
 
 _EMPTY_SCALE = 1e-8  # a channel without weights has a scale of nearly zero
@@ -88,8 +89,9 @@ class Synapse(nn.Module):
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """Weighted sums (rows, *shape) for `events` (rows, *source), in the type of `weights`."""
         layer = self.layer
-        events = pooled(layer, events.to(weights.dtype))
+        events = pooled(layer, channels_last(events.to(weights.dtype)))
         if layer.kind == "conv":
+            weights = channels_last(weights)
             return functional.conv2d(events, weights, stride=layer.stride, padding=layer.padding)
         return functional.linear(events.flatten(1), weights)
 

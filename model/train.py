@@ -28,6 +28,7 @@ from model import checkpoint
 from model.activity import measure, spread
 from model.evaluate import evaluate
 from model.export import dead_channels, export
+from model.memory import keep_freed_memory
 from model.ratios import ratios, spikes_per_neuron
 from model.recipe import Recipe
 from model.run import Run
@@ -116,6 +117,7 @@ def train(
     folder = Path(folder)
     checkpoint.make_folder(folder)
     state = checkpoint.load(folder, recipe)
+    keep_freed_memory()
     with exact_settings(recipe.training.threads):
         run = Run(recipe, data_root)
         if state is not None:
