@@ -1,37 +1,39 @@
-"""Experiments: a method against baselines over seeds, as TOML files, resumable run by run.
+"""Experiments: a method against baselines over seeds, as TOML files.
 
-An experiment is a recipe, variants that change it, and seeds. Every run trains in a folder of its
-own, goes on where it stopped, and ends in one JSON file in `results/`, which is never made twice.
+An experiment is a recipe, variants that change it, seeds, and perhaps one key of the recipe that
+takes several values. A run is one variant at one value with one seed; `model.series` makes them.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import statistics
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden.atomic import write_bytes
 from golden.errors import BadInput, require
 from model import recipe as recipes
-from model.fields import field, integers, mapping, read_table, tables, text
+from model.fields import boolean, field, integers, mapping, read_table, table, tables, text
+from model.measures import Measure
 from model.recipe import Recipe
+from model.sweep import Sweep
 
-NAME = re.compile("[a-z][a-z-]*")
+NAME = re.compile("[a-z][a-z0-9-]*")
 FOLDER = Path(__file__).parent / "experiments"
-RESULTS, RUNS = "results", "runs"
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A line of the table: a name, and what it changes in the experiment's recipe."""
+    """A method: a name, and what it changes in the experiment's recipe.
+
+    With `sweep` false it stays as it is where others take the swept values: a reference.
+    """
 
     name: str = field(text("a name", lambda name: bool(re.search("[A-Za-z0-9]", name))))
     recipe: dict[str, Any] = field(mapping())  # noqa: RUF009 (no default that is shared)
+    sweep: bool = field(boolean(), True, quiet=True)
 
     @property
     def slug(self) -> str:
@@ -44,42 +46,66 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Case:
+    """One run: a variant, at a `value` of what is swept (None: of nothing), with a seed.
+
+    `slug` names its files, `name` it for a reader.
+    """
+
+    variant: str
+    seed: int
+    value: Any
+    name: str
+    slug: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
 class Experiment:
     """What is asked, the common recipe, the variants, of which the first is the baseline."""
 
-    name: str = field(text("lower-case letters and '-'", lambda n: bool(NAME.fullmatch(n))))
+    name: str = field(text("lower-case letters, digits and '-'", lambda n: bool(NAME.fullmatch(n))))
     question: str = field(text("a question", bool))
     seeds: tuple[int, ...] = field(integers(0, 2**31 - 1))
     recipe: dict[str, Any] = field(mapping())  # noqa: RUF009 (no default that is shared)
     variants: tuple[Variant, ...] = tables(Variant)
+    sweep: Sweep = table(Sweep, Sweep())  # noqa: RUF009 (`table` returns a field)
+    measure: Measure = table(Measure, Measure())  # noqa: RUF009
 
-    def recipe_of(self, variant: Variant, seed: int) -> Recipe:
-        """The recipe of one run."""
+    def points(self) -> Iterator[tuple[Variant, Any]]:
+        """Every variant at every value, in order; None stands for no value."""
+        for variant in self.variants:
+            swept = variant.sweep and self.sweep.values
+            yield from ((variant, value) for value in (self.sweep.values if swept else (None,)))
+
+    def cases(self) -> Iterator[Case]:
+        """All runs, seed by seed, so that what stopped early has compared all variants."""
+        for seed in self.seeds:
+            yield from (self.case(variant, value, seed) for variant, value in self.points())
+
+    def case(self, variant: Variant, value: Any, seed: int) -> Case:
+        """One run.
+
+        Raises
+        ------
+        BadInput
+            If its recipe is wrong: experiment, variant, value, and what would be right.
+        """
         content = recipes.merged(self.recipe, variant.recipe)
+        name, slug = variant.name, variant.slug
+        if value is not None:
+            content = recipes.merged(content, self.sweep.changes(value))
+            name = f"{name}, {self.sweep.word} {value}"
+            slug = f"{slug}-{self.sweep.slug(value)}"
         content = recipes.merged(content, {"training": {"seed": seed}})
-        where = f"experiment {self.name!r}: variant {variant.name!r}"
-        return recipes.from_dict({"name": variant.slug, **content}, where)
-
-
-@dataclass(frozen=True)
-class Line:
-    """The runs of one variant: a value for each seed that is finished."""
-
-    variant: str
-    summaries: tuple[Mapping[str, Any], ...]
-
-    def values(self, key: str) -> list[float]:
-        """One value of all summaries."""
-        return [summary[key] for summary in self.summaries]
-
-    def mean(self, key: str) -> float:
-        """Over the seeds."""
-        return statistics.fmean(self.values(key))
-
-    def deviation(self, key: str) -> float:
-        """The sample's standard deviation over the seeds; 0 for a single one."""
-        values = self.values(key)
-        return statistics.stdev(values) if len(values) > 1 else 0.0
+        where = f"experiment {self.name!r}: variant {name!r}"
+        recipe = recipes.from_dict({"name": variant.slug, **content}, where)
+        if value is not None:
+            lost = recipe.stages and all(map(self.sweep.overridden, recipe.stages))
+            require(
+                not lost, where, "sweep.key", repr(self.sweep.key), "one that not every stage sets"
+            )
+        return Case(variant.name, seed, value, f"{name}, seed {seed}", f"{slug}-{seed}", recipe)
 
 
 def names() -> tuple[str, ...]:
@@ -109,104 +135,18 @@ def load(name_or_path: str | Path) -> Experiment:
     slugs = [variant.slug for variant in found.variants]
     require(bool(slugs), where, "variants", slugs, "at least 1 table [[variants]]")
     require(len({*slugs}) == len(slugs), where, "variants", slugs, "of different names")
-    for variant in found.variants:
-        found.recipe_of(variant, found.seeds[0])
+    _check(found, content, where)
     return found
 
 
-Report = Callable[[str, Any], None]
-
-
-def run(
-    experiment: Experiment, folder: Path, data_root: str | Path | None = None,
-    report: Report | None = None,
-) -> list[Line]:  # fmt: skip
-    """Train what is not finished, seed by seed; a line for each variant.
-
-    Parameters
-    ----------
-    report
-        Called with the name of a run and its `model.train.Progress`.
-
-    Raises
-    ------
-    BadInput
-        As `model.train.train`; or if a result in the folder is of another recipe.
-    """
-    for seed in experiment.seeds:
-        for variant in experiment.variants:
-            _one(experiment, variant, seed, folder, data_root, report)
-    return collect(experiment, folder)
-
-
-def _result(variant: Variant, seed: int, folder: Path) -> Path:
-    return folder / RESULTS / f"{variant.slug}-{seed}.json"
-
-
-def _one(
-    experiment: Experiment, variant: Variant, seed: int, folder: Path,
-    data_root: str | Path | None, report: Report | None,
-) -> None:  # fmt: skip
-    recipe, path = experiment.recipe_of(variant, seed), _result(variant, seed, folder)
-    if path.exists():
-        _checked(path, recipe)
-        return
-    from model.train import train  # torch only where something is trained
-
-    name = f"{variant.name}, seed {seed}"
-    place = folder / RUNS / f"{variant.slug}-{seed}"
-    progress = None if report is None else lambda state: report(name, state)
-    result = train(recipe, place, data_root, progress)
-    record = {
-        "schema": 1,
-        "variant": variant.name,
-        "seed": seed,
-        "recipe": recipe.as_dict(),
-        "summary": result.summary,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _checked(path: Path, recipe: Recipe) -> Mapping[str, Any]:
-    try:
-        record = json.loads(path.read_text())
-        same, summary = record["recipe"] == recipe.as_dict(), record["summary"]
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path}: is no result of a run; remove it to run again") from None
-    require(same, str(path), "recipe", "another", "that of the experiment; use another folder, or "
-            "remove it to run again")  # fmt: skip
-    return summary
-
-
-def collect(experiment: Experiment, folder: Path) -> list[Line]:
-    """The finished runs of every variant that has any."""
-    lines = []
-    for variant in experiment.variants:
-        found = [
-            _checked(path, experiment.recipe_of(variant, seed))
-            for seed in experiment.seeds
-            if (path := _result(variant, seed, folder)).exists()
-        ]
-        if found:
-            lines.append(Line(variant.name, tuple(found)))
-    return lines
-
-
-def table(experiment: Experiment, lines: Sequence[Line]) -> str:
-    """Markdown: accuracy on test images of each seed, their mean and deviation, and the density."""
-    first = lines[0].mean("test_accuracy")
-    columns = ("variant", "test accuracy by seed", "mean", "deviation", "gain", "density")
-    rows = [f"# {experiment.name}", "", experiment.question, ""]
-    rows += [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for line in lines:
-        accuracy = ", ".join(f"{value:.2%}" for value in line.values("test_accuracy"))
-        mean, spread = line.mean("test_accuracy"), line.deviation("test_accuracy")
-        rows.append(
-            f"| {line.variant} | {accuracy} | {mean:.2%} | {100 * spread:.2f} "
-            f"| {100 * (mean - first):+.2f} | {line.mean('density'):.4f} |"
-        )
-    images = lines[0].summaries[0]["test_images"]
-    seeds = ", ".join(map(str, experiment.seeds))
-    rows += ["", f"Seeds {seeds}; {images} test images. Deviation of single runs, in points."]
-    return "\n".join(rows) + "\n"
+def _check(found: Experiment, content: Mapping[str, Any], where: str) -> None:
+    """All runs have valid recipes and files of their own."""
+    if "sweep" in content:
+        found.sweep.check(where)
+        require(bool(found.sweep.values), where, "sweep.values", [], "a list of values")
+        swept = any(variant.sweep for variant in found.variants)
+        require(swept, where, "sweep.key", repr(found.sweep.key), "swept by at least 1 variant")
+    found.measure.check(where)
+    files = [case.slug for case in found.cases()]
+    twice = next((file for file in files if files.count(file) > 1), None)
+    require(twice is None, where, "file name", repr(twice), "of one run; rename a variant")

@@ -114,6 +114,27 @@ def integers(lowest: int, highest: int) -> Rule:
     return Rule(f"a whole number within {lowest}..{highest}, or a list of them", convert)
 
 
+def numbers(lowest: float, highest: float) -> Rule:
+    """A list of numbers, kept as a tuple of floats."""
+    one = number(lowest, highest)
+
+    def convert(value: Any) -> Any:
+        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        return tuple(one.convert(part) for part in many)
+
+    return Rule(f"a list of numbers within {lowest}..{highest}", convert)
+
+
+def values() -> Rule:
+    """A list of one or more different values that are checked elsewhere, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        return tuple(_accept(all(many.count(part) == 1 for part in many), many))
+
+    return Rule("a list of one or more different values", convert)
+
+
 def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
     """A string for which `is_right` holds; `pattern` describes it."""
     return Rule(pattern, lambda value: _accept(isinstance(value, str) and is_right(value), value))

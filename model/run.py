@@ -13,6 +13,7 @@ from golden.errors import BadInput
 from model import batches, data, networks, stages
 from model.activity import spread
 from model.data import DataSet
+from model.evaluate import evaluate
 from model.layered import LayeredNetwork
 from model.ratios import spikes_per_neuron
 from model.recipe import Recipe
@@ -128,9 +129,11 @@ class Run:
         self.trainer.one_epoch(report)
 
     def _next(self) -> None:
-        best = self.trainer.best
+        best, dataset = self.trainer.best, self.trainer.dataset
+        score = evaluate(self._best(), dataset.test_x, dataset.test_y)
         assert best.weights is not None
-        self.done.append(Done(best.weights, best.changes, self._line(), self._labelled()))
+        line = self._line() | {"test_accuracy": score.accuracy}
+        self.done.append(Done(best.weights, best.changes, line, self._labelled()))
         self.trainer = self._trainer()
 
     def _line(self) -> dict[str, Any]:
@@ -143,9 +146,10 @@ class Run:
             line["spikes_per_neuron"] = spikes_per_neuron(rates, self.trainer.layers, steps)
         return {"name": stage.name, "kind": stage.kind, "chosen_epoch": best.epoch, **line}
 
-    def summary(self) -> list[dict[str, Any]]:
-        """A line for each stage, the present one included."""
-        return [*(part.summary for part in self.done), self._line()]
+    def summary(self, test_accuracy: float) -> list[dict[str, Any]]:
+        """A line for each stage; the last one, which is in training, has this accuracy."""
+        last = self._line() | {"test_accuracy": test_accuracy}
+        return [*(part.summary for part in self.done), last]
 
     def reference_spikes(self) -> float | None:
         """Spikes per neuron of the first spiking stage, if it is not the last."""
@@ -154,9 +158,13 @@ class Run:
 
     def chosen(self) -> SpikingNetwork:
         """The network of the last stage, with the weights of its chosen epoch."""
+        network = self._best()
+        assert isinstance(network, SpikingNetwork)
+        return network
+
+    def _best(self) -> LayeredNetwork:
         network, best = self.trainer.network, self.trainer.best
         assert best.weights is not None
-        assert isinstance(network, SpikingNetwork)
         network.load_state_dict(best.weights)
         return network
 

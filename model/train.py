@@ -153,6 +153,7 @@ def finish(run: Run, folder: Path) -> TrainResult:
     exported = measure(exported, _entering(network, chosen_images))
     score = evaluate(network, dataset.test_x, dataset.test_y)
     chosen = trainer.history[trainer.best.epoch - 1]
+    spikes = spikes_per_neuron(score.sent, trainer.layers, exported.timesteps)
     summary = {
         "chosen_epoch": trainer.best.epoch,
         "validation_accuracy": chosen["validation_accuracy"],
@@ -162,11 +163,11 @@ def finish(run: Run, folder: Path) -> TrainResult:
         "weight_bits": exported.weight_bits,
         "density": exported.density,
         "spike_rate": score.sent,
+        "spikes_per_neuron": spikes,
         "dead_channels": dead_channels(exported),
     }
     if run.recipe.stages:
-        summary["stages"] = run.summary()
-        spikes = spikes_per_neuron(score.sent, trainer.layers, exported.timesteps)
+        summary["stages"] = run.summary(score.accuracy)
         summary |= ratios(exported, spikes, run.reference_spikes()).as_dict()
     record = {
         "schema": 1,

@@ -83,8 +83,10 @@ def train(
     "--out", type=opt.FOLDER, help="The folder to write into.  [default: build/experiments/NAME]"
 )
 @opt.data
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="How many runs train at the same time, each in a process.")  # fmt: skip
 @opt.as_json
-def experiment(name: str, out: Path | None, data: Path | None, as_json: bool) -> None:
+def experiment(name: str, out: Path | None, data: Path | None, jobs: int, as_json: bool) -> None:
     """Train NAME, a built-in experiment or a .toml file: a method against baselines, over seeds.
 
     Finished runs are kept; an interrupted one goes on where it stopped.
@@ -92,7 +94,7 @@ def experiment(name: str, out: Path | None, data: Path | None, as_json: bool) ->
     from spikewright import experiments
 
     folder = out or Path("build") / "experiments" / Path(name).stem
-    result = experiments.experiment(name, folder, data, Console())
+    result = experiments.experiment(name, folder, data, Console(), jobs)
     opt.finish(result, experiments.lines_of(result), as_json)
 
 

@@ -19,33 +19,68 @@ STYLE = (
 )
 
 
-def experiment(name: str, folder: Path, data: Path | None, console: Console) -> dict[str, Any]:
+def experiment(
+    name: str, folder: Path, data: Path | None, console: Console, jobs: int = 1
+) -> dict[str, Any]:
     """Train every run of experiment `name` that is not finished; write what came out.
 
-    Writes `table.md`, `accuracy.svg` and `experiment.json` beside the runs.
+    Writes `table.md`, `accuracy.svg` and `experiment.json` beside the runs, of which `jobs` train
+    at the same time.
     """
+    from model import comparison, series
     from model import experiment as experiments
 
     found = experiments.load(name)
     writable(folder)
-
-    def report(run: str, state: Any) -> None:
-        note = f"steps of {run}: epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}"
-        console.progress(state.step, state.steps, note)
-
+    progress = Progress(console, sum(1 for _ in found.cases()))
     with console.step(found.name):
-        lines = experiments.run(found, folder, data, report)
-    rows = [_row(line) for line in lines]
+        lines = series.run(found, folder, data, jobs, progress.training, progress.finished)
+    rows = [_row(line, comparison.name_of(line, found.sweep.word)) for line in lines]
     result = {"name": found.name, "question": found.question, "seeds": list(found.seeds),
               "variants": rows, "folder": folder}  # fmt: skip
-    write_bytes(folder / TABLE, experiments.table(found, lines).encode())
-    write_bytes(folder / PICTURE, picture([(r["variant"], r["accuracy"]) for r in rows]).encode())
+    if found.sweep.key:
+        result["sweep"] = {"key": found.sweep.key, "values": list(found.sweep.values)}
+    write_bytes(folder / TABLE, comparison.table(found, lines).encode())
+    write_bytes(folder / PICTURE, picture([(r["name"], r["accuracy"]) for r in rows]).encode())
     write_json(folder / VALUES, result)
     return result
 
 
-def _row(line: Any) -> dict[str, Any]:
-    return {
+class Progress:
+    """Says which runs train at the moment, how far they are, and what each ended with."""
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self._console, self._runs, self._done = console, runs, 0
+        self._training: dict[str, tuple[str, float]] = {}
+
+    def training(self, case: Any, state: Any) -> None:
+        """A run is at `state`; the bar counts the steps of all that train."""
+        note = f"{case.name}: epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}"
+        self._training[case.slug] = note, state.step / max(state.steps, 1)
+        share = sum(done for _, done in self._training.values()) / len(self._training)
+        notes = "; ".join(text for text, _ in self._training.values())
+        self._console.progress(round(100 * share), 100, f"% of {notes}")
+
+    def finished(self, case: Any, record: Any) -> None:
+        """A run has its record."""
+        self._training.pop(case.slug, None)
+        self._done += 1
+        accuracy = f"{record['summary']['test_accuracy']:.2%}"
+        seconds = record.get("cpu_seconds")
+        time = "" if seconds is None else f", {seconds:.0f} s of CPU"
+        self._console.say(f"      {case.name}: {accuracy}{time}")
+
+
+OPTIONAL = (
+    "weight_bits", "timesteps", "spikes_per_neuron", "storage_ratio", "operations_ratio",
+    "ann_accuracy", "converted_float_accuracy", "converted_accuracy", "cpu_seconds",
+)  # fmt: skip
+"""Values of runs that a row has where the runs have them."""
+
+
+def _row(line: Any, name: str) -> dict[str, Any]:
+    row = {
+        "name": name,
         "variant": line.variant,
         "accuracy": line.values("test_accuracy"),
         "accuracy_mean": line.mean("test_accuracy"),
@@ -53,15 +88,23 @@ def _row(line: Any) -> dict[str, Any]:
         "density": line.values("density"),
         "spike_rate": line.values("spike_rate"),
     }
+    row |= {key: found for key in OPTIONAL if (found := line.values(key))}
+    if line.value is not None:
+        row["value"] = line.value
+    for kind in ("bits", "noise"):
+        settings = {setting for run in line.measures for setting in run.get(kind, {})}
+        if settings:
+            row[kind] = {f"{s:g}": line.measured(kind, s) for s in sorted(settings)}
+    return row
 
 
 def lines_of(result: dict[str, Any]) -> list[str]:
     """A line for every variant, and where the rest is."""
-    width = max(len(row["variant"]) for row in result["variants"])
+    width = max(len(row["name"]) for row in result["variants"])
     lines = [result["question"]]
     for row in result["variants"]:
         spread = f"± {100 * row['accuracy_deviation']:.2f}"
-        lines.append(f"{row['variant']:{width}}  {row['accuracy_mean']:.2%} {spread}")
+        lines.append(f"{row['name']:{width}}  {row['accuracy_mean']:.2%} {spread}")
     return [*lines, f"table       {result['folder'] / TABLE}"]
 
 

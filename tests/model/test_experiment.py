@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from golden.errors import BadInput
-from model import experiment
-from model.experiment import Line, Variant
+from model import comparison, experiment, series
+from model.comparison import Line
+from model.experiment import Variant
 
 TWO = """
 name = "two"
@@ -46,7 +47,7 @@ def test_built_in_experiments() -> None:
         assert len(found.seeds) >= 3
         assert len(found.variants) >= 3
     admm = experiment.load("admm")
-    recipes = [admm.recipe_of(variant, 2) for variant in admm.variants]
+    recipes = [admm.case(variant, None, 2).recipe for variant in admm.variants]
     assert {r.training.seed for r in recipes} == {2}
     budgets = {(r.pruning.density, r.pruning.allocation) for r in recipes}
     assert budgets == {(0.04, "uniform")}
@@ -57,7 +58,7 @@ def test_built_in_experiments() -> None:
 def test_every_run_is_made_once(two: Path, tmp_path: Path) -> None:
     found, folder = experiment.load(two), tmp_path / "out"
     seen: list[str] = []
-    lines = experiment.run(found, folder, report=lambda name, _: seen.append(name))
+    lines = series.run(found, folder, report=lambda case, _: seen.append(case.name))
     names = ["dense, seed 0", "half, random, seed 0", "dense, seed 1", "half, random, seed 1"]
     assert list(dict.fromkeys(seen)) == names
     assert sorted(path.name for path in (folder / "results").iterdir()) == [
@@ -68,9 +69,9 @@ def test_every_run_is_made_once(two: Path, tmp_path: Path) -> None:
     assert max(lines[1].values("density")) <= 0.5 < min(lines[0].values("density"))
     (folder / "results" / "dense-1.json").unlink()
     again: list[str] = []
-    assert experiment.run(found, folder, report=lambda name, _: again.append(name)) == lines
+    assert series.run(found, folder, report=lambda case, _: again.append(case.name)) == lines
     assert not again  # the run was trained already: only its result is written again
-    assert experiment.collect(found, folder) == lines
+    assert series.collect(found, folder) == lines
 
 
 def test_results_of_another_recipe_are_refused(two: Path, tmp_path: Path) -> None:
@@ -79,10 +80,10 @@ def test_results_of_another_recipe_are_refused(two: Path, tmp_path: Path) -> Non
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"recipe": {}, "summary": {}}))
     with pytest.raises(BadInput, match=r"dense-0\.json: recipe is another, must be that of the"):
-        experiment.run(found, folder)
+        series.run(found, folder)
     path.write_text("{}")
     with pytest.raises(BadInput, match=r"dense-0\.json: is no result of a run; remove it"):
-        experiment.run(found, folder)
+        series.run(found, folder)
 
 
 def summary(accuracy: float, **keys: Any) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def test_table_by_hand(two: Path) -> None:
     assert lines[0].mean("test_accuracy") == pytest.approx(0.6)
     assert lines[0].deviation("test_accuracy") == pytest.approx(0.02**0.5)
     assert Line("one", (summary(0.5),)).deviation("test_accuracy") == 0
-    text = experiment.table(found, lines)
+    text = comparison.table(found, lines)
     assert "| dense | 50.00%, 70.00% | 60.00% | 14.14 | +0.00 | 0.1000 |" in text
     assert "| half, random | 80.00%, 90.00% | 85.00% | 7.07 | +25.00 | 0.1000 |" in text
     assert "Seeds 0, 1; 7 test images" in text

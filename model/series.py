@@ -1,0 +1,74 @@
+"""All runs of an experiment: those that are due, in this process or in several at a time.
+
+Seeds go round outermost, so that what was stopped early has compared all variants. Every run trains
+by itself: which others ran before or beside it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from model import records, workers
+from model.comparison import Line
+from model.experiment import Case, Experiment
+from model.records import Record
+
+Report = Callable[[Case, Any], None]
+Finished = Callable[[Case, Record], None]
+
+
+def run(
+    experiment: Experiment, folder: Path, data_root: str | Path | None = None, jobs: int = 1,
+    report: Report | None = None, finished: Finished | None = None,
+) -> list[Line]:  # fmt: skip
+    """Make every run that is due, `jobs` at a time; a line for each variant and value.
+
+    Parameters
+    ----------
+    report
+        Called with a run and its `model.train.Progress`.
+    finished
+        Called with a run and its record, once it is written.
+
+    Raises
+    ------
+    BadInput
+        As `model.train.train`; or if a record in the folder is of another recipe.
+    CheckFailed
+        As `model.train.train`. The first failure ends all runs; what is trained is kept.
+    """
+    measure = experiment.measure
+    due = [case for case in experiment.cases() if records.due(case, measure, folder)]
+
+    def tell(case: Case, state: Any) -> None:
+        if report is not None:
+            report(case, state)
+
+    def end(case: Case) -> None:
+        record = records.read(case, folder)
+        assert record is not None
+        if finished is not None:
+            finished(case, record)
+
+    if jobs > 1 and len(due) > 1:
+        workers.run(due, measure, folder, data_root, jobs, tell, end)
+    else:
+        for case in due:
+            records.make(
+                case, measure, folder, data_root, lambda state, case=case: tell(case, state)
+            )
+            end(case)
+    return collect(experiment, folder)
+
+
+def collect(experiment: Experiment, folder: Path) -> list[Line]:
+    """The finished runs of every variant and value that has any."""
+    lines = []
+    for variant, value in experiment.points():
+        cases = [experiment.case(variant, value, seed) for seed in experiment.seeds]
+        found = [record for case in cases if (record := records.read(case, folder)) is not None]
+        if found:
+            lines.append(Line.of(variant.name, value, found))
+    return lines
