@@ -13,10 +13,12 @@ import torch
 
 from golden.atomic import write_bytes
 from golden.errors import BadInput
+from model import recipe as recipes
 from model.recipe import Recipe
 
 NAME = "checkpoint.pt"
 SCHEMA = 1
+ADVICE = "use another folder, or remove it to train from the start"
 
 
 def make_folder(folder: Path) -> None:
@@ -46,31 +48,42 @@ def save(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:
     write_bytes(folder / NAME, buffer.getvalue())
 
 
+def read(folder: Path) -> tuple[dict[str, Any], Recipe]:
+    """The state in `folder`, and the recipe that it belongs to.
+
+    Raises
+    ------
+    BadInput
+        If there is none, or it is damaged or of another version.
+    """
+    path = folder / NAME
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        schema, found = state["schema"], json.loads(state["recipe"])
+    except Exception as error:  # a damaged file can raise anything
+        raise BadInput(
+            f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"
+        ) from None
+    if schema != SCHEMA:
+        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; {ADVICE}")
+    return state, recipes.from_dict(found, str(path))
+
+
 def load(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     """The state in `folder`, or None if there is none.
 
     Raises
     ------
     BadInput
-        If it is damaged, of another version, or of another recipe: then it names the first key
-        that differs.
+        As `read`; or if it is of another recipe: then it names the first key that differs.
     """
     path = folder / NAME
     if not path.exists():
         return None
-    advice = "use another folder, or remove it to train from the start"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        schema, found = state["schema"], json.loads(state["recipe"])
-    except Exception as error:  # a damaged file can raise anything
+    state, found = read(folder)
+    for key, old, new in _differences(found.as_dict(), recipe.as_dict()):
         raise BadInput(
-            f"{path}: is no readable checkpoint ({type(error).__name__}); {advice}"
-        ) from None
-    if schema != SCHEMA:
-        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; {advice}")
-    for key, old, new in _differences(found, recipe.as_dict()):
-        raise BadInput(
-            f"{path}: belongs to another recipe: {key} is {old!r} there and {new!r} here; {advice}"
+            f"{path}: belongs to another recipe: {key} is {old!r} there and {new!r} here; {ADVICE}"
         )
     return state
 

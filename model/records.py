@@ -81,7 +81,8 @@ def make(
             clock.keep()
         progress(state)
 
-    result = train(case.recipe, place, data_root, report)
+    others = [path for path in sorted((folder / RUNS).glob("*")) if path != place]
+    result = train(case.recipe, place, data_root, report, others)
     record = {
         "schema": 1,
         "variant": case.variant,

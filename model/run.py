@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,13 @@ class Run:
         ]
         return {**self.trainer.state(), "done": done}
 
+    def take_up(self, done: Sequence[Mapping[str, Any]]) -> None:
+        """Begin behind these finished stages, which are parts of what `state` returned."""
+        for part in done:
+            self.done.append(Done(part["weights"], *json.loads(part["record"])))
+        if self.done:
+            self.trainer = self._trainer()
+
     def restore(self, state: dict[str, Any], where: Path) -> None:
         """Go on from `state`, which `where` held.
 
@@ -188,10 +195,7 @@ class Run:
             As `Trainer.restore`.
         """
         try:
-            for part in state.get("done", []):
-                self.done.append(Done(part["weights"], *json.loads(part["record"])))
-            if self.done:
-                self.trainer = self._trainer()
+            self.take_up(state.get("done", []))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadInput(
                 f"{where}: is no complete checkpoint ({type(error).__name__}); use another folder"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
 from golden.trace import compare
-from model import checkpoint
+from model import checkpoint, shared
 from model.activity import measure, spread
 from model.evaluate import evaluate
 from model.export import dead_channels, export
@@ -100,11 +100,17 @@ def train(
     folder: str | Path,
     data_root: str | Path | None = None,
     progress: ProgressCallback | None = None,
+    others: Sequence[Path] = (),
 ) -> TrainResult:
     """Train `recipe`, or go on where an earlier call stopped, and write the network into `folder`.
 
     Writes `network.safetensors`, `history.json` and, after every epoch, `checkpoint.pt`. A run that
     had finished is only scored again.
+
+    Parameters
+    ----------
+    others
+        Folders of other runs, whose finished stages are taken up where they are the same.
 
     Raises
     ------
@@ -122,6 +128,8 @@ def train(
         run = Run(recipe, data_root)
         if state is not None:
             run.restore(state, folder / checkpoint.NAME)
+        else:
+            run.take_up(shared.finished(recipe, run.trainer.data_crc32, others))
         started = time.monotonic()
 
         def report(step: int, loss: float, accuracy: float | None) -> None:

@@ -1,0 +1,72 @@
+"""Stages that another run has finished are taken up, and change nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model import checkpoint, recipe, shared
+from model.recipe import Recipe
+from model.train import Progress, train
+
+BASE: dict[str, Any] = {
+    "name": "base",
+    "data": "digits",
+    "timesteps": 2,
+    "layers": ["4C3", "P2", "10"],
+    "training": {"epochs": 1, "batch_size": 128, "learning_rate": 0.02, "calibration": 0},
+    "stages": [{"kind": "ann", "epochs": 2}, {"kind": "snn"}],
+}
+
+
+def made(**changes: Any) -> Recipe:
+    return recipe.from_dict(recipe.merged(BASE, changes))
+
+
+OTHER = made(name="other", stages=[{"kind": "ann", "epochs": 2}, {"kind": "snn", "epochs": 2}])
+
+
+def test_a_stage_is_taken_up_and_bytes_are_the_same(tmp_path: Path) -> None:
+    train(made(), tmp_path / "first")
+    seen: list[Progress] = []
+    found = train(OTHER, tmp_path / "with", progress=seen.append, others=[tmp_path / "first"])
+    alone = train(OTHER, tmp_path / "alone")
+    assert min(state.epoch for state in seen) == 3
+    assert found.network_path.read_bytes() == alone.network_path.read_bytes()
+    assert found.summary == alone.summary
+    assert found.history == alone.history
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"seed": 1}},
+        {"training": {"images": 640}},
+        {"quantization": {"weight_bits": 3}},
+        {"stages": [{"kind": "ann", "epochs": 1}, {"kind": "snn"}]},
+        {"stages": [{"kind": "snn"}]},
+    ],
+)
+def test_other_stages_are_not(changes: dict[str, Any]) -> None:
+    assert shared.common(made(), made(name="other")) == 1
+    assert shared.common(made(), made(**changes)) == 0
+
+
+def test_the_last_stage_is_never_taken() -> None:
+    longer = made(stages=[*BASE["stages"], {"kind": "snn", "timesteps": 1}])
+    assert shared.common(made(), longer) == 1
+    assert shared.common(longer, longer) == 2
+
+
+def test_damaged_and_foreign_runs_are_passed_over(tmp_path: Path) -> None:
+    train(made(), tmp_path / "first")
+    state, _ = checkpoint.read(tmp_path / "first")
+    crc = state["data_crc32"]
+    assert len(shared.finished(OTHER, crc, [tmp_path / "none", tmp_path / "first"])) == 1
+    assert shared.finished(OTHER, crc + 1, [tmp_path / "first"]) == []
+    shutil.copytree(tmp_path / "first", tmp_path / "damaged")
+    (tmp_path / "damaged" / checkpoint.NAME).write_bytes(b"PK")
+    assert shared.finished(OTHER, crc, [tmp_path / "damaged"]) == []
