@@ -9,7 +9,7 @@ SIMFLAGS = $(if $(SIMULATOR),--simulator $(SIMULATOR)) $(if $(IMAGES),--images $
            $(if $(filter-out 0,$(WAVES)),--waves)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-icarus sim lint format bench bench-hw clean distclean
+.PHONY: help setup demo test test-icarus sim lint format bench bench-train bench-hw clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -48,6 +48,10 @@ bench: $(READY)  ## golden engine, cycle model; cycles against work (which needs
 	$(BIN)/python bench/golden_speed.py
 	$(BIN)/python bench/cycle_model.py
 	$(if $(SPIKEWRIGHT_DATA),$(BIN)/python bench/work_proportional.py)
+
+bench-train: $(READY)  ## training against snnTorch and SpikingJelly, which it installs
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python bench/training_speed.py $(ARGS)
 
 bench-hw: $(READY)  ## the hardware: cycles against the lower bound, utilization; clock and area
 	$(BIN)/python bench/hardware_cycles.py
