@@ -28,9 +28,13 @@ class Score:
 
 @torch.no_grad()
 def evaluate(
-    network: LayeredNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> Score:
-    """The score on `images` (N, [T,] C, H, W); ties between logits go to the lowest class."""
+    network: LayeredNetwork, images: NDArray[np.uint8], labels: NDArray[np.int64],
+    collected: list[NDArray[np.floating]] | None = None,
+) -> Score:  # fmt: skip
+    """The score on `images` (N, [T,] C, H, W); ties between logits go to the lowest class.
+
+    The logits (n, classes) of each batch are appended to `collected` where one is given.
+    """
     was_training = network.training
     network.eval()
     right, loss, start = 0, 0.0, 0
@@ -39,6 +43,8 @@ def evaluate(
     for batch in in_order(images, network.coder):
         sent: list[Tensor] = []
         logits, factor = network.scaled(batch, sent)
+        if collected is not None:
+            collected.append(logits.numpy())
         truth = torch.from_numpy(labels[start : start + len(batch)])
         start += len(batch)
         right += int((logits.numpy().argmax(axis=1) == truth.numpy()).sum())

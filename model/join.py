@@ -22,7 +22,7 @@ class Gain(nn.Module):
 
     Members
     -------
-    weight : Parameter, float (C,); a gain is trained, but never pruned
+    weight : Parameter, float (C,); a gain is trained, but has no mask of its own
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +47,11 @@ class Gain(nn.Module):
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """`events` (rows, *source), pooled, times the whole gains `weights`, in their type."""
         return pooled(self.layer, events.to(weights.dtype)) * weights.reshape(-1, 1, 1)
+
+    def follow(self, mask: Tensor) -> None:
+        """Zero the gains of channels that a block with this `mask` (out, C, k, k) does not read."""
+        with torch.no_grad():
+            self.weight.mul_((mask != 0).any(dim=(0, 2, 3)))
 
 
 def second_path(path: Path, gain: float, generator: torch.Generator) -> Synapse | Gain:

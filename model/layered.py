@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from model.architecture import INPUT, Layer
+from model.join import Gain
 from model.neuron import NeuronLayer, ReadoutLayer
 from model.recipe import Recipe
 from model.synapse import Synapse
@@ -86,6 +88,12 @@ class LayeredNetwork(nn.Module):
         """Zero pruned weights and hold leaks in 0..1; to be called after every optimiser step."""
         for layer in (*self.layers, self.readout):
             layer.project()
+        if self.recipe.pruning.structure == "channel":
+            for first, second in pairwise(self.layers):
+                if isinstance(
+                    second.shortcut, Gain
+                ):  # of a block, whose first layer reads the same
+                    second.shortcut.follow(first.synapse.mask)
 
     def rows(self, inputs: Tensor) -> Tensor:
         """Frames (batch, C, H, W) as they are, events (batch, T, ...) as (T * batch, ...)."""

@@ -79,28 +79,22 @@ class SparseMomentum(RandomMask):
         masks = [mask[:, 0] != 0 for mask in self._split([s.mask.numpy() for s in synapses])]
         momenta = self._split([momentum(self.optimizer, s.weight) for s in synapses])
         found = redistribute(parts, masks, momenta, share, units.budget(self.density, self.layers))
-        whole = [
-            units.join(np.repeat(mask[:, None], part.shape[1], 1), layer, self.structure)
-            for mask, part, layer in zip(found, parts, self.layers, strict=True)
-        ]
-        set_masks(self.network, whole)
+        set_masks(self.network, units.join_masks(found, self.layers, self.structure))
         self.network.project()
 
     def _split(self, parts: Sequence[NDArray[Any]]) -> list[Reals]:
-        return [
-            units.split(np.asarray(part, np.float64), layer, self.structure)
-            for part, layer in zip(parts, self.layers, strict=True)
-        ]
+        whole = [np.asarray(part, np.float64) for part in parts]
+        return units.split_groups(whole, self.layers, self.structure)
 
 
 def redistribute(
     weights: Sequence[Reals], masks: Sequence[Bools], momenta: Sequence[Reals], share: float,
     budget: int,
 ) -> list[Bools]:  # fmt: skip
-    """The masks (units,) of every layer after `share` of its kept units moved.
+    """The masks (units,) of every group of paths after `share` of its kept units moved.
 
     `weights` and `momenta` are (units, weights of a unit); `budget` is how many weights the new
-    masks may keep. Every layer keeps at least one unit. Of equal units the later is kept.
+    masks may keep. Every group keeps at least one unit. Of equal units the later is kept.
     """
     sizes = np.array([part.shape[1] for part in weights])
     left = [_drop(w, mask, share) for w, mask in zip(weights, masks, strict=True)]

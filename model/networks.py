@@ -33,15 +33,20 @@ def inherit(
 
     A spiking network that starts from an ANN gets its thresholds by the stage's `convert`, on
     training `images`; one that starts from a spiking network takes them over, times the stage's
-    `threshold_scale`. Returned is what each layer of an ANN became, if one was converted.
+    `threshold_scale`. A leak that is not learned is that of the stage, whatever `source` had.
+    Returned is what each layer of an ANN became, if one was converted.
 
     Raises
     ------
     BadInput
         If the two have other layers, or only one of them batch norm.
     """
+    state = source.state_dict()
+    if network.recipe.neuron.leak != "learned":
+        own = network.state_dict()
+        state.update({name: own[name] for name in own if name.endswith(".leak")})
     try:
-        network.load_state_dict(source.state_dict())
+        network.load_state_dict(state)
     except RuntimeError:
         raise BadInput(
             f"recipe {network.recipe.name!r}: stage {stage.name!r} has other layers or another "

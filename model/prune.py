@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from golden.errors import CheckFailed
 from model import banks, magnitude
 from model.layered import LayeredNetwork
 from model.method import Context, Method
@@ -86,8 +87,22 @@ def prune_to(
 def chosen(
     network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
 ) -> magnitude.Masks:
-    """The masks that magnitude pruning asks for, one for each layer."""
+    """The masks that magnitude pruning asks for, one for each layer.
+
+    Raises
+    ------
+    CheckFailed
+        If a layer would lose all weights, as one ranking of all may have it ("global").
+    """
     weights = [s.weight.detach().to(torch.float64).numpy() for s in network.synapses()]
     if bank_counts:
         return banks.allocate(weights, density, allocation, bank_counts)
-    return magnitude.allocate(weights, density, allocation)
+    masks = magnitude.allocate(weights, density, allocation)
+    for synapse, mask in zip(network.synapses(), masks, strict=True):
+        if not mask.any():
+            raise CheckFailed(
+                f"pruning to density {density:.4g} by {allocation!r} leaves layer "
+                f"{synapse.layer.name!r} without weights; a higher pruning.density, or "
+                "pruning.allocation 'lamp', leaves every layer some"
+            )
+    return masks

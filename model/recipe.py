@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput, require
-from model import architecture, sparsity, stages, topologies
+from model import architecture, idle, lineage, sparsity, stages, topologies
 from model.banks import check_banks
 from model.coding import KINDS as CODINGS
 from model.coding import Coder
@@ -190,12 +190,19 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         As `load`.
     """
     recipe = _tables(content, where)
+    plan = recipe.plan()
     if recipe.stages:
-        stages.check(recipe.plan(), where)
-    for stage in recipe.plan():
-        part = recipe.of_stage(stage) if recipe.stages else recipe
+        stages.check(plan, where)
+        idle.check(plan, where)
+    parts = [recipe.of_stage(stage) if recipe.stages else recipe for stage in plan]
+    lineage.check(plan, [part.neuron for part in parts], where)
+    common = recipe.pruning, recipe.training
+    for stage, part in zip(plan, parts, strict=True):
         layers = part.architecture(where)
-        sparsity.check(stage.sparse, part.pruning, architecture.weighted(layers), where)
+        idle.check_tables(stage, (part.pruning, part.training), common, where)
+        lineage.check_channels(stage, part.pruning, recipe.pruning, layers, where)
+        idle.check_layers(stage, layers, where)
+        sparsity.check(stage.sparse, part.pruning, layers, where)
         if "admm" in (stage.sparse, stage.quantize):
             _check_admm(stage, part, where)
     return recipe
@@ -240,6 +247,11 @@ def _check_layers(recipe: Recipe, where: str) -> None:
     if recipe.topology == "none":
         require(bool(recipe.layers), where, "layers", [],
                 "a list of words, unless topology is named")  # fmt: skip
+        for key, value, default in (
+            ("width", recipe.width, 1.0),
+            ("pooling", recipe.pooling, "sum"),
+        ):
+            require(value == default, where, key, repr(value), "left out unless topology is named")
         return
     require(not recipe.layers, where, "topology", repr(recipe.topology),
             "left out where layers are given")  # fmt: skip

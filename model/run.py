@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.errors import BadInput
-from model import batches, data, networks, stages
+from model import batches, data, fit, networks, stages
 from model.activity import spread
 from model.data import DataSet
 from model.evaluate import evaluate
@@ -55,6 +55,7 @@ class Run:
         self.trainer = self._trainer()
         count = [len(self.trainer.images)] * len(self.plan)
         training = [recipe.of_stage(stage).training for stage in self.plan]
+        fit.check_batches(recipe.name, self.plan, training, len(self.trainer.images))
         self._epochs = [part.epochs for part in training]
         self._steps = [
             part.epochs * batches.steps_per_epoch(images, part.batch_size)
@@ -98,6 +99,7 @@ class Run:
     def _dataset(self, recipe: Recipe) -> DataSet:
         if recipe.timesteps not in self._datasets:
             whole = data.load(recipe.data, self.data_root, recipe.timesteps)
+            fit.check(recipe, whole)
             count = recipe.training.images or len(whole.train_x)
             images, labels = spread(whole.train_x, count), spread(whole.train_y, count)
             part = dataclasses.replace(whole, train_x=images, train_y=labels)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
 from golden.errors import require
 from model import units
-from model.architecture import Path
+from model.architecture import Layer, Path, weighted
+from model.magnitude import erk_densities
 
 RANDOM = ("random", "momentum")
 """The ways of `sparse` that begin with random masks."""
@@ -32,7 +34,7 @@ class Wanted(Protocol):
         ...
 
 
-def check(sparse: str, pruning: Wanted, layers: Sequence[Path], where: str) -> None:
+def check(sparse: str, pruning: Wanted, layers: Sequence[Layer], where: str) -> None:
     """The table [pruning] fits the way in which the stage prunes.
 
     Raises
@@ -48,12 +50,42 @@ def check(sparse: str, pruning: Wanted, layers: Sequence[Path], where: str) -> N
     if sparse not in RANDOM:
         require(pruning.structure != "channel", where, "pruning.structure", "'channel'",
                 f"'none' or 'bank' with sparse = '{sparse}'")  # fmt: skip
+        _check_magnitude(pruning, weighted(layers), where)
         return
     require(pruning.allocation in ("uniform", "erk"), where, "pruning.allocation",
             repr(pruning.allocation), f"'uniform' or 'erk' with sparse = '{sparse}', since random "
             "weights have no ranking")  # fmt: skip
     require(pruning.structure != "bank", where, "pruning.structure", "'bank'",
             f"'none' or 'channel' with sparse = '{sparse}'")  # fmt: skip
-    least = units.least_density(layers, pruning.structure)
+    least = units.least_density(weighted(layers), pruning.structure)
     require(pruning.density >= least, where, "pruning.density", pruning.density,
             f"at least {least}, which leaves every layer a channel")  # fmt: skip
+
+
+def _check_magnitude(pruning: Wanted, paths: Sequence[Path], where: str) -> None:
+    """Every layer keeps a weight, as far as that can be known before there are weights."""
+    if pruning.density == 1 or pruning.structure == "bank":  # banks have a check of their own
+        return
+    if not (reason := _emptied(paths, pruning.density, pruning.allocation)):
+        return
+    grid = (step / 1000 for step in range(1, 1001))
+    least = next(d for d in grid if not _emptied(paths, d, pruning.allocation))
+    require(False, where, "pruning.density", pruning.density, f"at least {least}: {reason}")
+
+
+def _emptied(paths: Sequence[Path], density: float, allocation: str) -> str:
+    """Which layer `model.magnitude.allocate` must leave without weights, whatever these are, or "".
+
+    One ranking of all weights need not empty a layer unless it keeps fewer weights than there are
+    layers; "lamp" does not, as the largest weight of every layer has the highest score.
+    """
+    shapes = [path.weight_shape for path in paths]
+    sizes = [math.prod(shape) for shape in shapes]
+    if allocation in ("lamp", "global"):
+        kept = math.floor(density * sum(sizes))
+        return "" if kept >= len(paths) else f"of {len(paths)} layers {kept} would keep a weight"
+    shares = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
+    for path, share, size in zip(paths, shares, sizes, strict=True):
+        if math.floor(share * size + 1e-9) < 1:
+            return f"layer {path.name!r} would keep none of its {size} weights"
+    return ""

@@ -139,15 +139,14 @@ def check(stages: Sequence[Stage], where: str) -> None:
             )
         wide = stage.narrow is None or stage.kind == "snn"
         require(wide, here, "narrow", stage.narrow, "in a stage of kind snn")
-        fits = before is None or before.narrow is None
-        require(fits, here, "start", repr(stage.start),
-                "'fresh' behind a stage with narrow, as layers are others")  # fmt: skip
         require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
                 f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip
         require(not stage.sparse == stage.quantize == "admm", here, "quantize", "'admm'",
                 "in a stage behind that of sparse = 'admm'")  # fmt: skip
         require(stage.quantize == "none" or stage.rounded, here, "weights", repr(stage.weights),
                 "'quantized' with quantize = 'admm'")  # fmt: skip
+        require(stage.quantize == "none" or stage.train == "all", here, "train", repr(stage.train),
+                "'all' with quantize = 'admm', behind which weights are fixed")  # fmt: skip
     last = f"{where}: stages[{len(stages) - 1}]"
     require(
         stages[-1].kind == "snn", last, "kind", repr(stages[-1].kind), "'snn', which is exported"

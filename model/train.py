@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils import deterministic
 
-from golden import file, reference
+from golden import file
 from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
-from golden.trace import compare
 from model import checkpoint, shared
 from model.activity import measure, spread
+from model.equality import check_logits, check_trace
 from model.evaluate import evaluate
 from model.export import dead_channels, export
 from model.memory import keep_freed_memory
@@ -118,7 +118,9 @@ def train(
         If data are missing or damaged, the folder cannot be written, or its checkpoint is damaged
         or belongs to another recipe.
     CheckFailed
-        If the exported network differs from the trained one in any spike, membrane or logit.
+        If the exported network differs from the trained one in any spike, membrane or logit, or if
+        training gives numbers that are not finite, or a layer without weights: then the checkpoint
+        of the last good epoch stays.
     """
     folder = Path(folder)
     checkpoint.make_folder(folder)
@@ -143,7 +145,12 @@ def train(
                 progress(Progress(*position, loss, rate, trainer.density(), accuracy, seconds))
 
         while not run.finished:
-            run.one_epoch(report)
+            good = run.epochs_before + run.trainer.epoch
+            try:
+                run.one_epoch(report)
+            except CheckFailed as error:
+                kept = f"{folder / checkpoint.NAME} still holds epoch {good} of {run.epochs}"
+                raise CheckFailed(f"{error}; {kept if good else 'no epoch was over'}") from None
             checkpoint.save(folder, recipe, run.state())
         return finish(run, folder)
 
@@ -151,15 +158,18 @@ def train(
 def finish(run: Run, folder: Path) -> TrainResult:
     """Export the best epoch, check it, count its activity, score it on the test images.
 
-    Checked is every value of the golden reference; activity is counted on training images.
+    Checked is every value of the golden reference on a few test images, and the logits of the
+    golden engine on all; activity is counted on training images.
     """
     trainer, network = run.trainer, run.chosen()
     dataset = trainer.dataset
     exported = export(network)
-    check_against_golden(network, exported, _entering(network, dataset.test_x[:CHECKED_IMAGES]))
+    check_trace(network, exported, _entering(network, dataset.test_x[:CHECKED_IMAGES]))
     chosen_images = spread(trainer.images, trainer.recipe.training.calibration)
     exported = measure(exported, _entering(network, chosen_images))
-    score = evaluate(network, dataset.test_x, dataset.test_y)
+    logits: list[NDArray[np.floating]] = []
+    score = evaluate(network, dataset.test_x, dataset.test_y, logits)
+    compared = check_logits(exported, network.coder, dataset.test_x, logits)
     chosen = trainer.history[trainer.best.epoch - 1]
     spikes = spikes_per_neuron(score.sent, trainer.layers, exported.timesteps)
     summary = {
@@ -167,6 +177,7 @@ def finish(run: Run, folder: Path) -> TrainResult:
         "validation_accuracy": chosen["validation_accuracy"],
         "test_accuracy": score.accuracy,
         "test_images": len(dataset.test_x),
+        "golden_images": compared,
         "timesteps": exported.timesteps,
         "weight_bits": exported.weight_bits,
         "density": exported.density,
@@ -199,18 +210,3 @@ def finish(run: Run, folder: Path) -> TrainResult:
 def _entering(network: SpikingNetwork, images: NDArray[np.generic]) -> NDArray[np.uint8]:
     """The integers that enter the network for `images`."""
     return network.coder.integers(np.asarray(images, np.uint8), np.arange(len(images)))
-
-
-def check_against_golden(network: SpikingNetwork, exported: Network, images: np.ndarray) -> None:
-    """Compare every spike, membrane and logit of torch and of the golden reference on `images`.
-
-    Raises
-    ------
-    CheckFailed
-        Naming the first value that differs.
-    """
-    result = compare(reference.run(exported, images), network.trace(images))
-    if result.mismatches:
-        raise CheckFailed(
-            f"torch and golden reference differ in {result.mismatches} values: {result.first}"
-        )

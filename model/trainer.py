@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from golden.errors import BadInput
-from model import batches, methods, networks
+from golden.errors import BadInput, CheckFailed
+from model import batches, finite, methods, networks
 from model.ann import AnnNetwork
 from model.architecture import Layer
 from model.data import DataSet
@@ -170,7 +170,13 @@ class Trainer:
             ) from None
 
     def one_step(self, step: int, images: Tensor, labels: Tensor) -> float:
-        """One step of Adam, and what the methods do around it; returns the loss of the task."""
+        """One step of Adam, and what the methods do around it; returns the loss of the task.
+
+        Raises
+        ------
+        CheckFailed
+            If the loss is not finite, naming the stage, the step and where it began.
+        """
         for method in self.methods:
             method.before_step(step)
         for group in self.optimizer.param_groups:
@@ -180,13 +186,25 @@ class Trainer:
         batch = Batch(step, images, labels, logits * factor, sent or [])
         loss = functional.cross_entropy(batch.logits, labels)
         terms = [term for m in self.methods if (term := m.loss(batch)) is not None]
+        total = sum(terms, loss)
+        if not math.isfinite(value := float(total.detach())):
+            origin = finite.origin(self.network, images) or "no layer, but the loss itself"
+            raise self._diverged(step, f"the loss is {value}, first not finite: {origin}")
         self.optimizer.zero_grad(set_to_none=True)
-        sum(terms, loss).backward()
+        total.backward()
         self.optimizer.step()
         self.network.project()
         for method in self.methods:
             method.after_step(step)
         return float(loss.detach())
+
+    def _diverged(self, step: int, what: str) -> CheckFailed:
+        rate, epoch = self.recipe.training.learning_rate, step // self.per_epoch + 1
+        return CheckFailed(
+            f"recipe {self.recipe.name!r}: stage {self.stage.name!r}, epoch {epoch}, "
+            f"step {step + 1} of {self.steps}: {what}; train in another folder with a "
+            f"learning_rate below {rate:g}"
+        )
 
     def one_epoch(self, report: Callable[..., None]) -> None:
         """All steps of the next epoch, then validation and, if it is the best so far, a copy."""
@@ -206,6 +224,9 @@ class Trainer:
             losses.append(self.one_step(step, images, labels))
             if (step - first) % 20 == 0:
                 report(step + 1, losses[-1], None)
+        if bad := finite.bad_parameters(self.network):
+            last = first + self.per_epoch - 1
+            raise self._diverged(last, f"not finite behind this step: {bad}")
         for method in self.methods:
             method.end_epoch(self.epoch)
         self.epoch += 1
@@ -215,6 +236,9 @@ class Trainer:
 
     def _validate(self, loss: float) -> None:
         score = evaluate(self.network, *self.held)
+        if not math.isfinite(score.loss):
+            last = self.epoch * self.per_epoch - 1
+            raise self._diverged(last, f"the loss of validation behind this step is {score.loss}")
         entry = {
             "epoch": self.epoch,
             "loss": loss,

@@ -2,7 +2,8 @@
 
 A *unit* is one weight (structure "none"), or the weights of one source channel to all channels of
 the layer, all taps (structure "channel"; behind a linear layer a channel is one neuron). Dropping
-it empties whole rows of the hardware. All units of a layer have the same size.
+it empties whole rows of the hardware: so, where a block and its shortcut read the same channels, a
+unit holds the weights of both. Such paths are a *group*; all units of a group have the same size.
 """
 
 from __future__ import annotations
@@ -20,6 +21,37 @@ from model.magnitude import erk_densities
 Reals = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+
+
+def groups(layers: Sequence[Path], structure: str) -> list[list[int]]:
+    """The places of the paths that share units: each alone, or all that read the same channels."""
+    if structure == "none":
+        return [[place] for place in range(len(layers))]
+    found: dict[str, list[int]] = {}
+    for place, layer in enumerate(layers):
+        found.setdefault(layer.origin, []).append(place)
+    return list(found.values())
+
+
+def split_groups(
+    weights: Sequence[NDArray[Any]], layers: Sequence[Path], structure: str
+) -> list[NDArray[Any]]:
+    """Weights of every path, or their masks, as (units, weights of a unit) of every group."""
+    return [
+        np.concatenate([split(weights[n], layers[n], structure) for n in group], axis=1)
+        for group in groups(layers, structure)
+    ]
+
+
+def join_masks(chosen: Sequence[Bools], layers: Sequence[Path], structure: str) -> list[Bools]:
+    """The mask of every path, in the shape of its weights, of which units each group keeps."""
+    masks: dict[int, Bools] = {}
+    for units, group in zip(chosen, groups(layers, structure), strict=True):
+        for place in group:
+            layer = layers[place]
+            each = math.prod(layer.weight_shape) // len(units)
+            masks[place] = join(np.repeat(units[:, None], each, 1), layer, structure)
+    return [masks[place] for place in range(len(layers))]
 
 
 def split(weights: NDArray[Any], layer: Path, structure: str) -> NDArray[Any]:
@@ -74,22 +106,23 @@ def deal(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
 def random_masks(
     layers: Sequence[Path], density: float, allocation: str, structure: str, seed: int
 ) -> list[Bools]:
-    """Random units of every layer, at least one; "uniform" or "erk" shares."""
+    """The masks of all paths: random units of a group, at least one; "uniform" or "erk" shares."""
     shapes = [layer.weight_shape for layer in layers]
-    parts = [
-        split(np.zeros(shape, bool), layer, structure)
-        for shape, layer in zip(shapes, layers, strict=True)
-    ]
+    parts = split_groups([np.zeros(shape, bool) for shape in shapes], layers, structure)
     counts, sizes = (np.array([part.shape[axis] for part in parts]) for axis in (0, 1))
     densities = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
-    shares = np.array([d * math.prod(s) for d, s in zip(densities, shapes, strict=True)])
+    weights = [d * math.prod(s) for d, s in zip(densities, shapes, strict=True)]
+    shares = np.array([sum(weights[n] for n in group) for group in groups(layers, structure)])
     first = np.ones_like(counts)
     rest = np.maximum(shares - sizes, 0)
     chosen = first + deal(budget(density, layers) - int(sizes.sum()), rest, sizes, counts - 1)
     generator = np.random.default_rng([seed, len(layers)])
-    for part, count in zip(parts, chosen, strict=True):
-        part[generator.permutation(len(part))[:count]] = True
-    return [join(part, layer, structure) for part, layer in zip(parts, layers, strict=True)]
+    found = []
+    for count, units in zip(chosen, counts, strict=True):
+        kept = np.zeros(units, bool)
+        kept[generator.permutation(units)[:count]] = True
+        found.append(kept)
+    return join_masks(found, layers, structure)
 
 
 def least_density(layers: Sequence[Path], structure: str) -> float:

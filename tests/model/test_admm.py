@@ -205,7 +205,7 @@ def test_statistics_follow_the_units_of_the_weights() -> None:
 
 
 def test_one_shot_prunes_before_the_first_step() -> None:
-    run = trainer(1, sparse="magnitude")
+    run = trainer(1, sparse="magnitude", admm={})
     assert [int(s.mask.sum()) for s in run.network.synapses()] == [14, 307, 24]
     run.one_epoch(lambda *_: None)
     assert run.history[0]["density"] == 345 / 1728

@@ -20,7 +20,7 @@ from model.magnitude import erk_densities
 from model.momentum import SparseMomentum, momentum, redistribute
 from model.run import trained
 from model.train import HISTORY_NAME, NETWORK_NAME, Progress, train
-from model.trainer import Trainer
+from model.trainer import Inheritance, Trainer
 
 SPARSE: dict[str, Any] = {
     "name": "sparse",
@@ -184,13 +184,48 @@ def test_residual_blocks(structure: str) -> None:
     synapses = list(trainer.network.synapses())
     assert len(synapses) == 7  # conv, two blocks of two, one with weights in its shortcut, readout
     wanted = math.floor(0.2 * sum(s.mask.numel() for s in synapses))
-    largest = max(units.split(s.mask.numpy(), s.layer, structure).shape[1] for s in synapses)
+    parts = units.split_groups(
+        [s.mask.numpy() for s in synapses], [s.layer for s in synapses], structure
+    )
+    largest = max(part.shape[1] for part in parts)
     trainer.network.train()
     for _ in steps(trainer, 0):
         kept = sum(int(s.mask.sum()) for s in synapses)
         assert wanted - largest < kept <= wanted
         assert not any(bool(s.weight[s.mask == 0].any()) for s in synapses)
     assert len(trainer.methods[0].log()["kept"]) == 7
+
+
+def test_a_channel_is_dropped_by_all_that_read_it() -> None:
+    content = {**SPARSE, "layers": ["8C3", "8R3", "16R3s2", "10"]}
+    content["pruning"] = {"density": 0.3, "allocation": "uniform", "structure": "channel"}
+    content["stages"] = [
+        {"kind": "snn", "sparse": "momentum", "epochs": 3},
+        {"kind": "snn", "epochs": 1},
+    ]
+    staged, digits = recipe.from_dict(content), data.load("digits")
+    first, second = staged.plan()
+    trainer = Trainer(staged.of_stage(first), digits, first)
+    before = [s.mask.clone() for s in trainer.network.synapses()]
+    for _ in range(2):
+        trainer.one_epoch(lambda *_: None)
+    after = [s.mask for s in trainer.network.synapses()]
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    later = Trainer(staged.of_stage(second), digits, second, Inheritance(trainer.network))
+    for run in (trainer, later):
+        run.one_epoch(lambda *_: None)
+        network = export(run.network)
+        masks = {s.layer.name: s.mask.numpy() for s in run.network.synapses()}
+        for name, block in (("conv1", "res2"), ("res3", "res4")):
+            kept = masks[block].any(axis=(0, 2, 3))
+            assert 0 < kept.sum() < 8
+            readers = [edge.operations[-1].weight for edge in network.out_of(name)]
+            assert len(readers) == 2  # the block and its shortcut: a gain, or a convolution
+            for weight in readers:
+                rows = weight.any(axis=(0, 2, 3)) if weight.ndim > 1 else weight != 0
+                assert rows.any()
+                assert not rows[~kept].any()
+        assert (masks["res5.shortcut"].any(axis=(0, 2, 3)) == kept).all()
 
 
 def test_no_epoch_before_the_last_move_is_chosen() -> None:
