@@ -32,7 +32,7 @@ def experiment(
 
     found = experiments.load(name)
     writable(folder)
-    progress = Progress(console, sum(1 for _ in found.cases()))
+    progress = Progress(console, len(series.due(found, folder)))
     with console.step(found.name):
         lines = series.run(found, folder, data, jobs, progress.training, progress.finished)
     rows = [_row(line, comparison.name_of(line, found.sweep.word)) for line in lines]
@@ -65,10 +65,11 @@ class Progress:
         """A run has its record."""
         self._training.pop(case.slug, None)
         self._done += 1
+        number = f"{self._done:{len(str(self._runs))}}/{self._runs}"
         accuracy = f"{record['summary']['test_accuracy']:.2%}"
         seconds = record.get("cpu_seconds")
         time = "" if seconds is None else f", {seconds:.0f} s of CPU"
-        self._console.say(f"      {case.name}: {accuracy}{time}")
+        self._console.say(f"      run {number} {case.name}: {accuracy}{time}")
 
 
 OPTIONAL = (
