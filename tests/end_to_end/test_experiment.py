@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spikewright.experiments import picture
+from spikewright.dots import picture
 
 TWO = """
 name = "two"
