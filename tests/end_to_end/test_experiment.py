@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from model import experiment
 from spikewright.dots import picture
 
 TWO = """
@@ -118,6 +119,16 @@ def test_an_interrupt_ends_all_runs_and_keeps_them(tmp_path: Path) -> None:
     before = [file.read_bytes() for file in kept]
     time.sleep(0.5)
     assert [file.read_bytes() for file in kept] == before  # nobody trains any more
+
+
+def test_the_experiment_of_the_page_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "experiments.md"
+    path = tmp_path / "densities.toml"
+    path.write_text(page.read_text().split("```toml\n")[1].split("```")[0])
+    found = experiment.load(path)
+    assert len(list(found.cases())) == 3 * (3 * 3 + 1)
+    assert found.measure.bits
+    assert found.measure.noise
 
 
 def test_mistakes_cost_one_line(command) -> None:

@@ -297,8 +297,8 @@ def test_table_of_a_grid_by_hand(grid: tuple[Path, Path]) -> None:
     ]
     text = comparison.table(found, lines)
     assert (
-        "| variant | weight bits | test accuracy by seed | mean | deviation | gain | density "
-        "| storage ratio | ANN | converted, floats | converted, integers | CPU seconds |"
+        "| variant | quantization.weight_bits | test accuracy by seed | mean | deviation | gain "
+        "| density | storage ratio | ANN | converted, floats | converted, integers | CPU seconds |"
     ) in text
     assert "| dense | 3 | 50.00% | 50.00% | 0.00 | +0.00 | 0.1000 | 0.12500 |  |  |  |  |" in text
     assert "| half, random | 5 | 62.50% | 62.50% | 0.00 | -12.50 | 0.1000 |  |  |" in text
