@@ -108,8 +108,8 @@ def table(experiment: Experiment, lines: Sequence[Line]) -> str:
     """
     word, swept = experiment.sweep.word, any(line.value is not None for line in lines)
     more = [column for column in COLUMNS if any(line.values(column[1]) for line in lines)]
-    headings = ["variant", *([word] if swept else []), "test accuracy by seed", "mean", "deviation",
-                "gain", "density", *(heading for heading, _, _ in more)]  # fmt: skip
+    headings = ["variant", *([experiment.sweep.key] if swept else []), "test accuracy by seed",
+                "mean", "deviation", "gain", "density", *(name for name, _, _ in more)]  # fmt: skip
     rows = []
     for line in lines:
         accuracy = ", ".join(map(_percent, line.values("test_accuracy")))

@@ -17,7 +17,7 @@ from golden.errors import BadInput, require
 from model.experiment import Case
 from model.measures import Measure
 
-RESULTS, RUNS, CLOCK = "results", "runs", "cpu_seconds.json"
+RESULTS, RUNS, CLOCK, CHECKPOINT = "results", "runs", "cpu_seconds.json", "checkpoint.pt"
 
 Record = Mapping[str, Any]
 
@@ -103,13 +103,13 @@ def make(
 class Clock:
     """Seconds of CPU that a run took, those before interruptions included.
 
-    They are kept in the run's folder at the end of every epoch. What was trained without a clock
-    has no known time.
+    They are kept in the run's folder at the end of every epoch, so that an epoch that is cut short
+    does not count. What was trained without a clock has no known time.
     """
 
     def __init__(self, place: Path) -> None:
         self._path, self._started, self._before = place / CLOCK, time.process_time(), 0.0
-        self.known = not place.exists()
+        self.known = not (place / CHECKPOINT).exists()
         try:
             self._before = float(json.loads(self._path.read_text())["seconds"])
             self.known = True

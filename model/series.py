@@ -19,6 +19,17 @@ Report = Callable[[Case, Any], None]
 Finished = Callable[[Case, Record], None]
 
 
+def due(experiment: Experiment, folder: Path) -> list[Case]:
+    """The runs without a record, or with one that lacks a measure, in their order.
+
+    Raises
+    ------
+    BadInput
+        If a record in the folder is damaged, or of another recipe.
+    """
+    return [case for case in experiment.cases() if records.due(case, experiment.measure, folder)]
+
+
 def run(
     experiment: Experiment, folder: Path, data_root: str | Path | None = None, jobs: int = 1,
     report: Report | None = None, finished: Finished | None = None,
@@ -39,8 +50,7 @@ def run(
     CheckFailed
         As `model.train.train`. The first failure ends all runs; what is trained is kept.
     """
-    measure = experiment.measure
-    due = [case for case in experiment.cases() if records.due(case, measure, folder)]
+    measure, wanted = experiment.measure, due(experiment, folder)
 
     def tell(case: Case, state: Any) -> None:
         if report is not None:
@@ -52,10 +62,10 @@ def run(
         if finished is not None:
             finished(case, record)
 
-    if jobs > 1 and len(due) > 1:
-        workers.run(due, measure, folder, data_root, jobs, tell, end)
+    if jobs > 1 and len(wanted) > 1:
+        workers.run(wanted, measure, folder, data_root, jobs, tell, end)
     else:
-        for case in due:
+        for case in wanted:
             records.make(
                 case, measure, folder, data_root, lambda state, case=case: tell(case, state)
             )

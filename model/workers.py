@@ -1,9 +1,9 @@
 """Runs of an experiment in processes of their own, several at a time.
 
-A process makes one run: it reads its order as JSON from standard input, and answers on standard
-output with a line of JSON for every progress, and one for an error that a user can mend. It is in a
-process group of its own, so that Ctrl-C reaches the parent alone, which then ends all of them; if
-the parent is killed, its children end as soon as they have something to tell.
+A worker reads orders from standard input, a line of JSON for each run, and answers on standard
+output: a line for every progress, one at the end of a run, one for an error that a user can mend.
+It is in a process group of its own, so that Ctrl-C reaches the parent alone, which then ends all
+workers. If the parent is killed, they end as soon as they listen, or have something to tell.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from model.experiment import Case
 from model.fields import plain
 from model.measures import Measure
 
-_PATIENCE_S = 20  # for a child that was asked to end and is in the middle of a long call
+_PATIENCE_S = 20  # for a worker that was asked to end and is in the middle of a long call
 _ERRORS = {error.exit_code: error for error in (CheckFailed, BadInput)}
+
+Order = dict[str, Any]
 
 
 def run(
@@ -43,109 +45,111 @@ def run(
     BadInput, CheckFailed
         That of the first run that fails; the others are ended, and go on when they are called for
         again.
+    RuntimeError
+        If a worker had a fault of ours; it has printed its traceback.
     """
-    waiting = list(reversed(cases))
-    with selectors.DefaultSelector() as selector, _ended_at_last() as children:
-
-        def start() -> None:
-            child = Child(waiting.pop(), measure, folder, data_root)
-            children.append(child)
-            selector.register(child.output, selectors.EVENT_READ, child)
-
-        for _ in range(min(jobs, len(waiting))):
-            start()
-        while children:
+    waiting = iter(cases)
+    common = {
+        "measure": plain(measure),
+        "folder": str(folder),
+        "data_root": None if data_root is None else str(data_root),
+    }
+    with selectors.DefaultSelector() as selector, _workers(min(jobs, len(cases))) as workers:
+        for worker in workers:
+            selector.register(worker.output, selectors.EVENT_READ, worker)
+            worker.start(next(waiting), common)
+        while any(worker.case for worker in workers):
             for key, _ in selector.select():
-                child = key.data
-                for state in child.heard():
-                    report(child.case, state)
-                if child.silent:
-                    selector.unregister(child.output)
-                    children.remove(child)
-                    child.close()
-                    finished(child.case)
-                    if waiting:
-                        start()
+                worker: Worker = key.data
+                for state in worker.heard():
+                    report(worker.busy_with, state)
+                if worker.done:
+                    finished(worker.busy_with)
+                    worker.start(next(waiting, None), common)
 
 
 @contextmanager
-def _ended_at_last() -> Iterator[list[Child]]:
-    """A list of children; those that are in it at the end are ended, whatever happened."""
-    children: list[Child] = []
+def _workers(count: int) -> Iterator[list[Worker]]:
+    """So many workers, which are ended at last, whatever happens."""
+    workers: list[Worker] = []
     try:
-        yield children
+        workers += (Worker() for _ in range(count))
+        yield workers
     finally:
-        for child in children:
-            child.process.terminate()
-        for child in children:
-            child.end()
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.end()
 
 
-class Child:
-    """A process that makes one run.
+class Worker:
+    """A process that makes one run after the other.
 
     Members
     -------
     output : file descriptor on which it can be heard
-    silent : whether it has closed that, because it ended
+    case : the run that it was given last; None if it has none to make
+    done : whether that is made
     """
 
-    def __init__(
-        self, case: Case, measure: Measure, folder: Path, data_root: str | Path | None
-    ) -> None:
-        self.case, self.silent = case, False
-        self._part, self._error = b"", None
+    def __init__(self) -> None:
+        self.case: Case | None = None
+        self.done, self._part = False, b""
         home = str(Path(__file__).parents[1])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "model.workers"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, process_group=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
-        assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.output = self.process.stdout.fileno()
-        order = {
-            "case": {**dataclasses.asdict(case), "recipe": case.recipe.as_dict()},
-            "measure": plain(measure),
-            "folder": str(folder),
-            "data_root": None if data_root is None else str(data_root),
-        }
-        self.process.stdin.write(json.dumps(order).encode())
-        self.process.stdin.close()
+
+    @property
+    def busy_with(self) -> Case:
+        """The run that it makes."""
+        assert self.case is not None
+        return self.case
+
+    def start(self, case: Case | None, common: Order) -> None:
+        """Give it its next run, if there is one."""
+        self.case, self.done = case, False
+        if case is not None:
+            assert self.process.stdin is not None
+            told = {**dataclasses.asdict(case), "recipe": case.recipe.as_dict()}
+            try:
+                self.process.stdin.write(json.dumps({"case": told, **common}).encode() + b"\n")
+            except BrokenPipeError:
+                self._died()
 
     def heard(self) -> Iterator[Any]:
-        """What it told since the last call: the fields of `model.train.Progress`."""
+        """What it told since the last call: the fields of `model.train.Progress`.
+
+        Raises
+        ------
+        BadInput, CheckFailed, RuntimeError
+            As `run`.
+        """
         data = os.read(self.output, 1 << 16)
-        self.silent = not data
+        if not data:
+            self._died()
         *lines, self._part = (self._part + data).split(b"\n")
         for line in lines:
             told = json.loads(line)
             if "error" in told:
-                self._error = _ERRORS.get(told["exit_code"], SpikewrightError)(told["error"])
-            else:
+                raise _ERRORS.get(told["exit_code"], SpikewrightError)(told["error"])
+            self.done = "done" in told
+            if not self.done:
                 yield SimpleNamespace(**told)
 
-    def close(self) -> None:
-        """Wait for the end of a process that is silent.
-
-        Raises
-        ------
-        BadInput, CheckFailed
-            If its run failed.
-        RuntimeError
-            If it had a fault of ours; the process has printed its traceback.
-        """
-        code = self.end()
-        if self._error is not None:
-            raise self._error
-        if code < 0:
-            raise BadInput(
-                f"{self.case.name}: its process was ended by signal {-code}; the same command goes "
-                "on where it stopped, with fewer --jobs in less memory"
-            )
-        if code:
-            raise RuntimeError(f"the process of {self.case.name} ended with code {code}")
+    def _died(self) -> None:
+        code, name = self.end(), self.busy_with.name
+        if code >= 0:
+            raise RuntimeError(f"the process of {name!r} ended with code {code}")
+        raise BadInput(
+            f"{name}: its process was ended by signal {-code}; the same command goes on where it "
+            "stopped, with fewer --jobs in less memory"
+        )
 
     def end(self) -> int:
         """The exit code of the process, which is over or was asked to be."""
@@ -154,20 +158,18 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
         return code
 
 
 def main() -> int:
-    """What a child does; returns its exit code."""
+    """What a worker does; returns its exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    order = json.load(sys.stdin)
-    recipe = recipes.from_dict(order["case"].pop("recipe"))
-    case = experiment.Case(**order["case"], recipe=recipe)
-    measure = Measure(**{key: tuple(value) for key, value in order["measure"].items()})
     try:
-        records.make(case, measure, Path(order["folder"]), order["data_root"], _tell_progress)
+        for line in sys.stdin:
+            _make(json.loads(line))
     except BrokenPipeError:
         # The parent is gone. What is still in the buffer must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -176,16 +178,22 @@ def main() -> int:
         _tell({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
     except OSError as error:
-        _tell({"error": f"{error.filename}: {error.strerror}", "exit_code": BadInput.exit_code})
+        where, why = error.filename or "a file", (error.strerror or str(error)).lower()
+        _tell({"error": f"{where}: {why}", "exit_code": BadInput.exit_code})
         return BadInput.exit_code
     return 0
 
 
-def _tell_progress(state: Any) -> None:
-    _tell(dataclasses.asdict(state))
+def _make(order: Order) -> None:
+    recipe = recipes.from_dict(order["case"].pop("recipe"))
+    case = experiment.Case(**order["case"], recipe=recipe)
+    measure = Measure(**{key: tuple(value) for key, value in order["measure"].items()})
+    folder, data_root = Path(order["folder"]), order["data_root"]
+    records.make(case, measure, folder, data_root, lambda state: _tell(dataclasses.asdict(state)))
+    _tell({"done": True})
 
 
-def _tell(values: dict[str, Any]) -> None:
+def _tell(values: Order) -> None:
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
