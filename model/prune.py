@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from model import banks, magnitude
+from model.device import host
 from model.layered import LayeredNetwork
 from model.method import Context, Method
 from model.tables import Pruning
@@ -79,7 +80,7 @@ def prune_to(
     """
     masks = chosen(network, density, allocation, bank_counts)
     for synapse, mask in zip(network.synapses(), masks, strict=True):
-        synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
+        synapse.mask.copy_(torch.from_numpy(mask).to(network.device) & (synapse.mask != 0))
     network.project()
 
 
@@ -87,7 +88,7 @@ def chosen(
     network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
 ) -> magnitude.Masks:
     """The masks that magnitude pruning asks for, one for each layer."""
-    weights = [s.weight.detach().to(torch.float64).numpy() for s in network.synapses()]
+    weights = [host(s.weight.to(torch.float64)) for s in network.synapses()]
     if bank_counts:
         return banks.allocate(weights, density, allocation, bank_counts)
     return magnitude.allocate(weights, density, allocation)
