@@ -61,7 +61,7 @@ def share(count: int) -> slice:
 def check_batch(where: str, size: int) -> None:
     """Raise `BadInput` unless every process gets as many images of a batch of `size`."""
     count = processes()
-    require(size % count == 0, where, "images in a batch", size,
+    require(size % count == 0, where, "the size of a batch", size,
             f"a multiple of {count}, the number of processes")  # fmt: skip
 
 

@@ -72,6 +72,7 @@ def moments(drive: Tensor) -> tuple[Tensor, Tensor]:
     The variance is that of the population: the sum of squares is divided by N.
     """
     if drive.device.type != "cpu":
-        return torch.var_mean(drive, (0, *range(2, drive.ndim)), correction=0)[::-1]
+        var, mean = torch.var_mean(drive, (0, *range(2, drive.ndim)), correction=0)
+        return mean.to(torch.float64), var.to(torch.float64)
     channels = drive.shape[1]
     return _Moments.apply(planes.flat(drive).reshape(-1, channels).contiguous())
