@@ -61,8 +61,8 @@ class _Moments(torch.autograd.Function):
         x = ctx.saved_tensors[0].detach().numpy()
         d_mean, d_var = (grad.numpy() / len(x) for grad in grads)
         out = np.empty_like(x)
-        constants = tuple(v.astype(x.dtype) for v in (ctx.mean, d_mean, 2 * d_var))
-        in_parts(len(x), lambda _, start, stop: _line(x, *constants, out, start, stop))
+        mean, offset, slope = (v.astype(x.dtype) for v in (ctx.mean, d_mean, 2 * d_var))
+        in_parts(len(x), lambda _, start, stop: _line(x, mean, offset, slope, out, start, stop))
         return torch.from_numpy(out)
 
 

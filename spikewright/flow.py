@@ -76,7 +76,7 @@ def train(
     def run_training() -> None:
         from model.train import train
 
-        train(recipe, folder.path, data, _training_progress(console), device)
+        train(recipe, folder.path, data, _training_progress(console), device=device)
 
     def work() -> None:
         if force or steps.finished("train", outputs):  # from another recipe: it can be made again

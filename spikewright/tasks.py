@@ -75,7 +75,7 @@ def train(
     from model.train import train as run_training
 
     recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
-    return run_training(recipe, folder, data, progress, device)
+    return run_training(recipe, folder, data, progress, device=device)
 
 
 def build(
