@@ -112,7 +112,8 @@ class Admm(Method):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up Z and U."""
-        self.nearest, self.dual = state["nearest"], state["dual"]
+        found = state["nearest"], state["dual"]
+        self.nearest, self.dual = ([t.to(self.network.device) for t in part] for part in found)
 
 
 class AdmmSparsity(Admm):

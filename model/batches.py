@@ -15,9 +15,12 @@ from torch import Tensor
 
 from model.augment import Augmentation, augmented, draw
 from model.coding import Coder
+from model.device import CPU
 
 Images = NDArray[np.uint8]
+Part = tuple[int, int]
 VALUES = Coder()
+ALL: Part = (0, 1)
 _SPLIT = 2**32 - 1  # where an epoch number stands for the others; no run has so many
 
 
@@ -41,21 +44,30 @@ def epoch_batches(
     seed: int,
     epoch: int,
     coder: Coder = VALUES,
+    part: Part = ALL,
+    device: torch.device = CPU,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of one epoch: float inputs holding integers, and labels."""
+    """The batches of one epoch: float inputs holding integers, and labels, on `device`.
+
+    Of each batch only its `part`: which of how many slices of equal size.
+    """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(images))
     height, width = images.shape[-2:]
     draws = draw(rule, generator, len(images), (height, width))
     for step in range(steps_per_epoch(len(images), batch_size)):
         chosen = order[step * batch_size : (step + 1) * batch_size]
+        chosen = chosen[len(chosen) * part[0] // part[1] : len(chosen) * (part[0] + 1) // part[1]]
         batch = augmented(images[chosen], rule, draws, chosen)
-        yield torch.from_numpy(coder.floats(batch, chosen, epoch)), torch.from_numpy(labels[chosen])
+        inputs = torch.from_numpy(coder.floats(batch, chosen, epoch))
+        yield inputs.to(device), torch.from_numpy(labels[chosen]).to(device)
 
 
-def in_order(images: Images, coder: Coder = VALUES, batch_size: int = 256) -> Iterator[Tensor]:
-    """All images as they come, in batches."""
+def in_order(
+    images: Images, coder: Coder = VALUES, device: torch.device = CPU, batch_size: int = 256
+) -> Iterator[Tensor]:
+    """All images as they come, in batches on `device`."""
     places = np.arange(len(images))
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        yield torch.from_numpy(coder.floats(images[part], places[part]))
+        yield torch.from_numpy(coder.floats(images[part], places[part])).to(device)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model import distributed
 from model.method import Context, Method
 
 _STREAM = 2**32 - 2  # apart from the seeds of batches
@@ -16,8 +17,10 @@ _STREAM = 2**32 - 2  # apart from the seeds of batches
 
 def dropped(sent: Tensor, batch: int, share: float, generator: torch.Generator) -> Tensor:
     """What a layer sent, (T * batch, ...), without the neurons that `generator` draws per image."""
-    kept = torch.rand((batch, *sent.shape[1:]), generator=generator) >= share
-    mask = kept.to(sent.dtype) / (1 - share)
+    # drawn for the batch of all processes together, and on the CPU, so that masks are the same
+    whole = batch * distributed.processes()
+    drawn = torch.rand((whole, *sent.shape[1:]), generator=generator)[distributed.share(whole)]
+    mask = (drawn >= share).to(sent.device, sent.dtype) / (1 - share)
     return (sent.unflatten(0, (-1, batch)) * mask).flatten(0, 1)
 
 

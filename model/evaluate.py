@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.batches import in_order
+from model.device import host
 from model.layered import LayeredNetwork
 
 
@@ -40,14 +41,14 @@ def evaluate(
     right, loss, start = 0, 0.0, 0
     names = [layer.layer.name for layer in network.layers]
     totals = dict.fromkeys(names, 0.0)
-    for batch in in_order(images, network.coder):
+    for batch in in_order(images, network.coder, network.device):
         sent: list[Tensor] = []
         logits, factor = network.scaled(batch, sent)
         if collected is not None:
-            collected.append(logits.numpy())
-        truth = torch.from_numpy(labels[start : start + len(batch)])
+            collected.append(host(logits))
+        truth = torch.from_numpy(labels[start : start + len(batch)]).to(network.device)
         start += len(batch)
-        right += int((logits.numpy().argmax(axis=1) == truth.numpy()).sum())
+        right += int((host(logits).argmax(axis=1) == host(truth)).sum())
         loss += float(functional.cross_entropy(logits * factor, truth, reduction="sum"))
         for name, fired in zip(names, sent, strict=True):
             totals[name] += float(fired.mean()) * len(batch)

@@ -14,11 +14,12 @@ from golden.network import Network
 from golden.nodes import LIF, Input, Readout
 from golden.widths import drive_bounds
 from model.architecture import INPUT, Path
+from model.device import host
 from model.spiking import SpikingNetwork
 
 
 def _whole(tensor: Tensor) -> NDArray[np.int64]:
-    values = tensor.detach().to(torch.float64).numpy()
+    values = host(tensor.to(torch.float64))
     integers = np.rint(values).astype(np.int64)
     assert (integers == values).all(), "the integer domain holds a fraction"
     return integers

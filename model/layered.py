@@ -56,6 +56,11 @@ class LayeredNetwork(nn.Module):
         return ReadoutLayer(layer, self.timesteps, generator)
 
     @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.readout.beta.device
+
+    @property
     def layers(self) -> list[NeuronLayer]:
         """The hidden layers, in order."""
         return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)

@@ -61,8 +61,8 @@ class _Moments(torch.autograd.Function):
         x = ctx.saved_tensors[0].detach().numpy()
         d_mean, d_var = (grad.numpy() / len(x) for grad in grads)
         out = np.empty_like(x)
-        constants = tuple(v.astype(x.dtype) for v in (ctx.mean, d_mean, 2 * d_var))
-        in_parts(len(x), lambda _, start, stop: _line(x, *constants, out, start, stop))
+        mean, offset, slope = (v.astype(x.dtype) for v in (ctx.mean, d_mean, 2 * d_var))
+        in_parts(len(x), lambda _, start, stop: _line(x, mean, offset, slope, out, start, stop))
         return torch.from_numpy(out)
 
 
@@ -71,5 +71,8 @@ def moments(drive: Tensor) -> tuple[Tensor, Tensor]:
 
     The variance is that of the population: the sum of squares is divided by N.
     """
+    if drive.device.type != "cpu":
+        var, mean = torch.var_mean(drive, (0, *range(2, drive.ndim)), correction=0)
+        return mean.to(torch.float64), var.to(torch.float64)
     channels = drive.shape[1]
     return _Moments.apply(planes.flat(drive).reshape(-1, channels).contiguous())

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model import units
+from model.device import host
 from model.layered import LayeredNetwork
 from model.method import Context, Method
 from model.units import Bools, Reals
@@ -75,8 +76,8 @@ class SparseMomentum(RandomMask):
             return
         share = self.recipe.pruning.drop * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
         synapses = list(self.network.synapses())
-        parts = self._split([s.weight.detach().numpy() for s in synapses])
-        masks = [mask[:, 0] != 0 for mask in self._split([s.mask.numpy() for s in synapses])]
+        parts = self._split([host(s.weight) for s in synapses])
+        masks = [mask[:, 0] != 0 for mask in self._split([host(s.mask) for s in synapses])]
         momenta = self._split([momentum(self.optimizer, s.weight) for s in synapses])
         found = redistribute(parts, masks, momenta, share, units.budget(self.density, self.layers))
         set_masks(self.network, units.join_masks(found, self.layers, self.structure))
@@ -123,7 +124,7 @@ def momentum(optimizer: torch.optim.Optimizer, weight: nn.Parameter) -> NDArray[
     """|m| / (sqrt(v) + 1e-8) of Adam for every weight."""
     state = optimizer.state[weight]
     mean, square = (state[key].to(torch.float64) for key in ("exp_avg", "exp_avg_sq"))
-    return (mean.abs() / (square.sqrt() + 1e-8)).numpy()
+    return host(mean.abs() / (square.sqrt() + 1e-8))
 
 
 def set_masks(network: LayeredNetwork, masks: Sequence[Bools]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from model.activity import spread
 from model.architecture import INPUT
 from model.batches import in_order
+from model.device import host
 from model.method import Context, Method
 from model.pca import Moments, narrowed, significant
 from model.spiking import SpikingNetwork
@@ -27,7 +28,7 @@ def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Mom
     was_training = network.training
     network.eval()
     found = {layer.layer.name: Moments(layer.layer.shape[0]) for layer in network.layers}
-    for batch in in_order(images, network.coder):
+    for batch in in_order(images, network.coder, network.device):
         sent = {INPUT: network.rows(batch)}
         for layer in network.spiking_layers:
             name = layer.layer.name
@@ -36,7 +37,7 @@ def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Mom
             assert drive is not None
             mean = drive.reshape(-1, len(batch), *drive.shape[1:]).mean(dim=0)
             unit = integers.threshold.reshape(-1, *[1] * (mean.ndim - 2))
-            found[name].add((mean / unit).numpy())
+            found[name].add(host(mean / unit))
             sent[name] = layer(events, len(batch), *skip)
     network.train(was_training)
     return found

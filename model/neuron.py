@@ -15,12 +15,13 @@ running ones, which the exported network holds.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from model import join, planes
+from model import distributed, join, planes
 from model.architecture import Layer
 from model.moments import moments
 from model.scan import ScanRule, scan, scan_with_membranes
@@ -47,6 +48,13 @@ class Integers:
     bias: Tensor
     leak_mul: Tensor
     shortcut: Tensor | None = None
+
+
+def running_sum(steps: Tensor) -> Tensor:
+    """Sums (steps, ...) of all steps so far. On a GPU, cumsum is not deterministic."""
+    if steps.device.type == "cpu":
+        return torch.cumsum(steps, dim=0)
+    return torch.stack(list(itertools.accumulate(steps.unbind())))
 
 
 def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
@@ -99,6 +107,8 @@ class NeuronLayer(nn.Module):
         if not self.training or self.frozen:
             return self.mean * sign, self.var
         mean, var = moments(drive)
+        if distributed.processes() > 1:
+            mean, var = distributed.of_all(mean, var)
         with torch.no_grad():
             self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
             self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
@@ -254,7 +264,7 @@ class ReadoutLayer(nn.Module):
         weights, bias, unit = self.integers()
         drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
         drive = drive.expand(self.timesteps, *drive.shape[1:])
-        return torch.cumsum(drive + bias, dim=0), unit
+        return running_sum(drive + bias), unit
 
     def project(self) -> None:
         """As `NeuronLayer.project`."""

@@ -27,7 +27,7 @@ def largest(values: Tensor, count: int) -> Tensor:
     [False, True, True, True]
     """
     order = torch.sort(values.abs().flatten(), stable=True).indices
-    mask = torch.zeros(values.numel(), dtype=torch.bool)
+    mask = torch.zeros(values.numel(), dtype=torch.bool, device=values.device)
     mask[order[values.numel() - count :]] = True
     return mask.reshape(values.shape)
 

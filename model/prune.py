@@ -9,6 +9,7 @@ import torch
 
 from golden.errors import CheckFailed
 from model import banks, magnitude
+from model.device import host
 from model.layered import LayeredNetwork
 from model.method import Context, Method
 from model.tables import Pruning
@@ -80,7 +81,7 @@ def prune_to(
     """
     masks = chosen(network, density, allocation, bank_counts)
     for synapse, mask in zip(network.synapses(), masks, strict=True):
-        synapse.mask.copy_(torch.from_numpy(mask) & (synapse.mask != 0))
+        synapse.mask.copy_(torch.from_numpy(mask).to(network.device) & (synapse.mask != 0))
     network.project()
 
 
@@ -94,7 +95,7 @@ def chosen(
     CheckFailed
         If a layer would lose all weights, as one ranking of all may have it ("global").
     """
-    weights = [s.weight.detach().to(torch.float64).numpy() for s in network.synapses()]
+    weights = [host(s.weight.to(torch.float64)) for s in network.synapses()]
     if bank_counts:
         return banks.allocate(weights, density, allocation, bank_counts)
     masks = magnitude.allocate(weights, density, allocation)

@@ -35,7 +35,7 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
         recipe.neuron, membrane_bits=min(recipe.neuron.membrane_bits + more, MAX_MEMBRANE_BITS)
     )
     changed = dataclasses.replace(recipe, quantization=Quantization((bits,)), neuron=neuron)
-    found = SpikingNetwork(changed)
+    found = SpikingNetwork(changed).to(network.device)
     found.load_state_dict(network.state_dict())
     for old, new in zip(network.layers, found.layers, strict=True):
         if new.neuron.batch_norm:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from golden.errors import BadInput
-from model import batches, data, fit, networks, stages
+from model import batches, data, distributed, fit, networks, stages
 from model.activity import spread
 from model.data import DataSet
+from model.device import CPU
 from model.evaluate import evaluate
 from model.layered import LayeredNetwork
 from model.ratios import spikes_per_neuron
@@ -48,14 +51,20 @@ class Run:
     epochs, steps : of all stages; epochs_before, steps_before : of the finished ones
     """
 
-    def __init__(self, recipe: Recipe, data_root: str | Path | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, data_root: str | Path | None = None, device: torch.device = CPU
+    ) -> None:
         self.recipe, self.data_root, self.plan = recipe, data_root, recipe.plan()
+        self.device = device
         self.done: list[Done] = []
         self._datasets: dict[int, DataSet] = {}
         self.trainer = self._trainer()
         count = [len(self.trainer.images)] * len(self.plan)
         training = [recipe.of_stage(stage).training for stage in self.plan]
         fit.check_batches(recipe.name, self.plan, training, len(self.trainer.images))
+        for stage, part, images in zip(self.plan, training, count, strict=True):
+            where = f"recipe {recipe.name!r}: stage {stage.name!r}"
+            distributed.check_batch(where, min(part.batch_size, images))
         self._epochs = [part.epochs for part in training]
         self._steps = [
             part.epochs * batches.steps_per_epoch(images, part.batch_size)
@@ -109,7 +118,7 @@ class Run:
     def network(self, stage: Stage) -> LayeredNetwork:
         """The network of a finished stage, with the weights of its chosen epoch."""
         place = self.plan.index(stage)
-        network = networks.build(stage, self._recipe(place))
+        network = networks.build(stage, self._recipe(place)).to(self.device)
         network.load_state_dict(self.done[place].weights)
         return network
 
@@ -122,7 +131,7 @@ class Run:
             sum(self._epochs[:place]) if place else 0,
         )
         recipe = self._recipe(place)
-        return Trainer(recipe, self._dataset(recipe), self.plan[place], inherited)
+        return Trainer(recipe, self._dataset(recipe), self.plan[place], inherited, self.device)
 
     def one_epoch(self, report: Callable[..., None]) -> None:
         """The next epoch, of the next stage if the present one is over."""

@@ -33,6 +33,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model import scan_torch
 from model.parts import PARTS, in_parts
 from model.surrogate import fill_slope
 
@@ -237,6 +238,8 @@ def scan(
     `drive` is (timesteps or 1, batch, neurons); one step of drive is used at every step.
     `threshold` and `bias` are (neurons,), `leak_mul` a scalar, all of one floating type.
     """
+    if drive.device.type != "cpu":
+        return scan_torch.scan(drive, threshold, bias, leak_mul, rule)
     return _Scan.apply(drive, threshold, bias, leak_mul, rule)
 
 
@@ -244,5 +247,7 @@ def scan_with_membranes(
     drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
 ) -> tuple[Tensor, Tensor]:
     """Spikes, and membranes at the end of each step, (timesteps, batch, neurons); no gradients."""
+    if drive.device.type != "cpu":
+        return scan_torch.scan_with_membranes(drive, threshold, bias, leak_mul, rule)
     membranes = torch.empty((rule.timesteps, *drive.shape[1:]), dtype=drive.dtype)
     return _run(drive, threshold, bias, leak_mul, rule, membranes), membranes

@@ -18,6 +18,7 @@ from model.ann import AnnNetwork
 from model.architecture import INPUT
 from model.batches import in_order
 from model.conversion import Spikes
+from model.device import host
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ def simulate(
     source.eval()
     names = [layer.layer.name for layer in source.layers]
     right, start, totals = 0, 0, np.zeros(len(names))
-    for batch in in_order(images, source.coder):
+    for batch in in_order(images, source.coder, source.device):
         found, rates = logits(source, spikes, batch, timesteps)
-        right += int((found.numpy().argmax(axis=1) == labels[start : start + len(batch)]).sum())
+        right += int((host(found).argmax(axis=1) == labels[start : start + len(batch)]).sum())
         start += len(batch)
         totals += np.array(rates) * len(batch)
     source.train(was_training)

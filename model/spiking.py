@@ -9,6 +9,7 @@ from torch import Tensor
 
 from golden.trace import Trace
 from model.architecture import INPUT, Layer
+from model.device import host
 from model.layered import LayeredNetwork
 from model.neuron import SpikingLayer
 from model.recipe import Recipe
@@ -38,7 +39,7 @@ class SpikingNetwork(LayeredNetwork):
         """Every spike, every membrane, the logits for integers (batch, [T,] C, H, W); eval mode."""
         was_training, batch = self.training, len(inputs)
         self.eval()
-        sent = {INPUT: self.rows(torch.from_numpy(np.asarray(inputs, np.float32)))}
+        sent = {INPUT: self.rows(torch.from_numpy(np.asarray(inputs, np.float32)).to(self.device))}
         spikes: dict[str, NDArray[np.uint8]] = {}
         membranes: dict[str, NDArray[np.int64]] = {}
         for layer in self.spiking_layers:
@@ -56,4 +57,4 @@ class SpikingNetwork(LayeredNetwork):
 def _by_image(rows: Tensor, batch: int) -> NDArray[np.int64]:
     """(T * batch, ...) as int64 (batch, T, ...)."""
     steps = rows.reshape(-1, batch, *rows.shape[1:]).transpose(0, 1)
-    return steps.numpy().astype(np.int64)
+    return host(steps).astype(np.int64)

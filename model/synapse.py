@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.architecture import Layer, Path
+from model.convolution import conv2d
 from model.planes import channels_last
 from model.ste import round_ste
 
@@ -91,8 +92,7 @@ class Synapse(nn.Module):
         layer = self.layer
         events = pooled(layer, channels_last(events.to(weights.dtype)))
         if layer.kind == "conv":
-            weights = channels_last(weights)
-            return functional.conv2d(events, weights, stride=layer.stride, padding=layer.padding)
+            return conv2d(events, channels_last(weights), layer.stride, layer.padding)
         return functional.linear(events.flatten(1), weights)
 
     @property

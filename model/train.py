@@ -23,8 +23,9 @@ from golden import file
 from golden.atomic import write_bytes
 from golden.errors import CheckFailed
 from golden.network import Network
-from model import checkpoint, shared
+from model import checkpoint, distributed, launch, shared
 from model.activity import measure, spread
+from model.device import chosen, exact_on
 from model.equality import check_logits, check_trace
 from model.evaluate import evaluate
 from model.export import dead_channels, export
@@ -101,41 +102,50 @@ def train(
     data_root: str | Path | None = None,
     progress: ProgressCallback | None = None,
     others: Sequence[Path] = (),
+    device: str = "cpu",
 ) -> TrainResult:
     """Train `recipe`, or go on where an earlier call stopped, and write the network into `folder`.
 
     Writes `network.safetensors`, `history.json` and, after every epoch, `checkpoint.pt`. A run that
-    had finished is only scored again.
+    had finished is only scored again. A checkpoint of one device goes on on any other.
+
+    Called in every process that torchrun started, they train together, each on its slice of every
+    batch; all read the same folder, the first writes and reports progress.
 
     Parameters
     ----------
     others
         Folders of other runs, whose finished stages are taken up where they are the same.
+    device
+        "cpu", "cuda", "cuda:N" or "auto": see `model.device.chosen`.
 
     Raises
     ------
     BadInput
-        If data are missing or damaged, the folder cannot be written, or its checkpoint is damaged
-        or belongs to another recipe.
+        If data are missing or damaged, the folder cannot be written, its checkpoint is damaged
+        or belongs to another recipe, the device is not there, or a batch cannot be shared out
+        among the processes.
     CheckFailed
-        If the exported network differs from the trained one in any spike, membrane or logit, or if
-        training gives numbers that are not finite, or a layer without weights: then the checkpoint
-        of the last good epoch stays.
+        If the exported network differs from the trained one in any spike, membrane or logit, if
+        processes differ from each other, or if training gives numbers that are not finite, or a
+        layer without weights: then the checkpoint of the last good epoch stays.
     """
+    place = chosen(device, launch.local_rank())
     folder = Path(folder)
     checkpoint.make_folder(folder)
     state = checkpoint.load(folder, recipe)
     keep_freed_memory()
-    with exact_settings(recipe.training.threads):
-        run = Run(recipe, data_root)
+    with distributed.joined(place), exact_settings(recipe.training.threads), exact_on(place):
+        run = Run(recipe, data_root, place)
         if state is not None:
             run.restore(state, folder / checkpoint.NAME)
         else:
             run.take_up(shared.finished(recipe, run.trainer.data_crc32, others))
+        run.trainer.require_equal()
         started = time.monotonic()
 
         def report(step: int, loss: float, accuracy: float | None) -> None:
-            if progress is not None:
+            if progress is not None and distributed.rank() == 0:
                 trainer = run.trainer
                 rate = trainer.optimizer.param_groups[0]["lr"]
                 last = trainer.recipe.training.epochs
@@ -151,7 +161,8 @@ def train(
             except CheckFailed as error:
                 kept = f"{folder / checkpoint.NAME} still holds epoch {good} of {run.epochs}"
                 raise CheckFailed(f"{error}; {kept if good else 'no epoch was over'}") from None
-            checkpoint.save(folder, recipe, run.state())
+            if distributed.rank() == 0:
+                checkpoint.save(folder, recipe, run.state())
         return finish(run, folder)
 
 
@@ -159,7 +170,8 @@ def finish(run: Run, folder: Path) -> TrainResult:
     """Export the best epoch, check it, count its activity, score it on the test images.
 
     Checked is every value of the golden reference on a few test images, and the logits of the
-    golden engine on all; activity is counted on training images.
+    golden engine on all; activity is counted on training images. Of several processes all do the
+    work, and the first writes the files.
     """
     trainer, network = run.trainer, run.chosen()
     dataset = trainer.dataset
@@ -194,9 +206,11 @@ def finish(run: Run, folder: Path) -> TrainResult:
         "summary": summary,
         "epochs": run.history,
     }
-    file.save(exported, folder / NETWORK_NAME)
-    text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    write_bytes(folder / HISTORY_NAME, text.encode())
+    if distributed.rank() == 0:
+        file.save(exported, folder / NETWORK_NAME)
+        text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+        write_bytes(folder / HISTORY_NAME, text.encode())
+    distributed.wait()
     return TrainResult(
         exported,
         folder / NETWORK_NAME,

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from golden.errors import BadInput, CheckFailed
-from model import batches, finite, methods, networks
+from model import batches, distributed, finite, methods, networks
 from model.ann import AnnNetwork
 from model.architecture import Layer
 from model.data import DataSet
+from model.device import CPU, on_host
 from model.evaluate import evaluate
 from model.method import Batch, Context, Method
 from model.recipe import Recipe
@@ -79,6 +80,8 @@ class Trainer:
         That of the stage, its own tables included.
     stage
         Its kind and methods; None: those of a recipe without stages.
+    device
+        Where it trains.
 
     `converted` holds the validation accuracy of a network that was converted from an ANN, before
     its first step: in floats, and with the integers that it trains with.
@@ -86,7 +89,7 @@ class Trainer:
 
     def __init__(
         self, recipe: Recipe, dataset: DataSet, stage: Stage | None = None,
-        inherited: Inheritance | None = None,
+        inherited: Inheritance | None = None, device: torch.device = CPU,
     ) -> None:  # fmt: skip
         self.stage = stage or recipe.plan()[0]
         self.inherited = inherited or Inheritance()
@@ -96,7 +99,7 @@ class Trainer:
         self.held = dataset.train_x[held], dataset.train_y[held]
         self.per_epoch = batches.steps_per_epoch(len(chosen), training.batch_size)
         self.steps = self.per_epoch * training.epochs
-        self.network = networks.build(self.stage, recipe)
+        self.network = networks.build(self.stage, recipe).to(device)
         self.converted: dict[str, float] = {}
         if self.inherited.source is not None:
             self._inherit(self.inherited.source)
@@ -133,9 +136,9 @@ class Trainer:
         """Everything that the rest of the stage depends on."""
         return {
             "epoch": self.epoch,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "methods": [method.state() for method in self.methods],
+            "network": on_host(self.network.state_dict()),
+            "optimizer": on_host(self.optimizer.state_dict()),
+            "methods": on_host([method.state() for method in self.methods]),
             "history": json.dumps(self.history),
             "best": self.best.weights,
             "best_epoch": self.best.epoch,
@@ -172,6 +175,8 @@ class Trainer:
     def one_step(self, step: int, images: Tensor, labels: Tensor) -> float:
         """One step of Adam, and what the methods do around it; returns the loss of the task.
 
+        `images` and `labels` are this process's slice of the batch, the loss that of the whole.
+
         Raises
         ------
         CheckFailed
@@ -192,11 +197,12 @@ class Trainer:
             raise self._diverged(step, f"the loss is {value}, first not finite: {origin}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        loss = distributed.averaged(self.network.parameters(), loss.detach())
         self.optimizer.step()
         self.network.project()
         for method in self.methods:
             method.after_step(step)
-        return float(loss.detach())
+        return float(loss)
 
     def _diverged(self, step: int, what: str) -> CheckFailed:
         rate, epoch = self.recipe.training.learning_rate, step // self.per_epoch + 1
@@ -219,6 +225,8 @@ class Trainer:
             training.seed,
             self.inherited.epochs + self.epoch,
             self.network.coder,
+            (distributed.rank(), distributed.processes()),
+            self.network.device,
         )
         for step, (images, labels) in enumerate(source, start=first):
             losses.append(self.one_step(step, images, labels))
@@ -230,9 +238,21 @@ class Trainer:
         for method in self.methods:
             method.end_epoch(self.epoch)
         self.epoch += 1
+        self.require_equal()
         self._validate(sum(losses) / len(losses))
         self._keep_if_best()
         report(self.epoch * self.per_epoch, losses[-1], self.history[-1]["validation_accuracy"])
+
+    def require_equal(self) -> None:
+        """Every process is at the same epoch with the same parameters, masks and statistics.
+
+        Raises
+        ------
+        CheckFailed
+            If not.
+        """
+        state = {"epoch": torch.tensor(self.epoch), **self.network.state_dict()}
+        distributed.require_equal(state, f"behind epoch {self.epoch} of {self.stage.name!r}")
 
     def _validate(self, loss: float) -> None:
         score = evaluate(self.network, *self.held)
@@ -261,7 +281,8 @@ class Trainer:
             return entry["validation_accuracy"], -entry["validation_loss"]
 
         if self.best.weights is None or rank(self.epoch) >= rank(self.best.epoch):
-            weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+            state = on_host(self.network.state_dict())
+            weights = {name: value.clone() for name, value in state.items()}
             self.best = Best(self.epoch, weights, self._changes())
 
     def _changes(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from model.ann import AnnNetwork
 from model.architecture import INPUT
 from model.batches import in_order
 from model.conversion import Loss, Spikes, choose
+from model.device import host
 from model.percentiles import SAMPLE, thinned
 from model.spiking import SpikingNetwork
 
@@ -81,13 +82,14 @@ def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.flo
     """
     was_training = source.training
     source.eval()
-    batches = list(in_order(np.asarray(spread(images, _IMAGES), np.uint8), source.coder))
+    chosen = np.asarray(spread(images, _IMAGES), np.uint8)
+    batches = list(in_order(chosen, source.coder, source.device))
     seen: list[list[NDArray[np.floating]]] = [[] for _ in source.layers]
     for batch in batches:
         sent = {INPUT: source.rows(batch)}
         for kept, layer in zip(seen, source.ann_layers, strict=True):
             drive = layer.drive(*source.arriving(sent, layer.layer))
-            kept.append(thinned(drive.numpy(), SAMPLE // len(batches)))
+            kept.append(thinned(host(drive), SAMPLE // len(batches)))
             sent[layer.layer.name] = layer.activation(drive, layer)
     source.train(was_training)
     return [np.concatenate(kept).astype(np.float64) for kept in seen]

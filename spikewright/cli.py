@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from golden.errors import SpikewrightError
-from spikewright import commands, options
+from spikewright import commands, options, together
 from spikewright.console import Interrupts
 from spikewright.layout import to_json
 
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         message, code = _explain(error)
     line = " ".join(message.split())
-    if "--json" in arguments and not output.printed:
+    if "--json" in arguments and not output.printed and together.leads():
         click.echo(to_json({"error": line, "exit_code": code}), nl=False)
     click.echo(f"spikewright: {line}", err=True)
     return code
@@ -80,3 +80,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
         where = f"{error.filename}: " if error.filename else ""
         return where + (error.strerror or str(error)).lower(), 2
     raise error
+
+
+if __name__ == "__main__":  # torchrun -m spikewright.cli
+    main()

@@ -12,7 +12,7 @@ import click
 
 from golden.errors import BadInput, CheckFailed, ToolMissing
 from golden.outside import Outside
-from spikewright import lines
+from spikewright import lines, together
 from spikewright import options as opt
 from spikewright.console import Console
 from spikewright.layout import BuildFolder
@@ -59,22 +59,26 @@ def demo(
 @opt.seed("training, instead of the recipe's", None)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
               help="Change a value of the recipe: training.epochs=5. May be repeated.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, metavar="NAME",
+              help="cpu, cuda, cuda:N, or auto (a GPU if there is one).")  # fmt: skip
 @opt.force
 @opt.as_json
 def train(
     recipe: str, out: Path | None, data: Path | None, seed: int | None, changes: tuple[str, ...],
-    force: bool, as_json: bool,
+    device: str, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Train RECIPE, a built-in name or a .toml file, to an integer network.
 
-    Interrupted training goes on where it stopped, and ends in the same bytes.
+    Interrupted training goes on where it stopped, and ends in the same bytes. Started by torchrun,
+    several processes share every batch.
     """
     from spikewright import flow
 
     overrides = opt.parse_changes(changes, seed)
     folder = BuildFolder(out or Path("build") / Path(recipe).stem / "train")
-    result = flow.train(recipe, folder, data, overrides, Console(), force)
-    opt.finish(result, lines.of_training(result), as_json)
+    result = flow.train(recipe, folder, data, overrides, Console(), force, device)
+    if together.leads():
+        opt.finish(result, lines.of_training(result), as_json)
 
 
 @click.command()

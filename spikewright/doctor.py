@@ -33,7 +33,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look for everything, in the order in which a user would install it."""
-    return [_python(), *_packages(), *_programs(), _data()]
+    return [_python(), *_packages(), *_programs(), _gpu(), _data()]
 
 
 def failures(findings: list[Finding]) -> list[Finding]:
@@ -129,6 +129,14 @@ def _programs() -> Iterator[Finding]:
         False,
         "for --simulator icarus: apt-get install iverilog",
     )
+
+
+def _gpu() -> Finding:
+    """A driver, and a torch that is not the build without CUDA; what torch finds, training says."""
+    driver = shutil.which("nvidia-smi")
+    usable = driver and not (_version("torch") or "").endswith("+cpu")
+    remedy = "for `spikewright train --device cuda`: an NVIDIA driver and PyTorch with CUDA"
+    return Finding("GPU", driver if usable else None, False, remedy)
 
 
 def _data() -> Finding:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from golden.outside import Outside
-from spikewright import results, stimulus, tasks
+from spikewright import results, stimulus, tasks, together
 from spikewright.check import check_training
 from spikewright.console import Console
 from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
@@ -58,9 +58,12 @@ class BuildRequest:
 
 def train(
     recipe_name: str, folder: BuildFolder, data: Path | None, overrides: dict[str, Any],
-    console: Console, force: bool = False,
+    console: Console, force: bool = False, device: str = "cpu",
 ) -> Result:  # fmt: skip
-    """Train a recipe in `folder`, going on from its checkpoint, unless that is finished already."""
+    """Train a recipe in `folder`, going on from its checkpoint, unless that is finished already.
+
+    In every process that torchrun started: whether there is anything to do, the first decides.
+    """
     import model.recipe
 
     recipe = model.recipe.load(recipe_name, overrides)
@@ -70,16 +73,25 @@ def train(
     outputs = [folder.network, history, checkpoint]
     steps = Steps(folder, console, force)
 
-    def work() -> None:
-        from model.train import train as run_training
+    def run_training() -> None:
+        from model.train import train
 
+        train(recipe, folder.path, data, _training_progress(console), device=device)
+
+    def work() -> None:
         if force or steps.finished("train", outputs):  # from another recipe: it can be made again
             checkpoint.unlink(missing_ok=True)
-        run_training(recipe, folder.path, data, _training_progress(console))
+        decided(True)
+        run_training()
 
     # Not the source code: hours of training are not thrown away for a changed comment.
     inputs = {"recipe": recipe.as_dict(), "version": version("spikewright")}
-    steps.run("train", inputs, outputs, work)
+    with together.joined(device) as decided:
+        if together.leads():
+            if not steps.run("train", inputs, outputs, work):
+                decided(False)
+        elif decided(False):
+            run_training()
     return _training_result(recipe.name, folder, read_json(history)["summary"])
 
 

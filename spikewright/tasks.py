@@ -68,13 +68,14 @@ def load_recipe(name_or_path: str | Path, overrides: dict[str, Any] | None = Non
 
 
 def train(
-    recipe: Any, folder: str | Path, data: str | Path | None = None, progress: Any = None
-) -> Any:
+    recipe: Any, folder: str | Path, data: str | Path | None = None, progress: Any = None,
+    device: str = "cpu",
+) -> Any:  # fmt: skip
     """Train `recipe`, a name or what `load_recipe` returns: see `model.train.train`."""
     from model.train import train as run_training
 
     recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
-    return run_training(recipe, folder, data, progress)
+    return run_training(recipe, folder, data, progress, device=device)
 
 
 def build(

@@ -1,0 +1,38 @@
+"""A command in several processes that torchrun started: the first one leads, the others follow.
+
+Only the first looks at what was done before, writes files and prints. Torch is imported only where
+there are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from model import launch
+
+Decision = Callable[[bool], bool]
+
+
+def leads() -> bool:
+    """Whether this process is the first, or alone."""
+    return launch.rank() == 0
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Decision]:
+    """The processes, connected; yields a function that returns to all what the first gives it.
+
+    Raises
+    ------
+    BadInput
+        If the device is not there.
+    """
+    if launch.processes() == 1:
+        yield lambda choice: choice
+        return
+    from model import distributed
+    from model.device import chosen
+
+    with distributed.joined(chosen(device, launch.local_rank())):
+        yield distributed.decided
