@@ -134,10 +134,7 @@ def test_the_experiment_of_the_page_is_one(tmp_path: Path) -> None:
 def test_mistakes_cost_one_line(command) -> None:
     outcome = command("experiment", "nothing")
     assert outcome.code == 2
-    assert (
-        "must be a .toml file that exists, or one of admm, conversion, narrow, sparse-learning"
-        in outcome.err
-    )
+    assert "must be a .toml file that exists, or one of activity, admm, attention" in outcome.err
 
 
 def test_picture_places_runs_in_order() -> None:
