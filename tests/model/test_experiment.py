@@ -63,8 +63,8 @@ def test_built_in_experiments() -> None:
     for name in experiment.names():
         found = experiment.load(name)
         assert found.name == name
-        assert len(found.seeds) >= (1 if name == "attention-weight" else 3)
-        assert len([*found.points()]) >= 2
+        assert len(found.seeds) >= 3
+        assert len([*found.points()]) >= 3  # of a variant that is swept, every value is one
     admm = experiment.load("admm")
     recipes = [admm.case(variant, None, 2).recipe for variant in admm.variants]
     assert {r.training.seed for r in recipes} == {2}
