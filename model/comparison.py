@@ -96,15 +96,16 @@ NOTES = {
     "converted_accuracy": "Converted: before the first step of training, on validation images.",
     "operations_ratio": "Operations: against a dense float network with the spikes of the first "
     "spiking stage.",
-    "cpu_seconds": "CPU seconds of a run, its scores included.",
+    "cpu_seconds": "CPU seconds of a run, its scores included, without stages that it took up from "
+    "another run.",
 }
 
 
 def table(experiment: Experiment, lines: Sequence[Line]) -> str:
     """Markdown: accuracy on test images by seed, their mean and deviation, and what else there is.
 
-    The gain is that over the first variant at the same value, in points. Below are tables of what
-    was measured on finished networks.
+    The gain is that over the first variant at the same value, in points; where there is but one
+    variant, over its first value. Below are tables of what was measured on finished networks.
     """
     word, swept = experiment.sweep.word, any(line.value is not None for line in lines)
     more = [column for column in COLUMNS if any(line.values(column[1]) for line in lines)]
@@ -147,8 +148,10 @@ def _value(line: Line) -> str:
 
 
 def _baseline(lines: Sequence[Line], line: Line) -> Line | None:
-    """The first variant at the same value, or at none."""
+    """The first variant at the same value, or at none; of one variant alone, its first line."""
     first = [other for other in lines if other.variant == lines[0].variant]
+    if len(first) == len(lines):
+        return first[0]
     return next((other for other in first if other.value in (line.value, None)), None)
 
 

@@ -155,12 +155,15 @@ def train(
                 progress(Progress(*position, loss, rate, trainer.density(), accuracy, seconds))
 
         while not run.finished:
-            good = run.epochs_before + run.trainer.epoch
+            good, path = run.epochs_before + run.trainer.epoch, folder / checkpoint.NAME
             try:
                 run.one_epoch(report)
             except CheckFailed as error:
-                kept = f"{folder / checkpoint.NAME} still holds epoch {good} of {run.epochs}"
-                raise CheckFailed(f"{error}; {kept if good else 'no epoch was over'}") from None
+                kept = f"{path} still holds epoch {good} of {run.epochs}"
+                # stages taken up from another run are in no checkpoint of this one
+                raise CheckFailed(
+                    f"{error}; {kept if path.exists() else 'no epoch was over'}"
+                ) from None
             if distributed.rank() == 0:
                 checkpoint.save(folder, recipe, run.state())
         return finish(run, folder)

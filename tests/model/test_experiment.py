@@ -125,6 +125,13 @@ def test_table_by_hand(two: Path) -> None:
     assert Variant("half, random", {}).slug == "half-random"
 
 
+def test_one_variant_gains_over_its_first_value(two: Path) -> None:
+    lines = [Line("dense", (summary(0.5),), 0.0), Line("dense", (summary(0.75),), 0.3)]
+    text = comparison.table(experiment.load(two), lines)
+    assert "| dense | 0.0 | 50.00% | 50.00% | 0.00 | +0.00 | 0.1000 |" in text
+    assert "| dense | 0.3 | 75.00% | 75.00% | 0.00 | +25.00 | 0.1000 |" in text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from golden.errors import CheckFailed
 from model import checkpoint, recipe, shared
 from model.recipe import Recipe
 from model.train import Progress, train
+from model.trainer import Trainer
 
 BASE: dict[str, Any] = {
     "name": "base",
@@ -70,3 +72,17 @@ def test_damaged_and_foreign_runs_are_passed_over(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "first", tmp_path / "damaged")
     (tmp_path / "damaged" / checkpoint.NAME).write_bytes(b"PK")
     assert shared.finished(OTHER, crc, [tmp_path / "damaged"]) == []
+
+
+def test_a_run_that_fails_behind_a_stage_taken_up_claims_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(made(), tmp_path / "first")
+
+    def diverge(trainer: Trainer, *_: Any) -> float:
+        raise CheckFailed("the loss is nan")
+
+    monkeypatch.setattr(Trainer, "one_step", diverge)
+    with pytest.raises(CheckFailed, match=r"the loss is nan; no epoch was over$"):
+        train(OTHER, tmp_path / "second", others=[tmp_path / "first"])
+    assert not (tmp_path / "second" / checkpoint.NAME).exists()
