@@ -62,11 +62,11 @@ class Measure:
         assert state is not None, "the run is not finished"
         with exact_settings(recipe.training.threads):
             network = trained(recipe, state)
-            dataset = data.load(recipe.data, data_root, network.timesteps, train=False)
+            dataset = data.load(recipe.data, data_root, network.timesteps)
             test = dataset.test_x, dataset.test_y
             found: dict[str, Any] = {}
             if self.bits:
-                scores = ptq.sweep(network, *test, self.bits)
+                scores = ptq.sweep(network, *test, self.bits, dataset.train_x)
                 found["bits"] = {str(bits): score.accuracy for bits, score in scores.items()}
             if self.noise:
                 found["noise"] = {str(share): {} for share in self.noise}

@@ -72,6 +72,7 @@ class NeuronLayer(nn.Module):
     leak : Parameter (), the fraction lost per step, where it is learned
     shortcut : the synapses of a second path, or None
     mean, var : buffers (C,), running statistics of the drive in unflipped weight units
+    momentum : float, the share by which these follow the statistics of a batch
     frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
     """
 
@@ -82,6 +83,7 @@ class NeuronLayer(nn.Module):
     def __init__(self, layer: Layer, neuron: Neuron, generator: torch.Generator) -> None:
         super().__init__()
         self.layer, self.neuron, self.frozen = layer, neuron, False
+        self.momentum = _MOMENTUM
         gain = 1.0 if neuron.batch_norm else 6**0.5
         self.synapse = Synapse(layer, gain, generator)
         self.shortcut = layer.shortcut and join.second_path(layer.shortcut, gain, generator)
@@ -110,8 +112,8 @@ class NeuronLayer(nn.Module):
         if distributed.processes() > 1:
             mean, var = distributed.of_all(mean, var)
         with torch.no_grad():
-            self.mean.lerp_((mean * sign).to(self.mean.dtype), _MOMENTUM)
-            self.var.lerp_(var.to(self.var.dtype), _MOMENTUM)
+            self.mean.lerp_((mean * sign).to(self.mean.dtype), self.momentum)
+            self.var.lerp_(var.to(self.var.dtype), self.momentum)
         return mean.to(torch.float32), var.to(torch.float32)
 
     def deviation(self, var: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 The scale of a channel's weights changes with their bits. Statistics of the drive are counted in
 weight units, and thresholds and biases follow from them, so that all must move together: a
-threshold that stayed would mean another potential.
+threshold that stayed would mean another potential. What rounding adds to the drive is not in them:
+so they are measured again where images are given, without labels and without a step of training.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from golden.nodes import MAX_MEMBRANE_BITS
+from model.activity import spread
+from model.batches import in_order
 from model.evaluate import Score, evaluate
 from model.spiking import SpikingNetwork
 from model.tables import Quantization
 
 BITS = (8, 7, 6, 5, 4, 3, 2)
+SAMPLE = 1024
 
 
 @torch.no_grad()
@@ -45,11 +49,37 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     return found.eval()
 
 
+@torch.no_grad()
+def measure_again(network: SpikingNetwork, images: NDArray[np.uint8]) -> None:
+    """Give batch norm the mean of the statistics of `images`, batch by batch; nothing else changes.
+
+    Each layer sees the spikes of layers that are normalised by the same batch.
+    """
+    network.train()
+    network.freeze(False)
+    for count, batch in enumerate(in_order(images, network.coder, network.device), start=1):
+        for layer in network.layers:
+            layer.momentum = 1 / count
+        network(batch)
+    network.eval()
+
+
 def sweep(
     network: SpikingNetwork,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
     bits: Sequence[int] = BITS,
+    training_images: NDArray[np.uint8] | None = None,
 ) -> dict[int, Score]:
-    """The score at every number of bits, all from the same trained weights."""
-    return {b: evaluate(requantised(network, b), images, labels) for b in bits}
+    """The score at every number of bits, all from the same trained weights.
+
+    With `training_images`, statistics are measured again on 1,024 of them, evenly spread, wherever
+    the bits are not those of the network.
+    """
+    scores = {}
+    for count in bits:
+        found = requantised(network, count)
+        if training_images is not None and {*network.recipe.quantization.weight_bits} != {count}:
+            measure_again(found, np.asarray(spread(training_images, SAMPLE), np.uint8))
+        scores[count] = evaluate(found, images, labels)
+    return scores

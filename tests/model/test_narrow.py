@@ -17,7 +17,7 @@ from model import data, narrow, networks, recipe
 from model.evaluate import evaluate
 from model.export import export
 from model.noise import scores
-from model.ptq import requantised, sweep
+from model.ptq import measure_again, requantised, sweep
 from model.spiking import SpikingNetwork
 from model.stages import Stage
 from model.train import HISTORY_NAME, NETWORK_NAME, train
@@ -130,6 +130,27 @@ def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
     assert found[2].accuracy < before - 0.05
     same = requantised(requantised(trained, 4), 8)
     assert evaluate(same, digits.test_x, digits.test_y).accuracy == before  # the floats are kept
+
+
+def test_statistics_are_measured_again_where_weights_are_rounded(trained: SpikingNetwork) -> None:
+    digits = data.load("digits")
+    coarse = requantised(trained, 3)
+    before = coarse.layers[0].mean.clone()
+    measure_again(coarse, digits.train_x[:256])
+    layer = coarse.layers[0]
+    weights, _, _ = layer.weights()
+    inputs = torch.from_numpy(digits.train_x[:256].astype(np.float32))
+    drive = layer.deliver(weights, None, inputs, None)
+    torch.testing.assert_close(layer.mean, drive.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-3)
+    assert not torch.allclose(layer.mean, before)
+    assert not coarse.training
+    assert compare(
+        reference.run(export(coarse), digits.test_x[:8]), coarse.trace(digits.test_x[:8])
+    ).first is None  # fmt: skip
+    plain = sweep(trained, digits.test_x, digits.test_y, (8, 3))
+    again = sweep(trained, digits.test_x, digits.test_y, (8, 3), digits.train_x)
+    assert again[8] == plain[8]  # its own bits: nothing was rounded anew
+    assert again[3].accuracy != plain[3].accuracy
 
 
 def test_noise_costs_accuracy(trained: SpikingNetwork) -> None:
