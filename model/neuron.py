@@ -190,9 +190,25 @@ class SpikingLayer(NeuronLayer):
             mean, var = self.mean * sign, self.var
         else:
             mean, var = self.statistics(drive, sign)
+        return self._whole(weights, second, *self.normalised(mean, var)), drive
+
+    def normalised(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Threshold and bias (C,), not yet whole, under these statistics of the flipped drive."""
         ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
-        bias = self.beta * ratio - mean
-        return self._whole(weights, second, self._theta() * ratio, bias), drive
+        return self._theta() * ratio, self.beta * ratio - mean
+
+    @torch.no_grad()
+    def release(self) -> None:
+        """Leave no threshold, as batch norm makes it, above the largest that the membranes hold.
+
+        A channel whose gamma and beta are as many times larger has the same bias and, just so, the
+        largest threshold: the integers are the same, and so are they in other units of the weights.
+        """
+        sign = torch.where(self.gamma < 0, -1.0, 1.0)
+        wanted, _ = self.normalised(self.mean * sign, self.var)
+        beyond = (wanted / self.rule.highest).clamp(min=1)
+        self.gamma.copy_(sign * self.gamma.abs().clamp(min=_SMALLEST_GAMMA) * beyond)
+        self.beta.mul_(beyond)
 
     def _theta(self) -> Tensor:
         return self.theta.clamp(min=_SMALLEST_THETA)

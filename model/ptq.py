@@ -2,12 +2,15 @@
 
 The scale of a channel's weights changes with their bits. Statistics of the drive are counted in
 weight units, and thresholds and biases follow from them, so that all must move together: a
-threshold that stayed would mean another potential. What rounding adds to the drive is not in them:
-so they are measured again where images are given, without labels and without a step of training.
+threshold that stayed would mean another potential. So would one that the width of the membranes
+held down at the bits of training, and holds no more at fewer. What rounding adds to the drive is
+not in the statistics: so they are measured again where images are given, without labels and without
+a step of training.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 
@@ -39,9 +42,13 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
         recipe.neuron, membrane_bits=min(recipe.neuron.membrane_bits + more, MAX_MEMBRANE_BITS)
     )
     changed = dataclasses.replace(recipe, quantization=Quantization((bits,)), neuron=neuron)
+    source = copy.deepcopy(network)
+    for layer in source.layers:
+        if layer.neuron.batch_norm:
+            layer.release()
     found = SpikingNetwork(changed).to(network.device)
-    found.load_state_dict(network.state_dict())
-    for old, new in zip(network.layers, found.layers, strict=True):
+    found.load_state_dict(source.state_dict())
+    for old, new in zip(source.layers, found.layers, strict=True):
         if new.neuron.batch_norm:
             ratio = old.weights()[2] / new.weights()[2]
             new.mean.mul_(ratio)

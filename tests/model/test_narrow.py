@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,23 @@ def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) 
     assert export(coarse).weight_bits == 4
     images = data.load("digits").test_x[:8]
     assert compare(reference.run(export(coarse), images), coarse.trace(images)).first is None
+
+
+def test_a_threshold_that_the_membranes_hold_down_stays_where_it_was(trained: SpikingNetwork) -> None:
+    """Nine-bit membranes hold no threshold above 255; at fewer bits of the weights they would."""
+    tight = copy.deepcopy(trained)
+    for layer in tight.spiking_layers:
+        layer.rule = dataclasses.replace(layer.rule, lowest=-256, highest=255)
+    before = {name: value.clone() for name, value in tight.state_dict().items()}
+    coarse = requantised(tight, 7)
+    for old, new in zip(tight.spiking_layers, coarse.spiking_layers, strict=True):
+        fine, rough = old.integers()[0], new.integers()[0]
+        held = fine.threshold == 255
+        assert (rough.threshold[held] - 255 * 63 / 127).abs().max().item() <= 1
+        assert (fine.bias[held] * 63 / 127 - rough.bias[held]).abs().max().item() <= 2
+    assert bool((tight.spiking_layers[0].integers()[0].threshold == 255).all())
+    for name, value in tight.state_dict().items():  # which is only read
+        assert torch.equal(value, before[name])
 
 
 def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
