@@ -123,7 +123,9 @@ def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) 
     assert compare(reference.run(export(coarse), images), coarse.trace(images)).first is None
 
 
-def test_a_threshold_that_the_membranes_hold_down_stays_where_it_was(trained: SpikingNetwork) -> None:
+def test_a_threshold_that_the_membranes_hold_down_stays_where_it_was(
+    trained: SpikingNetwork,
+) -> None:
     """Nine-bit membranes hold no threshold above 255; at fewer bits of the weights they would."""
     tight = copy.deepcopy(trained)
     for layer in tight.spiking_layers:
