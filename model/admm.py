@@ -4,9 +4,10 @@ With Z in the set and the scaled dual U, every step of a first part of the stage
 
     rho / 2  sum over layers of || W - Z + U ||^2
 
-to the loss, and at the end of every epoch Z = projection(W + U), then U = U + W - Z. The gap
+to the loss, and `admm.updates` times an epoch Z = projection(W + U), then U = U + W - Z. The gap
 || W - Z || / || W || in the history says how near the weights have come: where it does not fall,
-ADMM did nothing. Behind that part, the hard step W = projection(W).
+ADMM did nothing. Behind that part, the hard step W = projection(W): with all epochs in that part,
+the next stage retrains, from a learning rate of its own.
 
 ``sparse = "admm"``    the set: of every layer so many weights as magnitude pruning would keep of
                        the weights that the stage starts from. Then masks are fixed, all retrain.
@@ -38,11 +39,13 @@ class Admm(Method):
         """Z = projection(W), U = 0; copies, so that W is not touched."""
         self.network, options = context.network, context.stage.admm
         self.rho = options.rho
-        epochs = context.recipe.training.epochs
-        self.epochs = min(max(1, round(options.share * epochs)), epochs - 1)
-        self.settled = self.epochs * context.per_epoch
+        epochs, self.per_epoch = context.recipe.training.epochs, context.per_epoch
+        most = epochs if options.share == 1 else epochs - 1
+        self.epochs = min(max(1, round(options.share * epochs)), most)
+        self.settled = self.epochs * context.per_epoch - 1
+        self.updates = min(options.updates, context.per_epoch)
         self.synapses = list(self.network.synapses())
-        self.over = False
+        self.gaps: dict[str, float] = {}
         self.prepare(context)
         weights = [synapse.weight.detach() for synapse in self.synapses]
         self.nearest = self.project(weights)
@@ -58,14 +61,9 @@ class Admm(Method):
     def settle(self) -> None:
         """What follows the hard step."""
 
-    def before_step(self, step: int) -> None:
-        """The hard step, when it is due."""
-        if step == self.settled:
-            self.harden()
-
     def loss(self, batch: Batch) -> Tensor | None:
         """Rho / 2 || W - Z + U ||^2 of all layers; None behind the hard step."""
-        if batch.step >= self.settled:
+        if batch.step > self.settled:
             return None
         terms = [
             (synapse.weight - near + dual).square().sum()
@@ -73,16 +71,29 @@ class Admm(Method):
         ]
         return 0.5 * self.rho * torch.stack(terms).sum()
 
+    def after_step(self, step: int) -> None:
+        """Z and U move when the next of an epoch's equal parts is over; not behind the hard step."""
+        inside = step % self.per_epoch
+        due = (inside + 1) * self.updates // self.per_epoch > inside * self.updates // self.per_epoch
+        if due and step <= self.settled:
+            self.update()
+
     @torch.no_grad()
-    def end_epoch(self, epoch: int) -> None:
-        """Z = projection(W + U), U = U + W - Z; not behind the hard step."""
-        self.over = epoch >= self.epochs
-        if self.over:
-            return
+    def update(self) -> None:
+        """Z = projection(W + U), U = U + W - Z."""
         weights = [synapse.weight.detach() for synapse in self.synapses]
         sums = [weight + dual for weight, dual in zip(weights, self.dual, strict=True)]
         self.nearest = self.project(sums)
         self.dual = [total - near for total, near in zip(sums, self.nearest, strict=True)]
+
+    def end_epoch(self, epoch: int) -> None:
+        """Measure the gap; behind the last epoch of this part, the hard step."""
+        pairs = zip(self.synapses, self.nearest, strict=True)
+        self.gaps = {s.layer.name: gap(s.weight.detach(), near) for s, near in pairs}
+        if epoch >= self.epochs:
+            self.gaps = {}
+        if epoch + 1 == self.epochs:
+            self.harden()
 
     @torch.no_grad()
     def harden(self) -> None:
@@ -101,10 +112,7 @@ class Admm(Method):
 
     def log(self) -> dict[str, Any]:
         """|| W - Z || / || W || of every layer, until the hard step."""
-        if self.over:
-            return {}
-        pairs = zip(self.synapses, self.nearest, strict=True)
-        return {"gap": {s.layer.name: gap(s.weight.detach(), near) for s, near in pairs}}
+        return {"gap": self.gaps} if self.gaps else {}
 
     def state(self) -> dict[str, Any]:
         """Z and U."""

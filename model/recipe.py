@@ -124,7 +124,8 @@ def names() -> tuple[str, ...]:
 def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Read a built-in recipe by name, or any by the path of its `.toml` file.
 
-    `overrides` replaces values by dotted key before the check, as in `{"training.seed": 1}`.
+    `overrides` replaces values by dotted key before the check, as in `{"training.seed": 1}` or
+    `{"stages.1.epochs": 5}`, stages counted from 0.
 
     Raises
     ------
@@ -158,12 +159,21 @@ def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -
 
 
 def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Set `key`; in "stages.1.epochs" the number is a place in a list, from 0."""
     *tables, last = key.split(".")
-    for name in tables:
-        content = content.setdefault(name, {})
-        if not isinstance(content, dict):
-            raise BadInput(f"{where}: {name} is {content!r}, must be a table [{name}]")
-    content[last] = value
+    found: Any = content
+    for depth, name in enumerate(tables, start=1):
+        here = ".".join(tables[:depth])
+        if isinstance(found, list):
+            right = f"a place within 0..{len(found) - 1}"
+            require(name.isdigit() and int(name) < len(found), where, here, repr(name), right)
+            found = found[int(name)]
+        else:
+            found = found.setdefault(name, {})
+        if not isinstance(found, dict | list):
+            raise BadInput(f"{where}: {here} is {found!r}, must be a table [{here}]")
+    require(isinstance(found, dict), where, key, repr(value), "the key of a table")
+    found[last] = value
 
 
 def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,10 +220,11 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
 
 def _check_admm(stage: Stage, recipe: Recipe, where: str) -> None:
     epochs, share, freeze = recipe.training.epochs, stage.admm.share, recipe.training.freeze
-    require(epochs >= 2, where, "training.epochs", epochs, "at least 2: ADMM, then retraining")
+    least = 1 if share == 1 else 2
+    require(epochs >= least, where, "training.epochs", epochs, "at least 2: ADMM, then retraining")
     highest = freeze if recipe.neuron.batch_norm else 1.0
-    remedy = f"at most training.freeze = {highest}"
-    require(share <= highest, where, "admm.share", share, remedy)
+    remedy = f"at most training.freeze = {highest}, or 1 with a stage behind it that retrains"
+    require(share <= highest or share == 1, where, "admm.share", share, remedy)
     joined = any(layer.shortcut is not None for layer in recipe.architecture(where))
     require(stage.quantize == "none" or not joined, where, "quantize", "'admm'",
             "'none' with residual blocks: two paths into a neuron share their levels")  # fmt: skip

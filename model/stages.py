@@ -27,10 +27,14 @@ CHANGES = optional(mapping())
 
 @dataclass(frozen=True)
 class Admm:
-    """How strongly weights are drawn to their set, and for which share of the stage's epochs."""
+    """How strongly weights are drawn to their set, and for which share of the stage's epochs.
+
+    In each of these, what they are drawn to moves `updates` times.
+    """
 
     rho: float = field(number(0, 1e6), 0.1)
-    share: float = field(number(0, 0.95), 0.5)
+    share: float = field(number(0, 1), 0.5)
+    updates: int = field(integer(1, 1000), 1, quiet=True)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from brevitas.quant import Int8WeightPerChannelFloat, Int8WeightPerTensorFloat
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model import quantiser
 from model.architecture import Layer, Path
 from model.convolution import conv2d
 from model.planes import channels_last
@@ -78,14 +79,21 @@ class Synapse(nn.Module):
 
         Unless `rounded`, they are the float weights in the same units.
         """
-        quantised = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
-        scale = quantised.scale.detach()
-        useful = scale if scale.ndim == 0 else scale.reshape(-1)
+        whole, scale = self._quantised()
+        useful = scale if self.readout else scale.reshape(-1)
         useful = torch.where(useful < _EMPTY_SCALE, useful.max().clamp(min=_EMPTY_SCALE), useful)
         if not self.rounded:
             return self.weight / useful.reshape(-1, *[1] * (self.weight.ndim - 1)), useful
+        return whole, useful
+
+    def _quantised(self) -> tuple[Tensor, Tensor]:
+        if self.weight.device.type == "cpu":
+            whole, scale = quantiser.whole(self.weight, self.largest, self.readout)
+            return whole, scale[0] if self.readout else scale
+        found = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
+        scale = found.scale.detach()
         # the quotient may miss its integer by one rounding
-        return round_ste(quantised.value / scale), useful
+        return round_ste(found.value / scale), scale
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """Weighted sums (rows, *shape) for `events` (rows, *source), in the type of `weights`."""

@@ -113,14 +113,15 @@ def test_updates_by_hand() -> None:
     with torch.no_grad():
         conv.weight.add_(0.01)
     moved = conv.weight.detach().clone()
-    method.end_epoch(0)
+    method.update()
     wanted = moved * projection.largest(moved, 14)
     assert torch.allclose(method.nearest[0], wanted)
     assert torch.allclose(method.dual[0], moved - wanted)
-    method.end_epoch(1)
+    method.update()
     total = 2 * moved - wanted
     assert torch.allclose(method.nearest[0], total * projection.largest(total, 14))
     assert torch.allclose(method.dual[0], total - method.nearest[0])
+    method.end_epoch(0)
     assert method.log()["gap"]["conv1"] == pytest.approx(
         float((moved - method.nearest[0]).norm() / moved.norm())
     )
@@ -142,25 +143,53 @@ def test_the_penalty_is_squared() -> None:
     for synapse, slope in ((conv, 0.5), (hidden, 0.0), (last, 2.0)):  # rho is 1
         assert synapse.weight.grad is not None
         assert torch.allclose(synapse.weight.grad, torch.full_like(synapse.weight, slope))
-    assert method.loss(Batch(method.settled, nothing, nothing, nothing, [])) is None
+    assert method.loss(Batch(method.settled, nothing, nothing, nothing, [])) is not None
+    assert method.loss(Batch(method.settled + 1, nothing, nothing, nothing, [])) is None
+
+
+@pytest.mark.parametrize(("updates", "behind"), [(1, [9]), (2, [4, 9]), (3, [3, 6, 9])])
+def test_updates_come_behind_equal_parts_of_an_epoch(updates: int, behind: list[int]) -> None:
+    run = trainer(1, admm={"rho": 1.0, "updates": updates})
+    method = run.methods[0]
+    assert isinstance(method, admm.AdmmSparsity)
+    assert (method.per_epoch, method.settled) == (10, 19)
+    found = []
+    for step in range(30):
+        before = method.dual
+        method.after_step(step)
+        if method.dual is not before:
+            found.append(step)
+    assert found == [*behind, *(step + 10 for step in behind)]  # none behind the hard step
+
+
+def test_all_epochs_are_admm_and_the_next_stage_retrains() -> None:
+    content = json.loads(json.dumps(JOINT))
+    content["stages"][1] |= {"epochs": 1, "admm": {"rho": 1.0, "share": 1}}
+    staged = recipe.from_dict(content)
+    stage = staged.plan()[1]
+    run = Trainer(staged.of_stage(stage), data.load("digits"), stage)
+    run.one_epoch(lambda *_: None)
+    assert [int(s.mask.sum()) for s in run.network.synapses()] == [14, 307, 24]
+    assert run.best.epoch == 1
+    assert set(run.history[0]["gap"]) == {"conv1", "fc2", "readout"}
 
 
 def test_gap_falls_and_the_mask_holds() -> None:
     run = trainer(1, epochs=8)
     (method,) = (m for m in run.methods if isinstance(m, admm.AdmmSparsity))
     for _ in range(4):
-        run.one_epoch(lambda *_: None)
         assert all(bool(s.mask.all()) for s in run.network.synapses())
+        run.one_epoch(lambda *_: None)
+    masks = [s.mask.clone() for s in run.network.synapses()]
+    assert [int(mask.sum()) for mask in masks] == method.counts
     free = trainer(1, epochs=8, admm={"rho": 0.0})
     for _ in range(4):
         free.one_epoch(lambda *_: None)
     found = [np.mean(list(r.history[-1]["gap"].values())) for r in (run, free)]
     assert found[0] < 0.5 * found[1]
     assert run.best.epoch == 0
-    run.one_epoch(lambda *_: None)
-    masks = [s.mask.clone() for s in run.network.synapses()]
-    assert [int(mask.sum()) for mask in masks] == method.counts
-    run.one_epoch(lambda *_: None)
+    for _ in range(2):
+        run.one_epoch(lambda *_: None)
     for synapse, mask in zip(run.network.synapses(), masks, strict=True):
         assert torch.equal(synapse.mask, mask)
         assert not bool(synapse.weight[mask == 0].any())
@@ -172,9 +201,11 @@ def test_gap_falls_and_the_mask_holds() -> None:
 def test_levels_are_fixed_behind_the_hard_step() -> None:
     run = trainer(2)
     for _ in range(2):
-        run.one_epoch(lambda *_: None)
         assert not any(s.rounded for s in run.network.synapses())
-    wanted = [admm.levels(s, s.weight.detach()) for s in run.network.synapses()]
+        run.one_epoch(lambda *_: None)
+    wanted = [s.weight.detach().clone() for s in run.network.synapses()]
+    for synapse, near in zip(run.network.synapses(), wanted, strict=True):
+        assert torch.allclose(admm.levels(synapse, near), near, rtol=1e-6)
     theta = [layer.theta.clone() for layer in run.network.layers]
     run.one_epoch(lambda *_: None)
     run.one_epoch(lambda *_: None)
@@ -197,7 +228,10 @@ def test_statistics_follow_the_units_of_the_weights() -> None:
         layer.mean.fill_(6.0)
         layer.var.fill_(9.0)
     before = layer.synapse.integers()[1]
+    wanted = [admm.levels(s, s.weight.detach()) for s in run.network.synapses()]
     method.harden()
+    for synapse, near in zip(run.network.synapses(), wanted, strict=True):
+        assert torch.equal(synapse.weight, near)
     ratio = before / layer.synapse.integers()[1]
     assert float((ratio.detach() - 1).abs().max()) > 0.05  # it is not the widest grid
     assert torch.allclose(layer.mean, 6 * ratio)

@@ -8,10 +8,12 @@ import torch
 
 from golden import reference
 from golden.trace import compare
-from model import recipe
+from model import recipe, stages
 from model.data import DataSet
 from model.export import export
+from model.layered import LayeredNetwork
 from model.spiking import SpikingNetwork
+from model.teacher import Teacher
 from model.trainer import Inheritance, Trainer
 
 CIFAR = [name for name in recipe.names() if name.startswith("cifar-")]
@@ -28,31 +30,37 @@ def colours() -> DataSet:
 
 
 def test_all_named_networks_have_a_recipe() -> None:
-    assert CIFAR == ["cifar-resnet12", "cifar-resnet20", "cifar-vgg11", "cifar-vgg16", "cifar-vgg9"]
+    nets = ["resnet12", "resnet20", "vgg11", "vgg16", "vgg9"]
+    assert CIFAR == ["cifar-attention", *(f"cifar-{net}" for net in nets)]
+    assert recipe.load("cifar-attention").topology == "vgg16"
     for name in CIFAR:
         whole = recipe.load(name)
-        assert whole.topology == name.removeprefix("cifar-")
+        assert whole.topology in (name.removeprefix("cifar-"), "vgg16")
         assert whole.architecture()[0].shape == (64, 32, 32)
 
 
 @pytest.mark.parametrize("name", CIFAR)
 def test_one_batch_of_every_stage(name: str) -> None:
     whole, dataset = recipe.load(name, SMALL), colours()
-    source = None
-    for stage in whole.plan():
+    networks: dict[str, LayeredNetwork] = {}
+    for place, stage in enumerate(whole.plan()):
         part = whole.of_stage(stage, {"training": {"epochs": 1}})
-        trainer = Trainer(part, dataset, stage, Inheritance(source))
+        before, guide = stages.source(whole.plan(), place), stages.teacher(whole.plan(), place)
+        source = networks[before.name] if before else None
+        teacher = Teacher(networks[guide.name]) if guide else None
+        trainer = Trainer(part, dataset, stage, Inheritance(source, teacher))
         images, labels = dataset.train_x[:8], dataset.train_y[:8]
-        before = {key: value.clone() for key, value in trainer.network.state_dict().items()}
+        start = {key: value.clone() for key, value in trainer.network.state_dict().items()}
         loss = trainer.one_step(0, *tensors(images, labels))
         assert 0 < loss < 50
         after = trainer.network.state_dict()
-        moved = [key for key in before if "weight" in key and not (before[key] == after[key]).all()]
-        assert len(moved) >= 0.9 * sum("weight" in key for key in before)
-        source = trainer.network
-    assert isinstance(source, SpikingNetwork)
-    actual = source.trace(dataset.test_x)
-    assert compare(reference.run(export(source), dataset.test_x), actual).first is None
+        moved = [key for key in start if "weight" in key and not (start[key] == after[key]).all()]
+        assert len(moved) >= 0.9 * sum("weight" in key for key in start)
+        networks[stage.name] = trainer.network
+    last = trainer.network  # type: ignore[possibly-unbound] (no recipe is without stages)
+    assert isinstance(last, SpikingNetwork)
+    actual = last.trace(dataset.test_x)
+    assert compare(reference.run(export(last), dataset.test_x), actual).first is None
 
 
 def tensors(images: np.ndarray, labels: np.ndarray):

@@ -47,6 +47,13 @@ def test_overrides_are_checked_like_the_file() -> None:
         recipe.load("digits", {"training.seed": "x"})
     with pytest.raises(BadInput, match="timesteps is 4, must be a table"):
         recipe.load("digits", {"timesteps.seed": 1})
+    shorter = recipe.load("fashion-pca", {"stages.1.epochs": 2, "stages.0.neuron.leak": 0.5})
+    assert [stage.epochs for stage in shorter.plan()][1] == 2
+    assert shorter.plan()[0].neuron == {"leak": 0.5}
+    with pytest.raises(BadInput, match=r"stages is '9', must be a place within 0\.\.4"):
+        recipe.load("fashion-pca", {"stages.9.epochs": 2})
+    with pytest.raises(BadInput, match=r"stages\.0 is 1, must be the key of a table"):
+        recipe.load("fashion-pca", {"stages.0": 1})
 
 
 @pytest.mark.parametrize(
