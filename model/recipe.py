@@ -166,7 +166,8 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
         here = ".".join(tables[:depth])
         if isinstance(found, list):
             right = f"a place within 0..{len(found) - 1}"
-            require(name.isdigit() and int(name) < len(found), where, here, repr(name), right)
+            outer = ".".join(tables[: depth - 1])
+            require(name.isdigit() and int(name) < len(found), where, outer, repr(name), right)
             found = found[int(name)]
         else:
             found = found.setdefault(name, {})
