@@ -74,7 +74,9 @@ class Admm(Method):
     def after_step(self, step: int) -> None:
         """Z and U move when the next of an epoch's equal parts is over; not behind the hard step."""
         inside = step % self.per_epoch
-        due = (inside + 1) * self.updates // self.per_epoch > inside * self.updates // self.per_epoch
+        due = (
+            inside + 1
+        ) * self.updates // self.per_epoch > inside * self.updates // self.per_epoch
         if due and step <= self.settled:
             self.update()
 

@@ -50,6 +50,8 @@ def test_one_batch_of_every_stage(name: str) -> None:
         source = networks[before.name] if before else None
         teacher = Teacher(networks[guide.name]) if guide else None
         trainer = Trainer(part, dataset, stage, Inheritance(source, teacher))
+        for layer in trainer.network.layers:
+            layer.momentum = 1.0  # the statistics of one batch are all there are
         images, labels = dataset.train_x[:8], dataset.train_y[:8]
         start = {key: value.clone() for key, value in trainer.network.state_dict().items()}
         loss = trainer.one_step(0, *tensors(images, labels))
@@ -57,6 +59,7 @@ def test_one_batch_of_every_stage(name: str) -> None:
         after = trainer.network.state_dict()
         moved = [key for key in start if "weight" in key and not (start[key] == after[key]).all()]
         assert len(moved) >= 0.9 * sum("weight" in key for key in start)
+        trainer.network(tensors(images, labels)[0])  # and those of its new weights
         networks[stage.name] = trainer.network
     last = trainer.network  # type: ignore[possibly-unbound] (no recipe is without stages)
     assert isinstance(last, SpikingNetwork)

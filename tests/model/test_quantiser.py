@@ -34,7 +34,10 @@ def synapses(words: list[str], shape: tuple[int, int, int], bits: int, seed: int
 @pytest.mark.parametrize("network", [WIDE, ODD])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_all_bits_are_those_of_brevitas(
-    network: tuple[list[str], tuple[int, int, int]], bits: int, seed: int, layout: torch.memory_format
+    network: tuple[list[str], tuple[int, int, int]],
+    bits: int,
+    seed: int,
+    layout: torch.memory_format,
 ) -> None:
     for synapse in synapses(*network, bits, seed):
         found = []
