@@ -72,7 +72,7 @@ class Admm(Method):
         return 0.5 * self.rho * torch.stack(terms).sum()
 
     def after_step(self, step: int) -> None:
-        """Z and U move when the next of an epoch's equal parts is over; not behind the hard step."""
+        """Move Z and U when an equal part of an epoch is over; not behind the hard step."""
         inside = step % self.per_epoch
         due = (
             inside + 1

@@ -43,7 +43,7 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     )
     changed = dataclasses.replace(recipe, quantization=Quantization((bits,)), neuron=neuron)
     source = copy.deepcopy(network)
-    for layer in source.layers:
+    for layer in source.spiking_layers:
         if layer.neuron.batch_norm:
             layer.release()
     found = SpikingNetwork(changed).to(network.device)

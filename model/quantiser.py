@@ -64,7 +64,7 @@ class _Whole(torch.autograd.Function):
         largest, place = rows.abs().max(dim=1)
         scale = largest.clamp(min=_LEAST) / top
         whole = torch.empty_like(rows)
-        _round(rows.numpy(), scale.numpy(), np.float32(top), whole.numpy())
+        _round(rows.numpy(), scale.numpy(), top, whole.numpy())
         ctx.save_for_backward(weight, scale, whole, place)
         ctx.top = top
         ctx.mark_non_differentiable(scale)

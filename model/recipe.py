@@ -173,7 +173,8 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
             found = found.setdefault(name, {})
         if not isinstance(found, dict | list):
             raise BadInput(f"{where}: {here} is {found!r}, must be a table [{here}]")
-    require(isinstance(found, dict), where, key, repr(value), "the key of a table")
+    if not isinstance(found, dict):
+        raise BadInput(f"{where}: {key} is {value!r}, must be the key of a table")
     found[last] = value
 
 

@@ -155,4 +155,6 @@ def check(stages: Sequence[Stage], where: str) -> None:
     require(
         stages[-1].kind == "snn", last, "kind", repr(stages[-1].kind), "'snn', which is exported"
     )
+    final = stages[-1].admm.share if "admm" in (stages[-1].sparse, stages[-1].quantize) else 0
+    require(final < 1, last, "admm.share", final, "below 1 in the last stage, to retrain")
     require(stages[-1].rounded, last, "weights", repr(stages[-1].weights), "'quantized'")

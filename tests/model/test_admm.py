@@ -252,6 +252,12 @@ def test_one_shot_prunes_before_the_first_step() -> None:
         (1, {"quantize": "admm", "weights": "quantized"}, "must be in a stage behind that"),
         (1, {"epochs": 1}, r"training\.epochs is 1, must be at least 2"),
         (1, {"admm": {"share": 0.9}}, r"admm\.share is 0\.9, must be at most training\.freeze"),
+        (
+            2,
+            {"admm": {"share": 1}},
+            r"stages\[2\]: admm\.share is 1.*, must be below 1 in the last",
+        ),
+        (1, {"admm": {"updates": 0}}, r"admm\.updates is 0, must be a whole number within 1"),
         (1, {"admm": {"rho": -1}}, r"stages\[1\]\.admm\.rho is -1, must be a number within 0"),
         (1, {"pruning": {"structure": "bank", "banks": 1}}, r"structure is 'bank', must be 'none'"),
         (1, {"quantize": "admm", "sparse": "none"}, "weights is 'float', must be 'quantized' with"),

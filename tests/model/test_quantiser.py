@@ -9,11 +9,13 @@ from model import architecture, quantiser
 from model.ste import round_ste
 from model.synapse import Synapse
 
-WIDE = (["16C3", "24", "10"], (3, 8, 8))
-ODD = (["8C1", "32C3", "P2", "5"], (32, 8, 8))
+WIDE = ("16C3", "24", "10"), (3, 8, 8)
+ODD = ("8C1", "32C3", "P2", "5"), (32, 8, 8)
 
 
-def synapses(words: list[str], shape: tuple[int, int, int], bits: int, seed: int) -> list[Synapse]:
+def synapses(
+    words: tuple[str, ...], shape: tuple[int, int, int], bits: int, seed: int
+) -> list[Synapse]:
     """Random weights; one channel empty, two of the largest weights alike, most weights pruned."""
     generator = torch.Generator().manual_seed(seed)
     layers = architecture.parse("test", words, shape, 255, 255, (bits,))
@@ -34,7 +36,7 @@ def synapses(words: list[str], shape: tuple[int, int, int], bits: int, seed: int
 @pytest.mark.parametrize("network", [WIDE, ODD])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_all_bits_are_those_of_brevitas(
-    network: tuple[list[str], tuple[int, int, int]],
+    network: tuple[tuple[str, ...], tuple[int, int, int]],
     bits: int,
     seed: int,
     layout: torch.memory_format,
