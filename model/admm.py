@@ -5,9 +5,9 @@ With Z in the set and the scaled dual U, every step of a first part of the stage
     rho / 2  sum over layers of || W - Z + U ||^2
 
 to the loss, and `admm.updates` times an epoch Z = projection(W + U), then U = U + W - Z. The gap
-|| W - Z || / || W || in the history says how near the weights have come: where it does not fall,
-ADMM did nothing. Behind that part, the hard step W = projection(W): with all epochs in that part,
-the next stage retrains, from a learning rate of its own.
+|| W - Z || / || W || in the history says how near the weights have come. Behind that part, the hard
+step W = projection(W): with all epochs in that part, the next stage retrains, from a learning rate
+of its own.
 
 ``sparse = "admm"``    the set: of every layer so many weights as magnitude pruning would keep of
                        the weights that the stage starts from. Then masks are fixed, all retrain.

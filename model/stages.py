@@ -34,7 +34,7 @@ class Admm:
 
     rho: float = field(number(0, 1e6), 0.1)
     share: float = field(number(0, 1), 0.5)
-    updates: int = field(integer(1, 1000), 1, quiet=True)
+    updates: int = field(integer(1, 1000), 5, quiet=True)
 
 
 @dataclass(frozen=True)

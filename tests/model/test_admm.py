@@ -175,14 +175,14 @@ def test_all_epochs_are_admm_and_the_next_stage_retrains() -> None:
 
 
 def test_gap_falls_and_the_mask_holds() -> None:
-    run = trainer(1, epochs=8)
+    run = trainer(1, epochs=8, admm={"rho": 1.0, "updates": 1})
     (method,) = (m for m in run.methods if isinstance(m, admm.AdmmSparsity))
     for _ in range(4):
         assert all(bool(s.mask.all()) for s in run.network.synapses())
         run.one_epoch(lambda *_: None)
     masks = [s.mask.clone() for s in run.network.synapses()]
     assert [int(mask.sum()) for mask in masks] == method.counts
-    free = trainer(1, epochs=8, admm={"rho": 0.0})
+    free = trainer(1, epochs=8, admm={"rho": 0.0, "updates": 1})
     for _ in range(4):
         free.one_epoch(lambda *_: None)
     found = [np.mean(list(r.history[-1]["gap"].values())) for r in (run, free)]
