@@ -107,10 +107,7 @@ class Admm(Method):
             synapse.weight.copy_(near)
         self.settle()
         for layer, old in zip(self.network.layers, before, strict=True):
-            if layer.neuron.batch_norm:
-                ratio = old / layer.weights()[2]
-                layer.mean.mul_(ratio)
-                layer.var.mul_(ratio.square())
+            layer.rescaled(old)
 
     def log(self) -> dict[str, Any]:
         """|| W - Z || / || W || of every layer, until the hard step."""

@@ -52,6 +52,8 @@ def inherit(
             f"recipe {network.recipe.name!r}: stage {stage.name!r} has other layers or another "
             'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
         ) from None
+    for layer, before in zip(network.layers, source.layers, strict=True):
+        layer.rescaled(before.weights()[2])  # which may have other bits
     if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
         found = transfer.found(
             source, images, stage.convert, network.timesteps, stage.threshold_scale

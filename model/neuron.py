@@ -127,6 +127,14 @@ class NeuronLayer(nn.Module):
             return weights, None, scale
         return join.integers(self.synapse, self.shortcut)
 
+    @torch.no_grad()
+    def rescaled(self, before: Tensor) -> None:
+        """Count the statistics in units of the weights of now, whose scale was `before` (out,)."""
+        if self.neuron.batch_norm:
+            ratio = before / self.weights()[2]
+            self.mean.mul_(ratio)
+            self.var.mul_(ratio.square())
+
     def deliver(
         self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
     ) -> Tensor:

@@ -49,10 +49,7 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     found = SpikingNetwork(changed).to(network.device)
     found.load_state_dict(source.state_dict())
     for old, new in zip(source.layers, found.layers, strict=True):
-        if new.neuron.batch_norm:
-            ratio = old.weights()[2] / new.weights()[2]
-            new.mean.mul_(ratio)
-            new.var.mul_(ratio**2)
+        new.rescaled(old.weights()[2])
     return found.eval()
 
 

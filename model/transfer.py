@@ -41,10 +41,7 @@ def adopt(network: SpikingNetwork, spikes: Sequence[Spikes]) -> None:
         for path, module in zip(layer.layer.paths, modules, strict=False):
             assert module is not None
             module.weight.mul_(worth[path.origin])
-        if layer.neuron.batch_norm:
-            ratio = before / layer.weights()[2]
-            layer.mean.mul_(ratio)
-            layer.var.mul_(ratio**2)
+        layer.rescaled(before)
         layer.theta.fill_(found.threshold)
         layer.beta.add_(found.bias)
         if layer.neuron.leak == "learned":

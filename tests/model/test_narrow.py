@@ -109,6 +109,19 @@ def test_thresholds_can_be_scaled_on_the_way_to_fewer_steps(trained: SpikingNetw
         assert new.theta.item() == pytest.approx(0.5 * old.theta.item())
 
 
+def test_a_stage_with_other_bits_starts_as_if_quantised(trained: SpikingNetwork) -> None:
+    content = {**WIDE, "quantization": {"weight_bits": 4}, "stages": [{"kind": "snn"}]}
+    staged = recipe.from_dict(content)
+    (stage,) = staged.plan()
+    network = networks.build(stage, staged.of_stage(stage))
+    networks.inherit(network, trained, stage, data.load("digits").train_x)
+    for wanted, found in zip(requantised(trained, 4).layers, network.layers, strict=True):
+        assert torch.equal(found.mean, wanted.mean)
+        assert torch.equal(found.var, wanted.var)
+    digits = data.load("digits")
+    assert evaluate(network, digits.test_x, digits.test_y).accuracy > 0.85
+
+
 def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) -> None:
     """From 8 to 4 bits the largest weight goes from 127 to 7, and every potential with it."""
     coarse = requantised(trained, 4)
