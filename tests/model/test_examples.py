@@ -12,7 +12,7 @@ from model import activity, data, recipe
 from model.data import DataSet
 
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
-PROMISED = {"digits": 0.983, "mnist-fc": 0.980, "mnist-conv": 0.988}
+PROMISED = {"digits": 0.983, "mnist-fc": 0.980, "mnist-conv": 0.988, "fashion-stacked": 0.9038}
 
 
 def accuracy(network: Network, dataset: DataSet) -> float:
@@ -39,7 +39,15 @@ def test_digits_accuracy() -> None:
     assert accuracy(network, data.load("digits", train=False)) >= PROMISED["digits"]
 
 
-@pytest.mark.parametrize("name", ["mnist-conv", "mnist-fc"])
-def test_mnist_accuracy(real_data: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(PROMISED.keys() - {"digits"}))
+def test_accuracy_on_real_data(real_data: Path, name: str) -> None:
     network = file.load(FOLDER / f"{name}.safetensors")
-    assert accuracy(network, data.load("mnist", real_data, train=False)) >= PROMISED[name]
+    images = data.load(network.meta["data"], real_data, train=False)
+    assert accuracy(network, images) >= PROMISED[name]
+
+
+def test_the_stacked_network_has_thirty_times_fewer_weights() -> None:
+    network = file.load(FOLDER / "fashion-stacked.safetensors")
+    assert sum(synapse.weight.size for synapse in network.weights) == 664_864
+    assert 30 * network.density < 1
+    assert network.timesteps == 2
