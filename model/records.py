@@ -62,9 +62,9 @@ def due(case: Case, measure: Measure, folder: Path) -> bool:
 
 def make(
     case: Case, measure: Measure, folder: Path, data_root: str | Path | None,
-    progress: Callable[[Any], None],
+    progress: Callable[[Any], None], device: str = "cpu",
 ) -> None:  # fmt: skip
-    """Train a run, or go on with it, measure its network, and write its record.
+    """Train a run on `device`, or go on with it, measure its network, and write its record.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def make(
         progress(state)
 
     others = [path for path in sorted((folder / RUNS).glob("*")) if path != place]
-    result = train(case.recipe, place, data_root, report, others)
+    result = train(case.recipe, place, data_root, report, others, device=device)
     record = {
         "schema": 1,
         "variant": case.variant,

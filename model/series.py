@@ -32,7 +32,7 @@ def due(experiment: Experiment, folder: Path) -> list[Case]:
 
 def run(
     experiment: Experiment, folder: Path, data_root: str | Path | None = None, jobs: int = 1,
-    report: Report | None = None, finished: Finished | None = None,
+    report: Report | None = None, finished: Finished | None = None, device: str = "cpu",
 ) -> list[Line]:  # fmt: skip
     """Make every run that is due, `jobs` at a time; a line for each variant and value.
 
@@ -42,6 +42,8 @@ def run(
         Called with a run and its `model.train.Progress`.
     finished
         Called with a run and its record, once it is written.
+    device
+        Where all of them train; see `model.device.chosen`.
 
     Raises
     ------
@@ -63,11 +65,11 @@ def run(
             finished(case, record)
 
     if jobs > 1 and len(wanted) > 1:
-        workers.run(wanted, measure, folder, data_root, jobs, tell, end)
+        workers.run(wanted, measure, folder, data_root, jobs, tell, end, device)
     else:
         for case in wanted:
             records.make(
-                case, measure, folder, data_root, lambda state, case=case: tell(case, state)
+                case, measure, folder, data_root, lambda state, case=case: tell(case, state), device
             )
             end(case)
     return collect(experiment, folder)

@@ -36,7 +36,7 @@ Order = dict[str, Any]
 
 def run(
     cases: Sequence[Case], measure: Measure, folder: Path, data_root: str | Path | None, jobs: int,
-    report: Callable[[Case, Any], None], finished: Callable[[Case], None],
+    report: Callable[[Case, Any], None], finished: Callable[[Case], None], device: str = "cpu",
 ) -> None:  # fmt: skip
     """Make the runs, `jobs` of them at a time, in order; `report` and `finished` hear of them.
 
@@ -52,6 +52,7 @@ def run(
     common = {
         "measure": plain(measure),
         "folder": str(folder),
+        "device": device,
         "data_root": None if data_root is None else str(data_root),
     }
     with selectors.DefaultSelector() as selector, _workers(min(jobs, len(cases))) as workers:
@@ -189,7 +190,10 @@ def _make(order: Order) -> None:
     case = experiment.Case(**order["case"], recipe=recipe)
     measure = Measure(**{key: tuple(value) for key, value in order["measure"].items()})
     folder, data_root = Path(order["folder"]), order["data_root"]
-    records.make(case, measure, folder, data_root, lambda state: _tell(dataclasses.asdict(state)))
+    records.make(
+        case, measure, folder, data_root, lambda state: _tell(dataclasses.asdict(state)),
+        order["device"],
+    )  # fmt: skip
     _tell({"done": True})
 
 

@@ -59,8 +59,7 @@ def demo(
 @opt.seed("training, instead of the recipe's", None)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
               help="Change a value of the recipe: training.epochs=5. May be repeated.")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, metavar="NAME",
-              help="cpu, cuda, cuda:N, or auto (a GPU if there is one).")  # fmt: skip
+@opt.trained_on
 @opt.force
 @opt.as_json
 def train(
@@ -89,8 +88,11 @@ def train(
 @opt.data
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="How many runs train at the same time, each in a process.")  # fmt: skip
+@opt.trained_on
 @opt.as_json
-def experiment(name: str, out: Path | None, data: Path | None, jobs: int, as_json: bool) -> None:
+def experiment(
+    name: str, out: Path | None, data: Path | None, jobs: int, device: str, as_json: bool
+) -> None:
     """Train NAME, a built-in experiment or a .toml file: a method against baselines, over seeds.
 
     Finished runs are kept; an interrupted one goes on where it stopped.
@@ -98,7 +100,7 @@ def experiment(name: str, out: Path | None, data: Path | None, jobs: int, as_jso
     from spikewright import experiments
 
     folder = out or Path("build") / "experiments" / Path(name).stem
-    result = experiments.experiment(name, folder, data, Console(), jobs)
+    result = experiments.experiment(name, folder, data, Console(), jobs, device)
     opt.finish(result, experiments.lines_of(result), as_json)
 
 

@@ -14,12 +14,12 @@ TABLE, PICTURE, VALUES = "table.md", "accuracy.svg", "experiment.json"
 
 
 def experiment(
-    name: str, folder: Path, data: Path | None, console: Console, jobs: int = 1
+    name: str, folder: Path, data: Path | None, console: Console, jobs: int = 1, device: str = "cpu"
 ) -> dict[str, Any]:
     """Train every run of experiment `name` that is not finished; write what came out.
 
     Writes `table.md`, `accuracy.svg`, plots and `experiment.json` beside the runs, of which `jobs`
-    train at the same time.
+    train at the same time on `device`.
     """
     from model import comparison, series
     from model import experiment as experiments
@@ -28,7 +28,7 @@ def experiment(
     writable(folder)
     progress = Progress(console, len(series.due(found, folder)))
     with console.step(found.name):
-        lines = series.run(found, folder, data, jobs, progress.training, progress.finished)
+        lines = series.run(found, folder, data, jobs, progress.training, progress.finished, device)
     rows = [_row(line, comparison.name_of(line, found.sweep.word)) for line in lines]
     result = {"name": found.name, "question": found.question, "seeds": list(found.seeds),
               "variants": rows, "folder": folder}  # fmt: skip

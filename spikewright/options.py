@@ -23,6 +23,10 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
 )
 out = click.option("--out", type=FOLDER, help="The folder to write into.  [default: build/NAME]")
+trained_on = click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME",
+    help="cpu, cuda, cuda:N, or auto (a GPU if there is one).",
+)  # fmt: skip
 force = click.option("--force", is_flag=True, help="Do the work again, even if nothing changed.")
 data = click.option(
     "--data", type=FOLDER, envvar="SPIKEWRIGHT_DATA",

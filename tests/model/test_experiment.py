@@ -281,6 +281,15 @@ def test_a_run_that_fails_beside_others_costs_one_line(two: Path, tmp_path: Path
     assert not records.path_of(next(found.cases()), tmp_path).exists()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_all_runs_train_on_the_device_that_was_asked_for(
+    two: Path, tmp_path: Path, jobs: int
+) -> None:
+    with pytest.raises(BadInput, match=r"device is 'abacus', must be .*cpu"):
+        series.run(experiment.load(two), tmp_path, jobs=jobs, device="abacus")
+    assert not list(tmp_path.glob("results/*"))
+
+
 def test_seconds_of_interrupted_runs_add_up(tmp_path: Path) -> None:
     first = records.Clock(tmp_path)
     assert first.known
