@@ -74,10 +74,8 @@ class Admm(Method):
     def after_step(self, step: int) -> None:
         """Move Z and U when an equal part of an epoch is over; not behind the hard step."""
         inside = step % self.per_epoch
-        due = (
-            inside + 1
-        ) * self.updates // self.per_epoch > inside * self.updates // self.per_epoch
-        if due and step <= self.settled:
+        before, behind = ((inside + n) * self.updates // self.per_epoch for n in (0, 1))
+        if behind > before and step <= self.settled:
             self.update()
 
     @torch.no_grad()
