@@ -284,7 +284,9 @@ def test_options_are_written_where_they_are_not_the_usual(
     assert_equal(file.decode(data), network)
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion-stacked", "mnist-conv", "mnist-fc", "n-mnist"])
+@pytest.mark.parametrize(
+    "name", ["digits", "fashion-stacked", "mnist-conv", "mnist-fc", "mnist-sparse", "n-mnist"]
+)
 def test_shipped_networks_keep_their_bytes(name: str) -> None:
     path = ROOT / "examples" / "networks" / f"{name}.safetensors"
     assert file.encode(file.load(path)) == path.read_bytes()
