@@ -285,7 +285,16 @@ def test_options_are_written_where_they_are_not_the_usual(
 
 
 @pytest.mark.parametrize(
-    "name", ["digits", "fashion-stacked", "mnist-conv", "mnist-fc", "mnist-sparse", "n-mnist"]
+    "name",
+    [
+        "cifar-attention",
+        "digits",
+        "fashion-stacked",
+        "mnist-conv",
+        "mnist-fc",
+        "mnist-sparse",
+        "n-mnist",
+    ],
 )
 def test_shipped_networks_keep_their_bytes(name: str) -> None:
     path = ROOT / "examples" / "networks" / f"{name}.safetensors"

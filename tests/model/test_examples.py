@@ -13,6 +13,7 @@ from model.data import DataSet
 
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
 PROMISED = {
+    "cifar-attention": 0.427,
     "digits": 0.983,
     "mnist-fc": 0.980,
     "mnist-conv": 0.988,
@@ -20,6 +21,8 @@ PROMISED = {
     "mnist-sparse": 0.989,
     "n-mnist": 0.93,
 }
+REDUCED = {"cifar-attention": {"width": 0.25}}  # see docs/results/cifar-10.md
+LARGE = {"cifar-attention": 4_000_000}  # bytes; the others have at most a million
 
 
 def accuracy(network: Network, dataset: DataSet) -> float:
@@ -29,8 +32,8 @@ def accuracy(network: Network, dataset: DataSet) -> float:
 @pytest.mark.parametrize("name", sorted(PROMISED))
 def test_shipped_network_fits_its_recipe(name: str) -> None:
     path = FOLDER / f"{name}.safetensors"
-    network, wanted = file.load(path), recipe.load(name)
-    assert path.stat().st_size < 1_000_000
+    network, wanted = file.load(path), recipe.load(name, REDUCED.get(name))
+    assert path.stat().st_size < LARGE.get(name, 1_000_000)
     assert network.timesteps == wanted.timesteps
     assert network.weight_bits == max(wanted.quantization.weight_bits) == 4
     assert 0 < network.density <= wanted.pruning.density
