@@ -137,7 +137,8 @@ def _backward(
                     h[n] = spike[n] * h[n] * unit[n]
                 for n in range(size):
                     after = (w[n] - th[n]) * held if w[n] >= th[n] else w[n]
-                    passed = g[n] if after == leaves[n] else zero  # it was not clamped
+                    past = g[n]  # read on every path: else a branch, and no vector code
+                    passed = past if after == leaves[n] else zero  # it was not clamped
                     g[n] = passed * held if w[n] >= th[n] else passed
                 for n in range(size):
                     lost[n] = g[n] if w[n] >= th[n] else zero
