@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -63,19 +64,27 @@ def use_one_core() -> None:
 
 
 def serve(pipe: Any, keep: bool) -> None:
-    """Answer questions until one is None: (program, case, batch_norm, seed), (program, steps)."""
+    """Answer questions: (program, case, batch_norm, seed), (program, steps)."""
     use_one_core()
     if keep:
         keep_freed_memory()
     running: dict[Program, Contestant] = {}
-    while (question := pipe.recv()) is not None:
-        program, *rest = question
+    for program, *rest in questions(pipe):
         if len(rest) == 1:
             pipe.send(lap(running[program], *rest))
         else:
             running[program] = program.start(*rest)
             lap(running[program], 2)  # compiles, allocates
             pipe.send(None)
+
+
+def questions(pipe: Any) -> Iterator[Any]:
+    """What is asked, until it is None or nobody is there to ask."""
+    try:
+        while (question := pipe.recv()) is not None:
+            yield question
+    except EOFError:
+        return
 
 
 class Worker:
