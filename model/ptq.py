@@ -3,9 +3,10 @@
 The scale of a channel's weights changes with their bits. Statistics of the drive are counted in
 weight units, and thresholds and biases follow from them, so that all must move together: a
 threshold that stayed would mean another potential. So would one that the width of the membranes
-held down at the bits of training, and holds no more at fewer. What rounding adds to the drive is
-not in the statistics: so they are measured again where images are given, without labels and without
-a step of training.
+held down at the bits of training, and holds no more at fewer. (Without batch norm a layer has one
+threshold for all channels, and what was held down there is let go.) What rounding adds to the drive
+is not in the statistics: so they are measured again where images are given, without labels and
+without a step of training.
 """
 
 from __future__ import annotations

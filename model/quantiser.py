@@ -1,8 +1,7 @@
 """The weight quantiser of Brevitas, absolute maximum and nearest integer, as one autograd function.
 
-Brevitas defines what is computed; its modules take some twenty small operations each way, which for
-a fully connected layer is a third of a training step. Forward, for every channel (the readout: all
-weights), with `top` the largest level::
+Brevitas defines what is computed; its modules take some twenty small operations each way. Forward,
+for every channel (the readout: all weights), with `top` the largest level::
 
     scale = max(|w|, 1e-10) / top
     whole = clamp(round to even(w / scale), -top, top)

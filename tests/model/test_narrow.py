@@ -155,6 +155,22 @@ def test_a_threshold_that_the_membranes_hold_down_stays_where_it_was(
         assert torch.equal(value, before[name])
 
 
+def test_a_released_layer_has_the_same_integers(trained: SpikingNetwork) -> None:
+    tight = copy.deepcopy(trained)
+    for layer in tight.spiking_layers:
+        layer.rule = dataclasses.replace(layer.rule, lowest=-256, highest=255)
+        before = layer.integers()[0]
+        gamma = layer.gamma.detach().clone()
+        layer.release()
+        after = layer.integers()[0]
+        assert torch.equal(before.threshold, after.threshold)
+        assert torch.equal(before.bias, after.bias)
+        assert torch.equal(before.weights, after.weights)
+        wanted = layer.normalised(layer.mean, layer.var)[0]
+        assert wanted.max().item() == pytest.approx(255, rel=1e-5)  # nothing is held down now
+    assert not torch.equal(gamma, layer.gamma)  # type: ignore[possibly-unbound]
+
+
 def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
     found = sweep(trained, digits.test_x, digits.test_y)
