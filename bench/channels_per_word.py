@@ -15,11 +15,11 @@ from typing import Any
 
 from hardware_cases import Case, digit, fully_connected, one_convolution
 
-from golden import engine
-from golden.cycles import predict
-from golden.image import Image
-from hw.compiler import compile_network
-from hw.planning import Request, realise
+from spikewright.golden.cycles.prediction import predict
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.models import engine
+from spikewright.hw.compiler.build_plan import Request, realise
+from spikewright.hw.compiler.compile_network import compile_network
 
 
 def main() -> None:

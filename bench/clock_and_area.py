@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 import peer_case
 
-from golden import file
-from golden.edges import Conv2d, Edge, Linear
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from hw.build import bits_per_weight, build
-from hw.compiler import compile_network
-from sim.synth.flow import synthesise
-from sim.synth.scripts import Part
-from sim.synth.targets import target_of
-from sim.synth.tools import versions
+from spikewright.golden.network import file
+from spikewright.golden.network.edges import Conv2d, Edge, Linear
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.hw.build import bits_per_weight, build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.sim.synth.flow import synthesise
+from spikewright.sim.synth.scripts import Part
+from spikewright.sim.synth.targets import target_of
+from spikewright.sim.synth.tools import versions
 
 Row = dict[str, Any]
 

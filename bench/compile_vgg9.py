@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from golden import interpreter, reference
-from golden.edges import Conv2d, Edge, Linear, MaxPool2d, Operation, SumPool2d
-from golden.network import Network
-from golden.nodes import LIF, Input, Node, Readout, Shape
-from golden.trace import compare
-from hw.build import build
-from sim.verify import verify
+from spikewright.golden.image import interpreter
+from spikewright.golden.models import reference
+from spikewright.golden.network.edges import Conv2d, Edge, Linear, MaxPool2d, Operation, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Node, Readout, Shape
+from spikewright.golden.network.trace import compare
+from spikewright.hw.build import build
+from spikewright.sim.verify import verify
 
 CHANNELS = (64, 64, 128, 128, 256, 256, 256)
 POOLED = (2, 4, 7)

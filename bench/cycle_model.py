@@ -23,21 +23,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import engine
-from golden.counters import COUNTERS
-from golden.cycles import Source, predict
-from golden.edges import Conv2d, Edge, Identity, Linear, SumPool2d
-from golden.errors import CheckFailed
-from golden.holds import Holds
-from golden.image import Image
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.trace import Trace
-from hw.build import build
-from hw.compiler import compile_network
-from sim import pysim
-from sim.cycles import CycleCheck
-from sim.verify import verify
+from spikewright.golden.cycles.prediction import Source, predict
+from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.image.counters import COUNTERS
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.models import engine
+from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.trace import Trace
+from spikewright.hw.build import build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.sim import pysim
+from spikewright.sim.measurement.cycle_check import CycleCheck
+from spikewright.sim.verify import verify
 
 
 @dataclass(frozen=True)

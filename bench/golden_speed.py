@@ -27,11 +27,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import conv2d, linear, pad
 
-from golden import engine
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.operations import count
+from spikewright.golden.models import engine
+from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.operations import count
 
 IMAGES = 256
 TORCH_BATCHES = (16, 64, 256)

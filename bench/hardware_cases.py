@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import engine, reference
-from golden.edges import Conv2d, Edge, Identity, Linear, Operation, SumPool2d
-from golden.errors import BadInput
-from golden.network import Network
-from golden.nodes import LIF, Input, Node, Readout, Shape
-from model import activity, banks, data, magnitude
+from spikewright.golden.errors import BadInput
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, Operation, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Node, Readout, Shape
+from spikewright.model import data
+from spikewright.model.compression import banks, magnitude
+from spikewright.model.training import activity
 
 Ints = NDArray[np.int64]
 Weights = NDArray[np.float64]

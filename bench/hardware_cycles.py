@@ -34,9 +34,9 @@ from hardware_cases import (
     residual,
 )
 
-from hw.build import build
-from sim.profile import LayerProfile
-from sim.verify import verify
+from spikewright.hw.build import build
+from spikewright.sim.measurement.profile import LayerProfile
+from spikewright.sim.verify import verify
 
 FILL = 8  # cycles per pass until the pipeline is full: what no design of this kind does without
 ENOUGH = 2.0  # entries of an average event in a lane from which on lanes, not events, are the bound

@@ -15,14 +15,14 @@ import numpy as np
 from hardware_cases import BITS, draw_weights, pruner
 from numpy.typing import NDArray
 
-from golden import engine
-from golden.cycles import Source, predict
-from golden.edges import Edge, Linear
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.outside import Outside
-from hw.build import build
-from model.data import load
+from spikewright.golden.cycles.prediction import Source, predict
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.models import engine
+from spikewright.golden.network.edges import Edge, Linear
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.hw.build import build
+from spikewright.model.data import load
 
 STEPS, PIXELS, SEED = 100, 193, 0
 HIDDEN, CLASSES, MEMBRANE = 128, 10, 12

@@ -25,16 +25,16 @@ import numpy as np
 from hardware_cases import convolutional, fully_connected, one_convolution, residual
 from numpy.typing import NDArray
 
-from golden import engine, reference
-from golden.cycles import predict
-from golden.edges import Conv2d, Edge, Identity, Linear
-from golden.file import load
-from golden.image import CoreImage
-from golden.network import Network
-from golden.nodes import LIF
-from golden.trace import Trace
-from hw.compiler import compile_network
-from model import data
+from spikewright.golden.cycles.prediction import predict
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear
+from spikewright.golden.network.file import load
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF
+from spikewright.golden.network.trace import Trace
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.model import data
 
 Bits = NDArray[np.bool_]
 NETWORKS = Path(__file__).parents[1] / "examples" / "networks"

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.architecture import Layer
-from model.data.dataset import DataSet
-from model.prune import prune_to
-from model.recipe import Recipe, from_dict
-from model.train import exact_settings
-from model.trainer import Trainer
+from spikewright.model.architecture import Layer
+from spikewright.model.data.dataset import DataSet
+from spikewright.model.methods.prune import prune_to
+from spikewright.model.recipes.recipe import Recipe, from_dict
+from spikewright.model.training.train import exact_settings
+from spikewright.model.training.trainer import Trainer
 
 EPOCHS = 10000  # of one batch each: no step of a bench reaches what a recipe does later on
 LEAK = 0.125

@@ -1,7 +1,7 @@
 """A process that holds networks in training and takes steps of one when asked.
 
 Ours and the peers live in processes of their own, since what training asks of the C library
-(`model.memory`) holds for a whole process, and users of the peers do not have it.
+(`model.runtime.memory`) holds for a whole process, and users of the peers do not have it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from training_peers import Case, Contestant, Spikewright, snntorch, spikingjelly
 
-from model.memory import keep_freed_memory
+from spikewright.model.runtime.memory import keep_freed_memory
 
 OURS, SPARSE, SNNTORCH, SPIKINGJELLY = "ours", "ours, 10 %", "snnTorch", "SpikingJelly"
 

@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import engine
-from golden.network import Network
-from hw.build import build
-from model import data, recipe
-from model.train import train
-from sim.profile import Profile
-from sim.verify import verify
+from spikewright.golden.models import engine
+from spikewright.golden.network.graph import Network
+from spikewright.hw.build import build
+from spikewright.model import data
+from spikewright.model.recipes import recipe
+from spikewright.model.training.train import train
+from spikewright.sim.measurement.profile import Profile
+from spikewright.sim.verify import verify
 
 DENSITIES = (1.0, 0.5, 0.25, 0.1)
 LANES = {"conv1": 8, "conv2": 8, "readout": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from golden.errors import BadInput
+from spikewright.golden.errors import BadInput
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

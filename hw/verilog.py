@@ -11,16 +11,16 @@ from pathlib import Path
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
 from amaranth.hdl import Elaboratable
 
-from golden import registers
-from golden.errors import CheckFailed, ToolMissing
-from golden.image import Image
-from golden.image_file import memory_files
-from golden.loading import load_words
-from golden.outside import Outside
-from hw.accelerator import Accelerator
-from hw.ram import Instances
-from hw.shell import Shell
-from hw.top import identity, top_verilog
+from spikewright.golden.errors import CheckFailed, ToolMissing
+from spikewright.golden.image import registers
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.image_file import memory_files
+from spikewright.golden.image.load_stream import load_words
+from spikewright.golden.image.memory_image import Image
+from spikewright.hw.ram import Instances
+from spikewright.hw.system.accelerator import Accelerator
+from spikewright.hw.system.shell import Shell
+from spikewright.hw.system.top import identity, top_verilog
 
 LIBRARY = ("spikewright_ram.v", "spikewright_table.v")
 """The modules that hold memories; see `hw.ram`."""

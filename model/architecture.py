@@ -20,9 +20,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from golden.edges import MAX_STRIDE
-from golden.errors import BadInput
-from golden.nodes import Shape
+from spikewright.golden.errors import BadInput
+from spikewright.golden.network.edges import MAX_STRIDE
+from spikewright.golden.network.nodes import Shape
 
 INPUT = "input"
 """The origin of what enters the network."""

@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import engine, reference
-from golden.errors import CheckFailed
-from golden.network import Network
-from golden.trace import compare
-from model.coding import Coder
-from model.spiking import SpikingNetwork
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.trace import compare
+from spikewright.model.data.coding import Coder
+from spikewright.model.layers.spiking import SpikingNetwork
 
 _CHUNK = 256  # images at once: the engine's memory, and that of their Poisson spikes
 

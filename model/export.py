@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.widths import drive_bounds
-from model.architecture import INPUT, Path
-from model.device import host
-from model.spiking import SpikingNetwork
+from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.widths import drive_bounds
+from spikewright.model.architecture import INPUT, Path
+from spikewright.model.layers.spiking import SpikingNetwork
+from spikewright.model.runtime.device import host
 
 
 def _whole(tensor: Tensor) -> NDArray[np.int64]:

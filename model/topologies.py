@@ -8,7 +8,7 @@ whose pools are placed here where the width grows. A `width` factor scales every
 
 from __future__ import annotations
 
-from golden.nodes import Shape
+from spikewright.golden.network.nodes import Shape
 
 _LAST = 0  # stands for the number of classes
 

@@ -16,15 +16,15 @@ from amaranth.sim import (
 )
 from numpy.typing import NDArray
 
-from golden.counters import COUNTERS, STRIDE, Counters
-from golden.errors import CheckFailed
-from golden.holds import EXTRA, Holds
-from golden.image import CoreImage, Image
-from golden.trace import Trace
-from hw.accelerator import Accelerator, stream_names
-from sim.counters import READ_LAG, from_values
-from sim.stimulus import input_beats
-from sim.visits import by_neuron, due
+from spikewright.golden.cycles.stalls import EXTRA, Holds
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.image.counters import COUNTERS, STRIDE, Counters
+from spikewright.golden.image.memory_image import CoreImage, Image
+from spikewright.golden.network.trace import Trace
+from spikewright.hw.system.accelerator import Accelerator, stream_names
+from spikewright.sim.harness.counters import READ_LAG, from_values
+from spikewright.sim.harness.stimulus import input_beats
+from spikewright.sim.harness.visits import by_neuron, due
 
 PERIOD = 1e-8  # seconds; any number does
 BEAT = ("valid", "last", "data")
@@ -75,10 +75,10 @@ def simulate(
     Parameters
     ----------
     inputs
-        As `golden.interpreter.run` takes them.
+        As `golden.image.interpreter.run` takes them.
     stall
         The share of cycles in which a stream is held: input, output, and between cores; drawn as
-        `golden.holds` says.
+        `golden.cycles.stalls` says.
     start
         The cycle from which on the first beat is offered, at least 1.
     deadline

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import engine, reference
-from golden.counters import Counters
-from golden.errors import BadInput, CheckFailed, require
-from golden.file import fingerprint, load
-from golden.image import CoreImage, Image
-from golden.network import Network
-from golden.operations import OperationCounts, count
-from golden.trace import Comparison, Mismatch, Trace, compare
-from sim import runner
-from sim.accelerator import Run, prepare, simulate
-from sim.counters import check_work
-from sim.cycles import CycleCheck, check
-from sim.profile import Profile, profile_of
+from spikewright.golden.errors import BadInput, CheckFailed, require
+from spikewright.golden.image.counters import Counters
+from spikewright.golden.image.memory_image import CoreImage, Image
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network.file import fingerprint, load
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.operations import OperationCounts, count
+from spikewright.golden.network.trace import Comparison, Mismatch, Trace, compare
+from spikewright.sim.accelerator_bench import Run, prepare, simulate
+from spikewright.sim.harness.counters import check_work
+from spikewright.sim.measurement.cycle_check import CycleCheck, check
+from spikewright.sim.measurement.profile import Profile, profile_of
+from spikewright.sim.simulators import runner
 
 Progress = Callable[[int, int, str], None]
 """Called with parts done, parts in all, and what comes next."""
@@ -255,7 +255,8 @@ def check_operations(
 ) -> None:
     """Hardware must count exactly golden's events and synaptic operations, core by core.
 
-    What steps or channels share is counted by the cycle model alone (`sim.cycles`).
+    What steps or channels share is counted by the cycle model alone
+    (`sim.measurement.cycle_check`).
     """
     synops, events = Counter[str](), Counter[str]()
     for edge in operations.edges:

@@ -33,30 +33,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "BadInput": "golden.errors",
-    "CheckFailed": "golden.errors",
-    "Conv2d": "golden.edges",
-    "Edge": "golden.edges",
-    "Identity": "golden.edges",
-    "Input": "golden.nodes",
-    "LIF": "golden.nodes",
-    "Linear": "golden.edges",
-    "MaxPool2d": "golden.edges",
-    "Network": "golden.network",
-    "Readout": "golden.nodes",
-    "SumPool2d": "golden.edges",
-    "ToolMissing": "golden.errors",
-    "Trace": "golden.trace",
-    "build": "spikewright.tasks",
-    "fingerprint": "golden.file",
-    "load": "golden.file",
-    "load_data": "spikewright.tasks",
-    "load_recipe": "spikewright.tasks",
-    "profile": "spikewright.tasks",
-    "run": "spikewright.tasks",
-    "save": "golden.file",
-    "train": "spikewright.tasks",
-    "verify": "spikewright.tasks",
+    "BadInput": "spikewright.golden.errors",
+    "CheckFailed": "spikewright.golden.errors",
+    "Conv2d": "spikewright.golden.network.edges",
+    "Edge": "spikewright.golden.network.edges",
+    "Identity": "spikewright.golden.network.edges",
+    "Input": "spikewright.golden.network.nodes",
+    "LIF": "spikewright.golden.network.nodes",
+    "Linear": "spikewright.golden.network.edges",
+    "MaxPool2d": "spikewright.golden.network.edges",
+    "Network": "spikewright.golden.network.graph",
+    "Readout": "spikewright.golden.network.nodes",
+    "SumPool2d": "spikewright.golden.network.edges",
+    "ToolMissing": "spikewright.golden.errors",
+    "Trace": "spikewright.golden.network.trace",
+    "build": "spikewright.api",
+    "fingerprint": "spikewright.golden.network.file",
+    "load": "spikewright.golden.network.file",
+    "load_data": "spikewright.api",
+    "load_recipe": "spikewright.api",
+    "profile": "spikewright.api",
+    "run": "spikewright.api",
+    "save": "spikewright.golden.network.file",
+    "train": "spikewright.api",
+    "verify": "spikewright.api",
 }
 
 __all__ = [
@@ -87,13 +87,20 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
-    from golden.errors import BadInput, CheckFailed, ToolMissing
-    from golden.file import fingerprint, load, save
-    from golden.network import Network
-    from golden.nodes import LIF, Input, Readout
-    from golden.trace import Trace
-    from spikewright.tasks import build, load_data, load_recipe, profile, run, train, verify
+    from spikewright.api import build, load_data, load_recipe, profile, run, train, verify
+    from spikewright.golden.errors import BadInput, CheckFailed, ToolMissing
+    from spikewright.golden.network.edges import (
+        Conv2d,
+        Edge,
+        Identity,
+        Linear,
+        MaxPool2d,
+        SumPool2d,
+    )
+    from spikewright.golden.network.file import fingerprint, load, save
+    from spikewright.golden.network.graph import Network
+    from spikewright.golden.network.nodes import LIF, Input, Readout
+    from spikewright.golden.network.trace import Trace
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,9 @@
 """A driver of the accelerator: the same calls for a simulated one and for one on a board.
 
-The driver knows registers (`golden.registers`), streams (`golden.loading`, `sim.stimulus`) and the
-image of the build. How a register is reached and a packet moved is the business of a `Transport`:
-`sim.device.Simulation` is one; `Board` is one over what drivers of SoC boards offer.
+The driver knows registers (`golden.image.registers`), streams (`golden.image.load_stream`,
+`sim.harness.stimulus`) and the image of the build. How a register is reached and a packet moved is
+the business of a `Transport`: `sim.simulated_device.Simulation` is one; `Board` is one over what
+drivers of SoC boards offer.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.counters import COUNTERS, STRIDE, Counters
-from golden.errors import CheckFailed
-from golden.image import Image
-from golden.image_file import load_image
-from golden.loading import fit, load_words, shape_hash
-from golden.registers import (
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.image.counters import COUNTERS, STRIDE, Counters
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.load_stream import fit, load_words, shape_hash
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.image.registers import (  # fmt: skip
     ERRORS,
     FINGERPRINT_WORDS,
     MAGIC,
@@ -29,8 +30,8 @@ from golden.registers import (
     pack,
     register,
     unpack,
-)  # fmt: skip
-from sim.stimulus import input_beats
+)
+from spikewright.sim.harness.stimulus import input_beats
 
 POLLS = 10_000
 """Readings of a status that does not change, after which it counts as stuck."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spikewright import curves
 from spikewright.console import Console
-from spikewright.dots import picture
 from spikewright.layout import writable, write_bytes, write_json
+from spikewright.reporting import curves
+from spikewright.reporting.strip_plot import picture
 
 TABLE, PICTURE, VALUES = "table.md", "accuracy.svg", "experiment.json"
 
@@ -21,14 +21,16 @@ def experiment(
     Writes `table.md`, `accuracy.svg`, plots and `experiment.json` beside the runs, of which `jobs`
     train at the same time on `device`.
     """
-    from model import comparison, series
-    from model import experiment as experiments
+    from spikewright.model.experiments import comparison, schedule
+    from spikewright.model.experiments import experiment as experiments
 
     found = experiments.load(name)
     writable(folder)
-    progress = Progress(console, len(series.due(found, folder)))
+    progress = Progress(console, len(schedule.due(found, folder)))
     with console.step(found.name):
-        lines = series.run(found, folder, data, jobs, progress.training, progress.finished, device)
+        lines = schedule.run(
+            found, folder, data, jobs, progress.training, progress.finished, device
+        )
     rows = [_row(line, comparison.name_of(line, found.sweep.word)) for line in lines]
     result = {"name": found.name, "question": found.question, "seeds": list(found.seeds),
               "variants": rows, "folder": folder}  # fmt: skip

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden import atomic
-from golden.errors import BadInput
+from spikewright.golden import atomic
+from spikewright.golden.errors import BadInput
 
 SCHEMA = 1
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spikewright.chain import Link
+from spikewright.equality_chain import Link
 from spikewright.layout import BuildFolder, read_json
 
 if TYPE_CHECKING:
-    from golden.network import Network
-    from sim.verify import Verification
+    from spikewright.golden.network.graph import Network
+    from spikewright.sim.verify import Verification
 
 
 def describe(network: Network) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def rates(counts: Any) -> list[dict[str, Any]]:
 
 def image_figures(folder: BuildFolder) -> dict[str, Any]:
     """Lanes and memory of each core of a build, from its image, and the plan behind them."""
-    from golden.image_file import load_image
+    from spikewright.golden.image.image_file import load_image
 
     cores = load_image(folder.path).cores
     return {
@@ -71,8 +71,8 @@ def hardware(profile: Any) -> dict[str, Any]:
 
 def verified(network: Network, found: Verification, links: Sequence[Link]) -> dict[str, Any]:
     """What a simulation and the links above it found: comparisons, measurements, energy."""
-    from golden import file
-    from sim.energy import op_count_energy
+    from spikewright.golden.network import file
+    from spikewright.sim.measurement.energy import op_count_energy
 
     cycles = found.cycles_checked
     wrong = found.mismatches + cycles.differences + sum(link.mismatches for link in links[:-1])

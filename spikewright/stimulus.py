@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, require
 from spikewright.layout import write_bytes
 
 if TYPE_CHECKING:
-    from golden.network import Network
+    from spikewright.golden.network.graph import Network
 
 Array = NDArray[Any]
 
@@ -125,22 +125,22 @@ def choose(
 
 def _has_test_images(name: str | None, data: Path | None) -> bool:
     """Whether a data set can be expected: if its files are missing or damaged, that is an error."""
-    import model.data
+    from spikewright.model import data as datasets
 
     given = data is not None or bool(os.environ.get("SPIKEWRIGHT_DATA"))
-    return name in model.data.NAMES and (given or name == "digits")
+    return name in datasets.NAMES and (given or name == "digits")
 
 
 def _random(network: Network, images: int, seed: int) -> Stimulus:
-    from golden.fuzz import random_inputs
+    from spikewright.golden.testing.random_chain import random_inputs
 
     return Stimulus(random_inputs(network, images, seed), None, f"random integers, seed {seed}")
 
 
 def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
-    import model.data
+    from spikewright.model import data as datasets
 
-    found = model.data.load(name, data, timesteps=network.timesteps, train=False)
+    found = datasets.load(name, data, timesteps=network.timesteps, train=False)
     images, source = found.test_x, f"test images of {name}"
     if network.meta.get("coding") == "poisson":
         images, source = _as_spikes(network, images, found.bits), f"{source}, Poisson coded"
@@ -150,7 +150,7 @@ def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
 
 def _as_spikes(network: Network, images: Array, bits: int) -> Array:
     """The spikes with which training scored the network: a function of its seed."""
-    from model import poisson
+    from spikewright.model.data import poisson
 
     seed = network.meta.get("seed", "0")
     require(seed.isdecimal(), "network", "seed in its meta", repr(seed), "a whole number")

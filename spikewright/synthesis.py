@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikewright import results, tasks
+from spikewright import api, results
 from spikewright.console import Console
 from spikewright.layout import BuildFolder, read_json, write_json
-from spikewright.steps import Steps
+from spikewright.step_cache import Steps
 
 if TYPE_CHECKING:
-    from sim.synth.targets import Target
+    from spikewright.sim.synth.targets import Target
 
 SEEDS = (1, 2, 3)
 
@@ -27,15 +27,15 @@ def require_tools(target: str) -> None:
     ToolMissing
         If nextpnr for it is not installed.
     """
-    from sim.synth.targets import target_of
-    from sim.synth.tools import require_nextpnr
+    from spikewright.sim.synth.targets import target_of
+    from spikewright.sim.synth.tools import require_nextpnr
 
     require_nextpnr(target_of(target).family)
 
 
 def synth(
     folder: str | Path, target: str = "ecp5-25k", seeds: Sequence[int] = SEEDS,
-    progress: tasks.Progress | None = None,
+    progress: api.Progress | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Synthesise, place and route a build: its clock, what limits it, and what it takes.
 
@@ -58,10 +58,10 @@ def synth(
     CheckFailed
         If a tool fails, as when the design does not fit the device, or a check of the netlist.
     """
-    from golden import file
-    from sim.synth.flow import synthesise
-    from sim.synth.targets import target_of
-    from sim.synth.tools import versions
+    from spikewright.golden.network import file
+    from spikewright.sim.synth.flow import synthesise
+    from spikewright.sim.synth.targets import target_of
+    from spikewright.sim.synth.tools import versions
 
     place, device = BuildFolder(Path(folder)), target_of(target)
     place.require_built()
@@ -72,7 +72,7 @@ def synth(
     result = {
         **results.describe(network),
         "fingerprint": file.fingerprint(network),
-        "build": tasks.content_hash(place),
+        "build": api.content_hash(place),
         **found.as_dict(),
         "seeds": list(seeds),
         "available": _available(device),
@@ -94,7 +94,7 @@ def synth_step(
     """`synth`, unless that very build was synthesised so."""
     folder.require_built()
     report = folder.synthesis(target) / "report.json"
-    inputs = {"build": tasks.content_hash(folder), "target": target, "seeds": list(seeds)}
+    inputs = {"build": api.content_hash(folder), "target": target, "seeds": list(seeds)}
 
     def work() -> None:
         synth(folder.path, target, seeds, console.progress)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from golden.errors import require
-from model.data import cifar, digits, idx, nmnist
-from model.data.dataset import DataSet
+from spikewright.golden.errors import require
+from spikewright.model.data import cifar, digits, idx, nmnist
+from spikewright.model.data.dataset import DataSet
 
 __all__ = ["NAMES", "DataSet", "load"]
 

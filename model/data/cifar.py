@@ -14,8 +14,8 @@ from numpy._core import (
     multiarray,
 )  # the place that NumPy 2 gave to what old pickles call numpy.core
 
-from golden.errors import BadInput
-from model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
+from spikewright.golden.errors import BadInput
+from spikewright.model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
 
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.errors import BadInput
+from spikewright.golden.errors import BadInput
 
 ROOT_VARIABLE = "SPIKEWRIGHT_DATA"
 

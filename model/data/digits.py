@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.dataset import DataSet
+from spikewright.model.data.dataset import DataSet
 
 TEST_IMAGES = 360
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.errors import BadInput
-from model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
+from spikewright.golden.errors import BadInput
+from spikewright.model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
 
 _TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
 _TEST = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")

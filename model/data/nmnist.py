@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from golden.errors import BadInput
-from model.data.dataset import Bytes, DataSet, Labels, empty_like, locate
+from spikewright.golden.errors import BadInput
+from spikewright.model.data.dataset import Bytes, DataSet, Labels, empty_like, locate
 
 SIDE = 34
 DURATION_US = 300_000  # three saccades of 100 ms; the few later events fall into the last bin

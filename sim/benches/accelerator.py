@@ -1,7 +1,8 @@
 """Whole inferences through one or several accelerators, back to back, under random stalls.
 
-What every cycle needs is in the Verilog around them (`sim.testbench`); this module sets the run up,
-waits for its end and says what went wrong: a broken rule of the handshake, or where it is stuck.
+What every cycle needs is in the Verilog around them (`sim.harness.testbench`); this module sets the
+run up, waits for its end and says what went wrong: a broken rule of the handshake, or where it is
+stuck.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from cocotb.clock import Clock
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
-from golden.counters import STRIDE
-from sim.benches import SETTINGS
-from sim.counters import READ_LAG
-from sim.testbench import VIOLATIONS
+from spikewright.golden.image.counters import STRIDE
+from spikewright.sim.benches import SETTINGS
+from spikewright.sim.harness.counters import READ_LAG
+from spikewright.sim.harness.testbench import VIOLATIONS
 
 PERIOD_NS = 2
 READY_CYCLES = 200_000  # more than any init sweep takes

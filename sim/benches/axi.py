@@ -23,8 +23,8 @@ from cocotbext.axi import (
     AxiStreamSource,
 )  # fmt: skip
 
-from golden.registers import pack, register, unpack
-from sim.benches.stream import PERIOD_NS, known
+from spikewright.golden.image.registers import pack, register, unpack
+from spikewright.sim.benches.stream import PERIOD_NS, known
 
 PATIENCE_US = 300
 CHANNELS = {

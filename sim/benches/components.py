@@ -10,11 +10,11 @@ import numpy as np
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from golden import interpreter, timing
-from golden.image import CoreImage
-from hw.serialiser import output_event
-from hw.shapes import event_layout, request_layout
-from sim.benches.expected import (
+from spikewright.golden.image import interpreter, timing
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.core.serialiser import output_event
+from spikewright.hw.shapes import event_layout, request_layout
+from spikewright.sim.benches.expected import (  # fmt: skip
     Case,
     LaneModel,
     check_membranes,
@@ -25,8 +25,8 @@ from sim.benches.expected import (
     logit_vector,
     request_of,
     spike_events,
-)  # fmt: skip
-from sim.benches.stream import CYCLES, known, receive, send, start, until
+)
+from spikewright.sim.benches.stream import CYCLES, known, receive, send, start, until
 
 
 @cocotb.test()

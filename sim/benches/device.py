@@ -15,8 +15,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from sim.benches import DEVICE
-from sim.benches.stream import PERIOD_NS, known
+from spikewright.sim.benches import DEVICE
+from spikewright.sim.benches.stream import PERIOD_NS, known
 
 PATIENCE = 1_000_000
 """Cycles until an access or a packet counts as lost."""

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from golden.file import load
-from golden.image import CoreImage, Image
-from golden.network import Network
-from golden.trace import Trace
-from hw.compiler import compile_network
-from hw.shapes import event_layout
-from sim.benches import SETTINGS
-from sim.benches.stream import pauses
-from sim.stimulus import input_beats
+from spikewright.golden.image.memory_image import CoreImage, Image
+from spikewright.golden.network.file import load
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.trace import Trace
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.shapes import event_layout
+from spikewright.sim.benches import SETTINGS
+from spikewright.sim.benches.stream import pauses
+from spikewright.sim.harness.stimulus import input_beats
 
 
 class Case:

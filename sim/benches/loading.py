@@ -6,9 +6,9 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiStreamFrame
 
-from golden.registers import pack
-from sim.benches.axi import Bench, errors
-from sim.benches.stream import known
+from spikewright.golden.image.registers import pack
+from spikewright.sim.benches.axi import Bench, errors
+from spikewright.sim.benches.stream import known
 
 
 @cocotb.test()

@@ -12,7 +12,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from sim.benches.stream import CYCLES, PERIOD_NS, Pause, known, pauses
+from spikewright.sim.benches.stream import CYCLES, PERIOD_NS, Pause, known, pauses
 
 
 def plan() -> dict:

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from golden.atomic import write_bytes
-from golden.errors import BadInput, CheckFailed
-from golden.image import Image
-from golden.image_file import load_image
-from sim.synth import memories, outreg, rule, scripts
-from sim.synth.path import CriticalPath, longest
-from sim.synth.scripts import Part
-from sim.synth.targets import Target
-from sim.synth.tools import nextpnr, require_nextpnr, versions, yosys
+from spikewright.golden.atomic import write_bytes
+from spikewright.golden.errors import BadInput, CheckFailed
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.memory_image import Image
+from spikewright.sim.synth import memories, outreg, rule, scripts
+from spikewright.sim.synth.path import CriticalPath, longest
+from spikewright.sim.synth.scripts import Part
+from spikewright.sim.synth.targets import Target
+from spikewright.sim.synth.tools import nextpnr, require_nextpnr, versions, yosys
 
 _FLIP_FLOPS = ("TRELLIS_FF", "SB_DFF")
 _DSPS = ("MULT18X18D", "SB_MAC16")

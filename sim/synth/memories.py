@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from golden.errors import CheckFailed
-from golden.image import CoreImage, Image
-from hw.bank import is_small
-from hw.ram import is_block
-from sim.synth.targets import Target
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.image.memory_image import CoreImage, Image
+from spikewright.hw.core.bank import is_small
+from spikewright.hw.ram import is_block
+from spikewright.sim.synth.targets import Target
 
 _INSTANCE = ".block."  # of `spikewright_ram`, in the names of the cells that it becomes
 

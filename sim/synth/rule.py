@@ -11,8 +11,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from golden.errors import CheckFailed
-from sim.synth.tools import yosys
+from spikewright.golden.errors import CheckFailed
+from spikewright.sim.synth.tools import yosys
 
 _MODEL = """\
 module ram #(parameter OUTREG = 0) (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from golden.errors import require
+from spikewright.golden.errors import require
 
 
 @dataclass(frozen=True)

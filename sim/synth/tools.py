@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from golden.errors import CheckFailed, ToolMissing
+from spikewright.golden.errors import CheckFailed, ToolMissing
 
 
 def yosys(folder: Path, script: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import spikewright
-from spikewright.cli import run
+from spikewright.cli.main import run
 
 TINY_RECIPE = """
 name = "tiny"

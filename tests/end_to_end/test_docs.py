@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import spikewright as sw
-from spikewright.commands import ALL
+from spikewright.cli.commands import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from golden import reference
-from golden.edges import Edge, Linear
-from golden.errors import BadInput, CheckFailed
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.operations import count
-from golden.outside import Outside
-from hw.build import build
-from hw.compiler import compile_network
-from sim.device import Simulation
 from spikewright.driver import Accelerator, Board
+from spikewright.golden.errors import BadInput, CheckFailed
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.models import reference
+from spikewright.golden.network.edges import Edge, Linear
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.operations import count
+from spikewright.hw.build import build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.sim.simulated_device import Simulation
 
 
 def network(seed, inputs=12, units=9):

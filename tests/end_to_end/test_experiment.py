@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from model import experiment
-from spikewright.dots import picture
+from spikewright.model.experiments import experiment
+from spikewright.reporting.strip_plot import picture
 
 TWO = """
 name = "two"

@@ -71,8 +71,8 @@ def test_an_interrupt_that_a_library_swallowed_is_not_lost(
     command, small_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An import may swallow KeyboardInterrupt; here the engine plays that part."""
-    from golden import engine
     from spikewright.console import Interrupts
+    from spikewright.golden.models import engine
 
     true_logits = engine.logits
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikewright.commands import ALL
+from spikewright.cli.commands import ALL
 from spikewright.layout import read_json
 
 KEYS = {
@@ -106,8 +106,8 @@ def test_wide_words_and_long_passes_compute_the_same(command, demo_folder: Path,
 
 
 def test_values_that_differ_end_with_code_1(command, demo_folder: Path, monkeypatch) -> None:
-    from golden import reference
-    from golden.trace import Trace
+    from spikewright.golden.models import reference
+    from spikewright.golden.network.trace import Trace
 
     true_run = reference.run
 

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from model.comparison import Line
-from model.experiment import Experiment, Variant
-from model.sweep import Sweep
-from spikewright import curves
-from spikewright.plots import LEFT, ROW, TALL, TOP, WIDE, Axis, Point, Series, plot
+from spikewright.model.experiments.comparison import Line
+from spikewright.model.experiments.experiment import Experiment, Variant
+from spikewright.model.experiments.parameter_sweep import Sweep
+from spikewright.reporting import curves
+from spikewright.reporting.plots import LEFT, ROW, TALL, TOP, WIDE, Axis, Point, Series, plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -22,7 +22,7 @@ def test_every_name_is_there() -> None:
 
 def test_names_and_help_come_without_torch() -> None:
     program = (
-        "import sys, spikewright, spikewright.cli as c; spikewright.load; spikewright.run; "
+        "import sys, spikewright, spikewright.cli.main as c; spikewright.load; spikewright.run; "
         "code = c.run(['demo', '--help']); "
         "heavy = {'torch', 'amaranth', 'cocotb', 'sklearn'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else code)"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.synth.tools import versions
+from spikewright.sim.synth.tools import versions
 
 
 def test_a_network_to_clock_and_area(command, small_file: Path, tmp_path: Path) -> None:

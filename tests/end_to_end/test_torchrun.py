@@ -1,4 +1,4 @@
-"""`torchrun ... -m spikewright.cli train`: one answer, one set of files, interrupts and resumes."""
+"""`torchrun ... -m spikewright train`: one answer, one set of files, interrupts and resumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from golden import file
+from spikewright.golden.network import file
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 400
@@ -21,7 +21,7 @@ FILES = ("network.safetensors", "history.json")
 
 def start(recipe: Path, folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               "--nproc-per-node", "2", "-m", "spikewright.cli", "train", str(recipe),
+               "--nproc-per-node", "2", "-m", "spikewright", "train", str(recipe),
                "--out", str(folder), "--json"]  # fmt: skip
     return subprocess.Popen(
         command, cwd=folder.parent, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,

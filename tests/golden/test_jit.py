@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden import clock, holds, jit, machine, stages
+from spikewright.golden import jit
+from spikewright.golden.cycles import clock, core_step, stalls, state
 
 
 def test_a_changed_source_changes_the_type_that_code_is_kept_by(tmp_path):
@@ -21,15 +22,11 @@ def test_a_changed_source_changes_the_type_that_code_is_kept_by(tmp_path):
 def test_the_cycle_model_names_every_file_that_is_compiled_into_it():
     files = {
         Path(function.py_func.__code__.co_filename)
-        for module in (clock, holds, stages)
+        for module in (clock, stalls, core_step)
         for function in vars(module).values()
         if hasattr(function, "py_func")
     }
-    named = {Path(machine.__file__).with_name(f"{name}.py") for name in machine.COMPILED}
-    assert files <= named
-    name, *_ = jit.source_field(*map(str, sorted(named, key=_order)))
-    assert name in (machine.CORE.names or ())
-
-
-def _order(path):
-    return machine.COMPILED.index(path.stem)
+    named = [Path(state.__file__).parents[1] / name for name in state.COMPILED]
+    assert files <= set(named)
+    name, *_ = jit.source_field(*map(str, named))
+    assert name in (state.CORE.names or ())

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from golden.edges import Conv2d, Edge, Linear
-from golden.image import CoreImage
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from hw import plan
-from hw.compiler import compile_network
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.golden.network.edges import Conv2d, Edge, Linear
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.hw.compiler import core_plan
+from spikewright.hw.compiler.compile_network import compile_network
 
 
 def _lif(shape, **options):
@@ -70,7 +70,7 @@ def dense_core():
 @pytest.fixture
 def by_tap(monkeypatch):
     """Convolutions have no rows of their own near borders: there is no room for them."""
-    monkeypatch.setattr(plan, "_bordered", lambda edges, *_: edges)
+    monkeypatch.setattr(core_plan, "_bordered", lambda edges, *_: edges)
 
 
 @pytest.fixture

@@ -10,17 +10,18 @@ import sys
 import numpy as np
 import pytest
 
-from golden import interpreter, reference
-from golden.errors import BadInput
-from golden.file import save
-from golden.fuzz import Limits, random_inputs, random_network
-from golden.image_file import load_image
-from golden.loading import load_words, memories
-from golden.outside import Outside
-from golden.trace import compare
-from hw import build as build_module
-from hw.build import build
-from hw.ram import FEW, is_block
+from spikewright.golden.errors import BadInput
+from spikewright.golden.image import interpreter
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.load_stream import load_words, memories
+from spikewright.golden.models import reference
+from spikewright.golden.network.file import save
+from spikewright.golden.network.trace import compare
+from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
+from spikewright.hw import build as build_module
+from spikewright.hw.build import build
+from spikewright.hw.ram import FEW, is_block
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 
@@ -101,7 +102,8 @@ def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
     network, folder, _ = built
     save(network, tmp_path / "n.safetensors")
     program = (
-        "import sys; from golden.file import load; from hw.build import build;"
+        "import sys; from spikewright.golden.network.file import load;"
+        "from spikewright.hw.build import build;"
         "build(load(sys.argv[1]), sys.argv[2], 4)"
     )
     for hash_seed in ("0", "1"):

@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
-from golden import engine, timing
-from golden.cycles import Source, predict
-from golden.edges import Conv2d, Edge, Identity, Linear, MaxPool2d
-from golden.errors import BadInput, CheckFailed
-from golden.fuzz import Limits, random_inputs, random_network
-from golden.graphs import features, random_graph
-from golden.holds import Holds
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.timing import Latencies
-from hw.compiler import compile_network
-from hw.fuzz import random_options
-from sim.pysim import simulate
+from spikewright.golden.cycles.prediction import Source, predict
+from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.errors import BadInput, CheckFailed
+from spikewright.golden.image import timing
+from spikewright.golden.image.timing import Latencies
+from spikewright.golden.models import engine
+from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, MaxPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
+from spikewright.golden.testing.random_graph import features, random_graph
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.random_options import random_options
+from spikewright.sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=3, timesteps=4)
 DEEP = Limits(side=4, channels=3, units=8, kernel=3, layers=9, timesteps=3)

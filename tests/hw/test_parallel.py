@@ -5,24 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from golden import engine, interpreter, reference
-from golden.cycles import Source, predict
-from golden.edges import Edge, Identity, Linear, MaxPool2d
-from golden.errors import BadInput
-from golden.fuzz import Limits, random_inputs
-from golden.graphs import random_graph
-from golden.holds import Holds
-from golden.loading import fit, load_words, room
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from golden.operations import count
-from golden.passes import gathered
-from golden.trace import compare
-from hw.compiler import compile_network
-from hw.fuzz import random_options
-from sim.pysim import simulate
-from sim.stimulus import input_beats
-from sim.verify import check_operations
+from spikewright.golden.cycles.prediction import Source, predict
+from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.errors import BadInput
+from spikewright.golden.image import interpreter
+from spikewright.golden.image.load_stream import fit, load_words, room
+from spikewright.golden.image.pass_events import gathered
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network.edges import Edge, Identity, Linear, MaxPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.operations import count
+from spikewright.golden.network.trace import compare
+from spikewright.golden.testing.random_chain import Limits, random_inputs
+from spikewright.golden.testing.random_graph import random_graph
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.random_options import random_options
+from spikewright.sim.harness.stimulus import input_beats
+from spikewright.sim.pysim import simulate
+from spikewright.sim.verify import check_operations
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 SEEDS = (*range(21), 53, 56, 69)  # few of the small ones merge windows

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from model import recipe
-from model.recipe import Recipe
-from model.train import train
+from spikewright.model.recipes import recipe
+from spikewright.model.recipes.recipe import Recipe
+from spikewright.model.training.train import train
 
 TINY: dict[str, Any] = {
     "name": "tiny",

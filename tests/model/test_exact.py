@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from golden import engine, file, reference
-from golden.trace import compare
-from model import recipe
-from model.export import dead_channels, export
-from model.prune import prune_to
-from model.spiking import SpikingNetwork
-from model.tables import SURROGATES
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network import file
+from spikewright.golden.network.trace import compare
+from spikewright.model.export import dead_channels, export
+from spikewright.model.layers.spiking import SpikingNetwork
+from spikewright.model.methods.prune import prune_to
+from spikewright.model.recipes import recipe
+from spikewright.model.recipes.sections import SURROGATES
 
 LAYERS = {
     "digits": [["4C3", "P2", "6C2p0", "12", "10"], ["P2", "5C3", "7"], ["9", "10"], ["10"]],

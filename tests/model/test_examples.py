@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from golden import engine, file
-from golden.network import Network
-from model import activity, data, recipe
-from model.data import DataSet
+from spikewright.golden.models import engine
+from spikewright.golden.network import file
+from spikewright.golden.network.graph import Network
+from spikewright.model import data
+from spikewright.model.data import DataSet
+from spikewright.model.recipes import recipe
+from spikewright.model.training import activity
 
 FOLDER = Path(__file__).parents[2] / "examples" / "networks"
 PROMISED = {

@@ -11,14 +11,17 @@ import pytest
 import torch
 from torch.nn import functional
 
-from golden import engine, file, reference
-from golden.edges import Conv2d, Identity, MaxPool2d, SumPool2d
-from golden.errors import BadInput
-from golden.trace import compare
-from model import architecture, join, recipe, topologies
-from model.export import export
-from model.prune import prune_to
-from model.spiking import SpikingNetwork
+from spikewright.golden.errors import BadInput
+from spikewright.golden.models import engine, reference
+from spikewright.golden.network import file
+from spikewright.golden.network.edges import Conv2d, Identity, MaxPool2d, SumPool2d
+from spikewright.golden.network.trace import compare
+from spikewright.model import architecture, topologies
+from spikewright.model.export import export
+from spikewright.model.layers import shortcut
+from spikewright.model.layers.spiking import SpikingNetwork
+from spikewright.model.methods.prune import prune_to
+from spikewright.model.recipes import recipe
 
 LAYERS = [
     ["4C3", "M2", "6C3s2", "10"],
@@ -100,12 +103,12 @@ def test_both_paths_of_a_block_have_one_scale() -> None:
     }
     generator = torch.Generator().manual_seed(0)
     main = architecture.Layer(**path, kind="conv", kernel=1, weight_bits=4)
-    first = join.Synapse(main, 1.0, generator)
-    second = join.Gain(architecture.Path(**path, kind="identity", weight_bits=8))
+    first = shortcut.Synapse(main, 1.0, generator)
+    second = shortcut.Gain(architecture.Path(**path, kind="identity", weight_bits=8))
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[0.7, -0.1], [0.014, 0.005]]).reshape(2, 2, 1, 1))
         second.weight.copy_(torch.tensor([1.0, -2.54]))
-    weights, gains, scale = join.integers(first, second)
+    weights, gains, scale = shortcut.integers(first, second)
     # channel 0: 0.7 / 7 is above 1 / 127; channel 1: 2.54 / 127 is above 0.014 / 7
     assert torch.allclose(scale, torch.tensor([0.1, 0.02]))
     assert weights.flatten().tolist() == [7, -1, 1, 0]
@@ -123,12 +126,12 @@ def test_a_shortcut_behind_a_sum_pool_starts_at_the_mean() -> None:
          "training": {"epochs": 1}}
     ).architecture()  # fmt: skip
     assert layers[2].shortcut is not None
-    assert join.Gain(layers[2].shortcut).weight.tolist() == [0.25, 0.25]
+    assert shortcut.Gain(layers[2].shortcut).weight.tolist() == [0.25, 0.25]
     pooled = architecture.Path(
         name="b", origin="a", kind="identity", source=(1, 2, 2), pool=2, maximum=True,
         shape=(1, 1, 1), weight_bits=8, highest=1, one=1,
     )  # fmt: skip
-    assert join.Gain(pooled).weight.tolist() == [1.0]
+    assert shortcut.Gain(pooled).weight.tolist() == [1.0]
 
 
 def test_balanced_rows_of_a_projection_stay_nonzero() -> None:

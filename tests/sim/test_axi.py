@@ -6,19 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from golden import reference
-from golden.counters import COUNTERS, STRIDE
-from golden.fuzz import Limits, random_inputs, random_network
-from golden.loading import fit, load_words
-from golden.operations import count
-from golden.outside import Outside
-from golden.registers import FINGERPRINT_WORDS, describe, hash_words
-from hw.build import build
-from hw.compiler import compile_network
-from hw.top import identity
-from sim import runner
-from sim.stimulus import input_beats
-from sim.top import prepare_top
+from spikewright.golden.image.counters import COUNTERS, STRIDE
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.load_stream import fit, load_words
+from spikewright.golden.image.registers import FINGERPRINT_WORDS, describe, hash_words
+from spikewright.golden.models import reference
+from spikewright.golden.network.operations import count
+from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
+from spikewright.hw.build import build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.system.top import identity
+from spikewright.sim.harness.stimulus import input_beats
+from spikewright.sim.harness.top import prepare_top
+from spikewright.sim.simulators import runner
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 
@@ -95,7 +95,7 @@ def test_registers_streams_and_resets(seed, tmp_path, simulations):
     inputs = network.check_inputs(random_inputs(network, 5, seed))
     image = build(network, tmp_path / "build", 2)
     settings = plan(image, network, inputs, Outside())
-    run(tmp_path / "build", tmp_path, simulations, "sim.benches.outside", settings)
+    run(tmp_path / "build", tmp_path, simulations, "spikewright.sim.benches.outside", settings)
 
 
 @pytest.mark.parametrize("seed", [5, 14])

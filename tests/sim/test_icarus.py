@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import file, fuzz
-from golden.edges import Conv2d, Edge, Linear, SumPool2d
-from golden.network import Network
-from golden.nodes import LIF, Input, Readout
-from hw.build import build
-from hw.compiler import compile_network
-from sim import lint, runner
-from sim.benches import SETTINGS
-from sim.components import components_verilog
-from sim.verify import verify
+from spikewright.golden.network import file
+from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.testing import random_chain
+from spikewright.hw.build import build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.sim.benches import SETTINGS
+from spikewright.sim.harness.components import components_verilog
+from spikewright.sim.simulators import lint, runner
+from spikewright.sim.verify import verify
 
 pytestmark = pytest.mark.icarus
 
@@ -64,10 +65,10 @@ def test_both_simulators_see_the_same_values_in_the_same_cycles(folder):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_networks(tmp_path, seed):
-    network = fuzz.random_network(seed)
+    network = random_chain.random_network(seed)
     build(network, tmp_path, lanes=3)
     result = verify(
-        tmp_path, fuzz.random_inputs(network, 3, seed), simulator="icarus", stalls=(0, 50)
+        tmp_path, random_chain.random_inputs(network, 3, seed), simulator="icarus", stalls=(0, 50)
     )
     assert result.mismatches == 0, result.first
 
@@ -89,7 +90,8 @@ def test_components_alone(tmp_path):
         "stall": 0.5,
         "seed": 3,
     }
-    result = runner.run(bench, "sim.benches.components", tmp_path / "run", deadline_s=120,
+    result = runner.run(bench, "spikewright.sim.benches.components", tmp_path / "run",
+                        deadline_s=120,
                         environment={SETTINGS: json.dumps(settings)})  # fmt: skip
     assert sorted(test.name for test in result.tests) == [
         "core",

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden import interpreter, reference
-from golden.edges import Conv2d
-from golden.fuzz import CORNERS, coverage, random_inputs
-from golden.graphs import GRAPH_FEATURES, features, random_graph
-from golden.motifs import motif
-from golden.network import Network
-from golden.trace import compare
-from hw.build import build
-from hw.compiler import compile_network
-from hw.fuzz import random_options
-from sim.accelerator import Bench, prepare, simulate
-from sim.verify import Expected, conclude
+from spikewright.golden.image import interpreter
+from spikewright.golden.models import reference
+from spikewright.golden.network.edges import Conv2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.trace import compare
+from spikewright.golden.testing.deadlock_graphs import motif
+from spikewright.golden.testing.random_chain import CORNERS, coverage, random_inputs
+from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
+from spikewright.hw.build import build
+from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.random_options import random_options
+from spikewright.sim.accelerator_bench import Bench, prepare, simulate
+from spikewright.sim.verify import Expected, conclude
 
 GROUPS, IN_GROUP, BATCH = 7, 10, 6
 OF_MOTIFS = 3  # behind the groups of graphs of chance; then those of the parallel

@@ -1,0 +1,44 @@
+"""What a core counts: the names, meanings and registers of its performance counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COUNTERS = {
+    "busy": "cycles in which at least one lane reads a weight entry",
+    "waiting": "cycles inside an inference in which no lane has work",
+    "stalled": "cycles in which the sweep is held by the output",
+    "sweep": "cycles of the sweeps, their pauses included",
+    "idle": "cycles between inferences",
+    "events_in": "events accepted, tokens not counted",
+    "events_out": "events sent, tokens not counted",
+    "synops": "weights added to membranes",
+}
+"""Name -> meaning, in the order of the registers; the first five are disjoint and complete."""
+
+STRIDE = 8
+"""Register numbers per core: counter k of core i is register 8 i + k."""
+
+
+@dataclass(frozen=True)
+class Counters:
+    """The counters of one core, measured by `sim` or predicted by `golden.cycles.prediction`."""
+
+    node: str
+    busy: int
+    waiting: int
+    stalled: int
+    sweep: int
+    idle: int
+    events_in: int
+    events_out: int
+    synops: int
+
+    @property
+    def cycles(self) -> int:
+        """All cycles, in whichever class."""
+        return self.busy + self.waiting + self.stalled + self.sweep + self.idle
+
+    def as_dict(self) -> dict[str, int]:
+        """Counts by name."""
+        return {name: getattr(self, name) for name in COUNTERS}

@@ -1,0 +1,136 @@
+"""The memory image on disk: the structure in a build's `manifest.json`, the words in `rtl/*.mem`.
+
+The latter are the very files from which the Verilog's memories are initialised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.golden.errors import BadInput
+from spikewright.golden.image.memory_image import CoreImage, EdgeImage, Image, InputImage
+from spikewright.golden.image.rows import Layout, Memory, words_of
+
+SCHEMA = 2
+
+
+def memory_files(image: Image) -> dict[str, bytes]:
+    """The `.mem` files of an image: name -> text, one binary word a line, as $readmemb reads it."""
+    files = {}
+    for core in image.cores:
+        for name, memory in core.memories.items():
+            places = _places(memory.layout)
+            lines = np.full((len(memory.words), len(places) + 1), ord("\n"), np.uint8)
+            lines[:, :-1] = (memory.words[:, None] >> places & 1).astype(np.uint8) + ord("0")
+            files[f"{core.node}_{name}.mem"] = lines.tobytes()
+    return files
+
+
+def _places(layout: Layout) -> NDArray[np.int64]:
+    """The places of a word's binary digits, as they are written: highest first."""
+    return np.arange(layout.width - 1, -1, -1)
+
+
+def describe(image: Image) -> dict[str, Any]:
+    """The structure of an image as JSON values; the words stay in the `.mem` files."""
+    files = memory_files(image)
+    cores = []
+    for core in image.cores:
+        row = _plain(core)
+        row["edges"] = [_plain(edge) for edge in core.edges]
+        row["memories"] = {
+            name: {
+                "fields": list(memory.layout.fields),
+                "depth": len(memory.words),
+                "sha256": hashlib.sha256(files[f"{core.node}_{name}.mem"]).hexdigest(),
+            }
+            for name, memory in core.memories.items()
+        }
+        cores.append(row)
+    return {
+        "schema": SCHEMA,
+        "timesteps": image.timesteps,
+        "input": _plain(image.input),
+        "fingerprint": image.fingerprint,
+        "counting": image.counting,
+        "cores": cores,
+    }
+
+
+def _plain(part: CoreImage | EdgeImage | InputImage) -> dict[str, Any]:
+    """The fields of a part as JSON values; memories and edges are left out."""
+    values = {
+        f.name: getattr(part, f.name) for f in fields(part) if f.name not in ("edges", "memories")
+    }
+    return {
+        name: list(value.fields) if isinstance(value, Layout) else value
+        for name, value in values.items()
+    }
+
+
+def load_image(folder: str | Path) -> Image:
+    """The image of a build folder, read back from `manifest.json` and `rtl/*.mem`.
+
+    Raises
+    ------
+    BadInput
+        If a file is missing, damaged, of another schema, or differs from the hash in the manifest.
+    """
+    folder = Path(folder)
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        image = manifest["image"]
+        schema = image["schema"]
+    except FileNotFoundError:
+        raise BadInput(f"{path}: not found; make it with `spikewright build`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path}: not the manifest of a build ({error})") from None
+    if schema != SCHEMA:
+        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
+    try:
+        cores = tuple(_load_core(folder / "rtl", dict(row)) for row in image["cores"])
+        source = InputImage(**_typed(image["input"]))
+        return Image(image["timesteps"], source, cores, image["fingerprint"], image["counting"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(
+            f"{path}: its image is damaged ({type(error).__name__}: {error}); build again"
+        ) from None
+
+
+def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
+    memories = {}
+    for name, about in row.pop("memories").items():
+        path = folder / f"{row['node']}_{name}.mem"
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read ({error.strerror}); build again") from None
+        if hashlib.sha256(text).hexdigest() != about["sha256"]:
+            raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
+        layout = _layout(about["fields"])
+        places = _places(layout)
+        lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
+        kind = words_of(layout.width)
+        digits = lines[:, :-1].astype(kind) - ord("0")
+        words = np.asarray(digits @ (np.ones(1, kind) << places.astype(kind)), kind)
+        memories[name] = Memory(layout, words)
+    edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
+    return CoreImage(edges=edges, memories=memories, **_typed(row))
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON values as the fields of a part: lists become tuples, `event` a layout."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    return values | ({"event": _layout(row["event"])} if "event" in row else {})
+
+
+def _layout(pairs: list[list[Any]]) -> Layout:
+    return Layout(tuple((field, width) for field, width in pairs))

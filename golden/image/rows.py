@@ -1,0 +1,247 @@
+"""Packed memory words, and the row format in which a lane keeps its weights.
+
+A row is the list of `(tap, channel, weights)` that one presynaptic address owns in one lane, in the
+order of the places `tap << channel_bits | channel`; it has a weight for each neuron of a membrane
+word. Rows lie one behind the other in the entry memory. How an entry says its place: absolute, by
+the fields `tap` and `channel`; or relative, by `skip`, how many places lie between it and the entry
+before (a dense row needs no bits for that).
+
+How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
+more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
+one entry per cycle through a memory of two cycles latency, and keeps the flag in a register, has it
+exactly when it issues the row's final address, so rows follow each other without a bubble. Where
+all rows of a lane have the same length there are neither pointers nor flags: row r starts at r
+times that length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spikewright.golden.bits import bits_for
+
+LONG = 4
+"""The pointer's `count` for a row of four or more entries."""
+
+COUNT_BITS = 3
+"""Bits of the pointer's `count`."""
+
+MACHINE_BITS = 63
+"""Bits of a word that numpy's integers hold."""
+
+Words = NDArray[np.int64]
+
+
+def words_of(width: int) -> type:
+    """What an array of words of so many bits holds."""
+    return np.int64 if width <= MACHINE_BITS else object
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The fields of a memory word, least significant first; fields without bits are left out.
+
+    Words are int64, or where they have more than 63 bits Python's integers, in arrays of objects.
+
+    >>> word = Layout.of(last=1, tap=0, weight=4).pack(last=1, tap=0, weight=-2)
+    >>> int(word), int(Layout.of(last=1, weight=4).unpack(word, "weight", signed=True))
+    (29, -2)
+    """
+
+    fields: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, **widths: int) -> Layout:
+        """A layout from names and widths in order."""
+        return cls(tuple((name, width) for name, width in widths.items() if width > 0))
+
+    @property
+    def width(self) -> int:
+        """Bits of a whole word."""
+        return sum(width for _, width in self.fields)
+
+    def bits(self, name: str) -> int:
+        """Bits of one field, 0 if the word has none of that name."""
+        return dict(self.fields).get(name, 0)
+
+    def pack(self, **values: ArrayLike) -> Words:
+        """Words from field values (broadcast together); negative values as two's complement."""
+        kind = words_of(self.width)
+        word = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), kind)
+        shift = 0
+        for name, width in self.fields:
+            word = word | ((np.asarray(values[name], kind) & ((1 << width) - 1)) << shift)
+            shift += width
+        return word
+
+    def unpack(self, words: ArrayLike, name: str, signed: bool = False) -> Words:
+        """One field of every word; zeros if the word has no such field."""
+        shift = 0
+        array = np.asarray(words, words_of(self.width))
+        for field, width in self.fields:
+            if field == name:
+                value = np.asarray((array >> shift) & ((1 << width) - 1), words_of(width))
+                return value - ((value >> (width - 1)) << width) if signed else value
+            shift += width
+        return np.zeros(array.shape, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """One memory of the image: its contents word by word."""
+
+    layout: Layout
+    words: Words
+
+    def field(self, name: str, signed: bool = False) -> Words:
+        """One field of every word."""
+        return self.layout.unpack(self.words, name, signed)
+
+    @property
+    def bits(self) -> int:
+        """Storage in bits."""
+        return self.layout.width * len(self.words)
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """The weights of one lane, in the order of their rows; arrays of one length.
+
+    `row` is the row's number, `place` is `tap << channel_bits | channel`, and `weight` (entries, W)
+    holds one weight for each neuron of the word.
+    """
+
+    row: Words
+    place: Words
+    weight: Words
+
+    @property
+    def skips(self) -> Words:
+        """How many places of the same row lie between an entry and the one before it."""
+        before = np.concatenate([[-1], self.place[:-1]])
+        before[np.flatnonzero(np.diff(self.row)) + 1] = -1
+        return self.place - before - 1
+
+    def lengths(self, depth: int) -> Words:
+        """How many entries each of `depth` rows has."""
+        return np.bincount(self.row, minlength=depth).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one lane, as a walker finds them in the memories.
+
+    Row r owns `length[r]` entries from `start[r]` on; `tap`, `channel` and `weight` (entries, W)
+    are those of every entry.
+    """
+
+    start: Words
+    length: Words
+    tap: Words
+    channel: Words
+    weight: Words
+
+    def walk(self, rows: Words) -> tuple[Words, Words]:
+        """Every entry of `rows`, one row behind the other: (index into `rows`, entry)."""
+        length = self.length[rows]
+        which = np.repeat(np.arange(len(rows)), length)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length)
+        return which, self.start[rows[which]] + within
+
+
+def entry_layout(tap: int, channel: int, weight: int, skip: int | None, last: bool) -> Layout:
+    """The word of an entry: its fields' bits; `skip` instead of `tap` and `channel` if relative."""
+    if skip is None:
+        return Layout.of(last=int(last), tap=tap, channel=channel, weight=weight)
+    return Layout.of(last=int(last), skip=skip, weight=weight)
+
+
+def pack_entries(entries: Entries, layout: Layout, channel_bits: int, last: Words) -> Memory:
+    """The entry memory of one lane; `last` are the entries that carry the flag."""
+    flags = np.zeros(len(entries.row), np.int64)
+    flags[last] = 1
+    words = layout.pack(
+        last=flags, tap=entries.place >> channel_bits,
+        channel=entries.place & ((1 << channel_bits) - 1), skip=entries.skips,
+        weight=pack_weights(entries.weight, layout.bits("weight")),
+    )  # fmt: skip
+    return Memory(layout, words if len(words) else np.zeros(1, words.dtype))
+
+
+def pack_weights(weights: Words, bits: int) -> Words:
+    """(entries, W) weights side by side in fields of `bits`, the first lowest.
+
+    >>> pack_weights(np.array([[1, -1], [0, 7]]), 8).tolist()
+    [241, 112]
+    """
+    each = bits // weights.shape[1]
+    shift = each * np.arange(weights.shape[1])
+    return ((weights & ((1 << each) - 1)).astype(words_of(bits)) << shift).sum(axis=1)
+
+
+def unpack_weights(words: Words, bits: int, width: int) -> Words:
+    """(entries, W) weights from fields of `bits`.
+
+    >>> unpack_weights(np.array([241, 112]), 8, 2).tolist()
+    [[1, -1], [0, 7]]
+    """
+    each = bits // width
+    raw = (words[:, None] >> each * np.arange(width) & ((1 << each) - 1)).astype(np.int64)
+    return raw - ((raw >> (each - 1)) << each)
+
+
+def pack_pointers(lengths: Words) -> tuple[Memory, Words]:
+    """The pointer memory of rows of the given lengths, and the entries to flag."""
+    starts = np.cumsum(lengths) - lengths
+    layout = Layout.of(start=max(bits_for(int(lengths.sum())), 1), count=COUNT_BITS)
+    long = lengths >= LONG
+    pointers = layout.pack(start=np.where(lengths > 0, starts, 0), count=np.minimum(lengths, LONG))
+    return Memory(layout, pointers), (starts + lengths - LONG)[long]
+
+
+def read_rows(
+    pointers: Memory | None, entries: Memory, length: int, channel_bits: int, relative: bool,
+    width: int = 1,
+) -> Rows:  # fmt: skip
+    """The rows of one lane from its memories.
+
+    Parameters
+    ----------
+    pointers
+        None if every row has `length` entries.
+    channel_bits
+        The low bits of a place, the local channel.
+    relative
+        Entries hold the distance to the one before.
+    width
+        Weights in an entry.
+    """
+    if pointers is not None:
+        start, lengths = row_spans(pointers, entries)
+    else:
+        start = np.arange(0, len(entries.words), length)
+        lengths = np.full(len(start), length)
+    tap, channel = entries.field("tap"), entries.field("channel")
+    if relative:
+        # Places restart behind the first entry of every row.
+        ends = np.cumsum(entries.field("skip") + 1)
+        first = np.unique(start[lengths > 0])
+        base = np.zeros(len(ends), np.int64)
+        base[first] = np.diff(ends[first] - entries.field("skip")[first] - 1, prepend=0)
+        place = ends - 1 - np.cumsum(base)
+        tap, channel = place >> channel_bits, place & ((1 << channel_bits) - 1)
+    weight = unpack_weights(entries.field("weight"), entries.layout.bits("weight"), width)
+    return Rows(start, lengths, tap, channel, weight)
+
+
+def row_spans(pointers: Memory, entries: Memory) -> tuple[Words, Words]:
+    """Start and length of every row, found as the hardware finds them: from count and flags."""
+    starts, counts = pointers.field("start"), pointers.field("count")
+    flags = np.flatnonzero(entries.field("last"))
+    first_flag = np.searchsorted(flags, starts)
+    # A long row ends two entries behind the first flag at or after its start.
+    flag = flags[np.minimum(first_flag, len(flags) - 1)] if len(flags) else np.zeros_like(starts)
+    return starts, np.where(counts == LONG, flag + LONG - starts, counts)

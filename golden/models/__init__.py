@@ -1,0 +1,1 @@
+"""Two programs that compute an integer network, written independently: reference and engine."""

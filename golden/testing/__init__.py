@@ -1,0 +1,1 @@
+"""Random networks for tests, and which corners of the contract they visit."""

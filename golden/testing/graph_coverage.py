@@ -1,0 +1,79 @@
+"""What a run of a graph has visited: the corners that random graphs must reach.
+
+`golden.testing.random_chain.coverage` looks at the step of a neuron; here it is what edges do:
+where they meet, what a delay keeps and drops, what a pool joins, who wins a tie.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.golden.models import reference
+from spikewright.golden.network.edges import Edge, MaxPool2d
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.nodes import LIF
+from spikewright.golden.network.operations import windows
+from spikewright.golden.network.trace import Trace
+
+Ints = NDArray[np.int64]
+
+CORNERS: tuple[str, ...] = (
+    "edges that both bring drive", "drives that cancel", "drive from the step before",
+    "spike too late to be carried", "window with several spikes", "spike in no whole window",
+    "frame and events in one sum", "tie in a spiking output",
+)  # fmt: skip
+
+
+def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dict[str, int]:
+    """How often a run visited each of `CORNERS`; the keys are the same for every network.
+
+    Parameters
+    ----------
+    network, inputs
+        What was run; shapes as in `golden.models.reference.run`.
+    trace
+        What the run showed; its spikes and logits are read.
+    """
+    frames = network.check_inputs(inputs)
+    found: dict[str, int] = dict.fromkeys(CORNERS, 0)
+    direct = network.input.coding == "direct"
+    for node in network.neurons:
+        edges = network.into(node.name)
+        framed = np.array([direct and edge.source == network.input.name for edge in edges])
+        late = np.array([edge.delay == 1 for edge in edges])
+        for step in range(network.timesteps):
+            drives = np.stack([drive_of(network, e, trace, frames, step) for e in edges])
+            there, total = drives != 0, drives.sum(axis=0)
+            meet = there.sum(axis=0) > 1
+            found["edges that both bring drive"] += int(meet.sum())
+            found["drives that cancel"] += int((meet & (total == 0)).sum())
+            found["drive from the step before"] += int(there[late].sum())
+            both = there[framed].any(axis=0) & there[~framed].any(axis=0)
+            found["frame and events in one sum"] += int(both.sum())
+    for edge in network.edges:
+        _visit_edge(found, edge, trace)
+    if isinstance(network.output, LIF):
+        best = trace.logits == trace.logits.max(axis=1, keepdims=True)
+        found["tie in a spiking output"] = int((best.sum(axis=1) > 1).sum())
+    return found
+
+
+def drive_of(network: Network, edge: Edge, trace: Trace, frames: Ints, step: int) -> Ints:
+    """What an edge brought in one step of a recorded run, (batch, *target shape)."""
+    if edge.source == network.input.name:
+        events = frames if network.input.coding == "direct" else frames[:, step]
+    else:
+        spikes = trace.spikes[edge.source]
+        events = spikes[:, step - edge.delay] if step >= edge.delay else 0 * spikes[:, 0]
+    return reference.summed(edge, events.astype(np.int64))
+
+
+def _visit_edge(found: dict[str, int], edge: Edge, trace: Trace) -> None:
+    if edge.delay:
+        found["spike too late to be carried"] += int(trace.spikes[edge.source][:, -1].sum())
+    if isinstance(edge.pool, MaxPool2d):
+        spikes = trace.spikes[edge.source]
+        whole = windows(spikes, edge.pool.kernel_size)
+        found["window with several spikes"] += int((whole.sum(axis=(4, 6)) > 1).sum())
+        found["spike in no whole window"] += int(spikes.sum()) - int(whole.sum())

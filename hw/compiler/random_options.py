@@ -1,0 +1,35 @@
+"""Random options of the compiler, for tests: lanes, channels a word, steps a pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikewright.golden.bits import bits_for
+from spikewright.golden.network.graph import Network
+
+MOST_LANES = 6
+WIDTHS = (1, 2, 4)
+
+
+def random_options(network: Network, seed: int) -> dict[str, Any]:
+    """Keyword arguments for `compile_network.compile_network`, the same for the same seed.
+
+    Any number of lanes and of channels a word per core that its channels allow, a power of two of
+    lanes for the output; any number of steps a pass that the network allows.
+    """
+    rng = np.random.default_rng(seed)
+    lanes, widths = {}, {}
+    for node in network.neurons:
+        channels = node.shape[0]
+        widths[node.name] = width = min(int(rng.choice(WIDTHS)), 1 << bits_for(channels))
+        count = int(rng.integers(1, min(MOST_LANES, -(-channels // width)) + 1))
+        if node is network.output:
+            count = 1 << (count.bit_length() - 1)
+        lanes[node.name] = count
+    steps = 1
+    if not any(edge.delay for edge in network.edges):
+        most = network.timesteps
+        steps = int(rng.choice([n for n in range(1, most + 1) if most % n == 0]))
+    return {"lanes": lanes, "channels_per_word": widths, "steps_per_pass": steps}

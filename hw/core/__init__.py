@@ -1,0 +1,1 @@
+"""A core and its parts: everything that computes one node of the network."""

@@ -1,0 +1,169 @@
+"""A memory of accumulators: read, add, write, one word per cycle, hazards forwarded."""
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory as Ram
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.timing import SUM
+from spikewright.hw.shapes import elements
+
+SMALL = 32
+"""Words up to which a memory is read without a clock: distributed RAM, or registers."""
+
+
+class Ahead(data.StructLayout):
+    """What all banks of a lane share: where an addition stands, and what it has to be told.
+
+    `address` of stage a; `late_address` and `late_add` of the stage in which sums are written.
+    Matches of stage b, found by `matches`: the sum before this one, the one before that, any of the
+    four, and whether it is one of those that are older than the first.
+    """
+
+    def __init__(self, address_bits: int) -> None:
+        super().__init__({
+            "address": address_bits,
+            "first": 1,
+            "second": 1,
+            "third": 1,
+            "older": 1,
+            "late_address": address_bits,
+            "late_add": 1,
+        })  # fmt: skip
+
+
+def stages(m: Module, value: Value, name: str) -> list[Signal]:
+    """A value of stage a in the stages b, c, s and d."""
+    later = []
+    for stage in "bcsd":
+        held = Signal.like(value, name=f"{stage}_{name}")
+        m.d.sync += held.eq(value)
+        value = held
+        later.append(held)
+    return later
+
+
+def is_small(words: int) -> bool:
+    """A bank of so many words needs no forwarding."""
+    return words <= SMALL
+
+
+def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
+    """The addition of stage a against those before it.
+
+    Sums of the `SUM` additions before it are still under way: in s, where it is just made, in d,
+    and one and two cycles behind it.
+    """
+    assert SUM == 4
+    adds, addresses = stages(m, add, "add"), stages(m, address, "address")
+    layout = Ahead(len(address))
+    shared: data.View = Signal(layout, name="shared")  # pyright: ignore[reportAssignmentType]
+    late = 2 if small else 3
+    m.d.comb += [
+        shared["address"].eq(addresses[2] if small else address),
+        shared["late_address"].eq(addresses[late]),
+        shared["late_add"].eq(adds[late]),
+    ]
+    if not small:
+        hits = [a & (address == before) for a, before in zip(adds, addresses, strict=True)]
+        found = [Signal(name=f"hit_{behind}") for behind in range(1, SUM + 1)]
+        m.d.sync += Cat(found).eq(Cat(hits))
+        for name, hit in zip(("first", "second", "third"), found, strict=False):
+            m.d.comb += shared[name].eq(hit)
+        m.d.comb += shared["older"].eq(Cat(found[1:]).any())
+    return shared
+
+
+class Bank(wiring.Component):
+    """Words of equal fields, each of which takes an operand of its own.
+
+    Stages a: address, b: memory, c: output register, word chosen, s: sum, d: written. The memory
+    has one reader and one writer, and its output goes straight into a register without reset. A
+    word may follow any other in the next cycle: the four sums under way are forwarded. Up to
+    `SMALL` words are read in stage s itself and written at its end: nothing is under way then.
+
+    Parameters
+    ----------
+    words
+        Depth.
+    field, fields
+        Shape of a field, and how many a word has.
+    operand, total
+        Shapes of every operand and of every sum, of which the word keeps as many bits as it has.
+
+    Members
+    -------
+    shared : In(`Ahead`)
+        See `matches`; the same for all banks of a lane.
+    operands : In(array of operands)
+        Of stage s.
+    held, total : Out(array of fields)
+        In stage s: the word, and with its operands.
+    write, write_address, write_word : In
+        A word's new value; no addition is under way then.
+    """
+
+    shared: data.View
+    operands: data.View
+    held: data.View
+    total: data.View
+    write: Signal
+    write_address: Signal
+    write_word: data.View
+
+    def __init__(
+        self, words: int, address_bits: int, field: Shape, fields: int, operand: Shape, total: Shape
+    ) -> None:
+        self.words = words
+        word = data.ArrayLayout(field, fields)
+        super().__init__({
+            "shared": In(Ahead(address_bits)),
+            "operands": In(data.ArrayLayout(operand, fields)),
+            "held": Out(word),
+            "total": Out(data.ArrayLayout(total, fields)),
+            "write": In(1),
+            "write_address": In(address_bits),
+            "write_word": In(word),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """The memory, the word of stage s, the adders, the write."""
+        m = Module()
+        shared, held = self.shared, Value.cast(self.held)
+        m.submodules.words = words = Ram(shape=len(held), depth=max(self.words, 2), init=[])
+        small = is_small(self.words)
+        reader = words.read_port(domain="comb" if small else "sync")
+        writer = words.write_port()
+        m.d.comb += reader.addr.eq(shared["address"])
+        old, new = elements(self.held), elements(self.total)
+        for before, after, operand in zip(old, new, elements(self.operands), strict=True):
+            m.d.comb += after.eq(before + operand)
+        if small:
+            m.d.comb += held.eq(reader.data)
+        total = Cat(sum_[: len(kept)] for sum_, kept in zip(new, old, strict=True))
+        newest = total
+        if not small:
+            newest = Signal(len(held))
+            m.d.sync += newest.eq(total)
+            self._forward(m, reader.data, total, newest)
+        with m.If(self.write):
+            m.d.comb += [writer.addr.eq(self.write_address), writer.data.eq(self.write_word)]
+        with m.Else():
+            m.d.comb += [writer.addr.eq(shared["late_address"]), writer.data.eq(newest)]
+        m.d.comb += writer.en.eq(self.write | shared["late_add"])
+        return m
+
+    def _forward(self, m: Module, read: Value, total: Value, newest: Signal) -> None:
+        """The word of stage c, or the younger sum that is not yet in the memory.
+
+        Of the three older sums the one that counts is kept in a register, so that stage c chooses
+        among three words.
+        """
+        shared, width = self.shared, len(newest)
+        word, behind, kept = Signal(width, reset_less=True), Signal(width), Signal(width)
+        first, older = Signal(), Signal()
+        m.d.sync += [
+            word.eq(read), behind.eq(newest), first.eq(shared["first"]), older.eq(shared["older"]),
+            kept.eq(Mux(shared["second"], total, Mux(shared["third"], newest, behind))),
+            Value.cast(self.held).eq(Mux(first, total, Mux(older, kept, word))),
+        ]  # fmt: skip

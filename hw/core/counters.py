@@ -1,0 +1,48 @@
+"""Performance counters of a core."""
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.counters import COUNTERS
+
+WIDTH = 32
+
+
+class Counters(wiring.Component):
+    """One 32-bit counter per entry of `COUNTERS`; each wraps after 2^32.
+
+    An increment shows 2 cycles later; `clear` sets all to 0.
+
+    Members
+    -------
+    increments : In(8 x unsigned)
+        One field per counter; `synops` may grow by the number of lanes.
+    clear : In(1)
+    values : Out(8 x 32)
+        Concatenated, the first counter lowest.
+    """
+
+    increments: Signal
+    clear: Signal
+    values: Signal
+
+    def __init__(self, lanes: int) -> None:
+        self.step = lanes.bit_length()
+        super().__init__({
+            "increments": In(unsigned(len(COUNTERS) * self.step)),
+            "clear": In(1),
+            "values": Out(unsigned(len(COUNTERS) * WIDTH)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """A register before each adder."""
+        m = Module()
+        held = Signal.like(self.increments)
+        m.d.sync += held.eq(self.increments)
+        for index in range(len(COUNTERS)):
+            value = self.values.word_select(index, WIDTH)
+            m.d.sync += value.eq(value + held.word_select(index, self.step))
+        with m.If(self.clear):
+            m.d.sync += [self.values.eq(0), held.eq(0)]
+        return m

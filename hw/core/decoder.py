@@ -1,0 +1,165 @@
+"""The decoder: an event becomes a row number, a base address and the taps that stay inside."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.golden.image.rows import Layout
+from spikewright.hw.core.join import Join
+from spikewright.hw.ram import LoadBus, ram
+from spikewright.hw.shapes import (
+    context_layout,
+    event_layout,
+    field,
+    record,
+    request_layout,
+    struct,
+)
+
+
+def found_layout(core: CoreImage) -> Layout:
+    """A request before the first row of its edge is added: `part` is the row within the edge."""
+    parts = [edge.event.bits("c") + edge.row_bits for edge in core.edges]
+    return Layout((("part", max(*parts, 1)), *context_layout(core).fields))
+
+
+class Decoder(wiring.Component):
+    """Joins the edges of a core, looks an event up in its edge's two small tables, and adds.
+
+    Latency `timing.decode(edges)`: 2 cycles, 3 where several edges meet, one event per cycle. What
+    is under way when `room` falls still comes out (`timing.slack`). Events whose taps all fall
+    outside are dropped; tokens pass. Bit-exact with the table look-up in
+    `golden.image.interpreter`.
+
+    An event that is taken in cycle c (see `hw.core.join`) reads the tables of its edge at the end
+    of c. In c + 1 row part and base are summed; with several edges the one that was taken is
+    selected into a register, and in c + 2 the first row of its edge is added. `request` shows it in
+    cycle c + `timing.decode(edges)`.
+
+    Members
+    -------
+    source_0, source_1, ... : In(stream of `event_layout`)
+        One per incoming edge: channel code, row, column, value; or the token (`last`).
+    room : In(1)
+        All lanes can take what may be under way.
+    request, valid : Out
+        The row request, in a register; valid for one cycle.
+    taken, opened : Out(1)
+        An event is taken in this cycle; an inference's first beat is.
+    """
+
+    room: Signal
+    request: data.View
+    valid: Signal
+    taken: Signal
+    opened: Signal
+
+    def __init__(self, core: CoreImage, timesteps: int, load: LoadBus | None = None) -> None:
+        self.core, self.timesteps, self.load = core, timesteps, load
+        self.layout = request_layout(core)
+        sources = {
+            f"source_{index}": In(stream.Signature(struct(event_layout(edge.event))))
+            for index, edge in enumerate(core.edges)
+        }
+        super().__init__({
+            **sources,
+            "room": In(1),
+            "request": Out(struct(self.layout)),
+            "valid": Out(1),
+            "taken": Out(1),
+            "opened": Out(1),
+        })  # fmt: skip
+
+    @property
+    def sources(self) -> list[stream.Interface]:
+        """The incoming edges in order."""
+        return [getattr(self, f"source_{index}") for index in range(len(self.core.edges))]
+
+    def elaborate(self, platform: object) -> Module:
+        """Join and tables, then one register, or two."""
+        m = Module()
+        m.submodules.join = join = Join(self.core, self.timesteps)
+        m.d.comb += [
+            join.room.eq(self.room),
+            join.valid.eq(Cat(source.valid for source in self.sources)),
+            join.last.eq(Cat(source.payload["last"] for source in self.sources)),
+            Cat(source.ready for source in self.sources).eq(join.ready),
+            self.taken.eq(join.taken.any()),
+            self.opened.eq(join.opened),
+        ]
+        which, token = Signal.like(join.taken), Signal()
+        m.d.sync += [which.eq(join.taken), token.eq(join.token)]
+        found = [self._look_up(m, index) for index in range(len(self.core.edges))]
+        if len(found) == 1:
+            hit, word = found[0]
+            self._request(m, which & hit, token, word)
+            return m
+        hits, words = zip(*found, strict=True)
+        chosen, start = record(struct(found_layout(self.core))), Signal(self.layout.bits("row"))
+        hit, passed = Signal(), Signal()
+        m.d.sync += [hit.eq((which & Cat(hits)).any()), passed.eq(token)]
+        m.d.sync += [
+            chosen[name].eq(_select(which, [word[name] for word in words]))
+            for name, _ in found_layout(self.core).fields
+        ]
+        m.d.sync += start.eq(_select(which, [Const(edge.row_start) for edge in self.core.edges]))
+        self._request(m, hit, passed, {name: chosen[name] for name in words[0]}, start)
+        return m
+
+    def _look_up(self, m: Module, index: int) -> tuple[Value, dict[str, Value]]:
+        """Whether the event that edge `index` showed a cycle ago hits anything, and where."""
+        core, edge = self.core, self.core.edges[index]
+        layout = event_layout(edge.event)
+        beat = self.sources[index].payload
+        held = record(struct(layout))
+        m.d.sync += held.eq(beat)
+        y = self._table(m, f"table_y_{index}", field(beat, layout, "y"))
+        x = self._table(m, f"table_x_{index}", field(beat, layout, "x"))
+        position = Signal(max(edge.row_bits, 1))
+        m.d.comb += position.eq(y["row"] + x["row"])
+        word = {
+            "part": Cat(position[: edge.row_bits], field(held, layout, "c")),
+            "base": y["base"] + x["base"],
+            "mask_y": y["mask"],
+            "mask_x": x["mask"],
+            "value": self._value(held, index),
+            "direct": Const(int(edge.direct)),
+            "steps": field(held, layout, "steps"),
+        }
+        kept = {name: word[name] for name, _ in found_layout(core).fields}
+        return y["mask"].any() & x["mask"].any(), kept
+
+    def _value(self, held: data.View, index: int) -> Value:
+        """An event without a value counts once."""
+        edge = self.core.edges[index]
+        if not edge.event.bits("value"):
+            return Const(1)
+        return held["value"].as_signed() if edge.value_signed else held["value"]
+
+    def _table(self, m: Module, name: str, address: Value) -> dict[str, Value]:
+        """The word of one table, a cycle after its address."""
+        memory = self.core.memories[name]
+        port = ram(m, name, memory, self.load).read_port()
+        m.d.comb += port.addr.eq(address)
+        return {key: field(port.data, memory.layout, key) for key in ("mask", "row", "base")}
+
+    def _request(
+        self, m: Module, hit: Value, token: Value, word: dict[str, Value], start: Value | int = 0
+    ) -> None:
+        """The last register: the row of the pointer memory, and its context."""
+        request = self.request
+        m.d.sync += [
+            self.valid.eq(token | hit),
+            request["last"].eq(token),
+            request["row"].eq(word["part"] + start),
+        ]
+        m.d.sync += [request[name].eq(word[name]) for name, _ in context_layout(self.core).fields]
+
+
+def _select(which: Value, words: list[Value]) -> Value:
+    """The word of the only bit that is set."""
+    total: Value = Const(0)
+    for index, word in enumerate(words):
+        total = total | Mux(which[index], word, 0)
+    return total

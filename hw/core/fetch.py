@@ -1,0 +1,113 @@
+"""The head of a lane: a queue of row requests, and their pointers fetched ahead."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image import timing
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.core.lif import times_constant
+from spikewright.hw.ram import LoadBus, ram
+from spikewright.hw.shapes import (
+    context_layout,
+    descriptor_layout,
+    field,
+    record,
+    request_layout,
+    struct,
+)
+from spikewright.hw.streams.fifo import Queue
+
+
+class Fetch(wiring.Component):
+    """Turns row requests into row descriptors, in order; empty rows vanish here.
+
+    Latency 6 cycles through empty queues; one request per cycle as long as descriptors are taken,
+    empty rows included. Bit-exact with `golden.image.rows.read_rows`.
+
+    Members
+    -------
+    request, valid : In
+        A request is taken in every cycle with `valid`.
+    room : Out(1)
+        At most `golden.image.timing.most` requests waited; `golden.image.timing.slack` more may
+        still come.
+    rows : Out(stream of `descriptor_layout`)
+        Rows of at least one entry, and tokens.
+    """
+
+    request: data.View
+    valid: Signal
+    room: Signal
+    rows: stream.Interface
+
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
+        super().__init__({
+            "request": In(struct(request_layout(core))),
+            "valid": In(1),
+            "room": Out(1),
+            "rows": Out(stream.Signature(struct(descriptor_layout(core, lane)))),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Queue, pointer stage (two cycles), descriptor queue; credits bound what is under way."""
+        m = Module()
+        core = self.core
+        layout, context = request_layout(core), context_layout(core)
+        m.submodules.queue = queue = Queue(width=layout.width, depth=timing.QUEUE_DEPTH)
+        ready = descriptor_layout(core, self.lane)
+        m.submodules.ahead = ahead = Queue(width=ready.width, depth=timing.DESCRIPTORS)
+        # `room` is a register: two requests may have come between its cause and its fall.
+        most = timing.most(len(core.edges))
+        m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
+        m.d.sync += self.room.eq(queue.level <= most)
+
+        head = data.View(struct(layout), queue.r_data)
+        credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
+        take = Signal()
+        m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
+
+        read, found = Signal(), Signal()
+        asked, got = record(struct(layout)), record(struct(layout))
+        m.d.sync += [read.eq(take), asked.eq(head)]
+        m.d.sync += [found.eq(read), got.eq(asked)]
+        row = record(struct(ready))
+        filled = self._find(m, head["row"], row)
+
+        keep = Signal()
+        m.d.comb += keep.eq(got["last"] | filled)
+        m.d.comb += [
+            row["last"].eq(got["last"]),
+            *(row[name].eq(field(got, layout, name)) for name, _ in context.fields),
+            ahead.w_data.eq(row),
+            ahead.w_en.eq(found & keep),
+        ]
+        m.d.comb += [
+            self.rows.valid.eq(ahead.r_rdy),
+            Cat(self.rows.payload).eq(ahead.r_data),
+            ahead.r_en.eq(self.rows.ready),
+        ]
+        # Credits come back a cycle late: `ready` comes late in the cycle, and the sum takes long.
+        empty, left = Signal(), Signal()
+        m.d.sync += [empty.eq(found & ~keep), left.eq(self.rows.valid & self.rows.ready)]
+        m.d.sync += credits.eq(credits - take + empty + left)
+        return m
+
+    def _find(self, m: Module, number: Value, row: data.View) -> Value:
+        """Where a row starts and how long it is, two cycles later; whether it has entries."""
+        length = self.core.row_lengths[self.lane]
+        if length is not None:
+            # Rows of one length: a product instead of a memory.
+            start, product = Signal.like(row["start"]), Signal.like(row["start"])
+            positive = Cat(number, Const(0, 1))
+            m.d.sync += [product.eq(times_constant(positive, length)), start.eq(product)]
+            m.d.comb += row["start"].eq(start)
+            return Const(1)
+        memory = self.core.memories[f"pointers_{self.lane}"]
+        port = ram(m, "pointers", memory, self.load).read_port()
+        pointer = record(struct(memory.layout), reset_less=True)
+        m.d.comb += port.addr.eq(number)
+        m.d.sync += pointer.eq(port.data)
+        m.d.comb += [row["start"].eq(pointer["start"]), row["count"].eq(pointer["count"])]
+        return pointer["count"] != 0

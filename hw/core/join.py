@@ -1,0 +1,96 @@
+"""The join: which of a core's incoming edges is heard in a cycle, and when a step is complete."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.memory_image import CoreImage
+
+
+class Join(wiring.Component):
+    """Takes events of any edge, and a step's tokens of all edges in one cycle.
+
+    While open (`room` of the cycle before), every cycle takes an edge whose head is a valid event:
+    the lowest-numbered one, and behind each event in the opposite order, so that two edges take
+    turns and short rows of one fill what lanes would wait in long rows of the other. When the heads
+    of all edges that this step requires are tokens, all of them are taken in one cycle as one
+    token. So a join holds an edge only at its token, and goes on with the others: delay-free graphs
+    cannot deadlock at any queue depth. A direct edge beside event edges is required, and ready, in
+    step 0 of an inference only; it brings its frame and one token there. `ready` is a function of
+    registers, of the head of its own edge, and of the other edges' heads; never of another stream's
+    ready.
+
+    Members
+    -------
+    room : In(1)
+        All lanes can take what may be under way.
+    valid, last : In(edges)
+        The heads: edge e in bit e.
+    ready : Out(edges)
+    taken : Out(edges)
+        The edge of which an event is taken in this cycle; at most one bit.
+    token : Out(1)
+        The tokens of all required edges are taken in this cycle.
+    opened : Out(1)
+        An inference's first beat, event or token, is taken in this cycle.
+    """
+
+    room: Signal
+    valid: Signal
+    last: Signal
+    ready: Signal
+    taken: Signal
+    token: Signal
+    opened: Signal
+
+    def __init__(self, core: CoreImage, timesteps: int) -> None:
+        self.core = core
+        self.tokens = 1 if core.framed else timesteps // core.steps_per_pass  # per inference
+        edges = len(core.edges)
+        super().__init__({
+            "room": In(1),
+            "valid": In(edges),
+            "last": In(edges),
+            "ready": Out(edges),
+            "taken": Out(edges),
+            "token": Out(1),
+            "opened": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Registers: open, the step's number, the order, and whether the inference has begun."""
+        m = Module()
+        open_, fresh = Signal(), Signal(init=1)
+        step = Signal(range(max(self.tokens, 2)))
+        final, required = Signal(), Signal.like(self.valid)
+        m.d.sync += open_.eq(self.room)
+        m.d.comb += final.eq(step == self.tokens - 1)
+        for index, edge in enumerate(self.core.edges):
+            seldom = edge.direct and not self.core.framed
+            m.d.comb += required[index].eq(step == 0 if seldom else 1)
+
+        event, token = Signal.like(self.valid), Signal.like(self.valid)
+        m.d.comb += [
+            event.eq(self.valid & ~self.last & required),
+            token.eq((self.valid & self.last) | ~required),
+            self.token.eq(open_ & token.all()),
+            self.taken.eq(event & self.ready),
+        ]
+        downward = Signal()
+        for index in range(len(event)):
+            lower, higher = event[:index].any(), event[index + 1 :].any()
+            ahead = Mux(downward, higher, lower) if len(event) > 1 else 0
+            others = (token | (1 << index)).all()
+            m.d.comb += self.ready[index].eq(
+                open_ & required[index] & ~ahead & (~self.last[index] | others)
+            )
+        with m.If(self.taken.any()):
+            m.d.sync += downward.eq(~downward)
+        m.d.comb += self.opened.eq(fresh & (self.token | self.taken.any()))
+        with m.If(self.token | self.taken.any()):
+            m.d.sync += fresh.eq(self.token & final)
+        with m.If(self.token):
+            m.d.sync += step.eq(step + 1)
+            with m.If(final):
+                m.d.sync += step.eq(0)
+        return m

@@ -1,0 +1,119 @@
+"""The neuron: threshold, reset, clamp and the leak of the coming step, in a pipeline."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.memory_image import CoreImage
+
+
+def signed_digits(number: int) -> list[tuple[int, int]]:
+    """The canonical signed digits of a number >= 0 as `(sign, place)`, lowest place first.
+
+    >>> signed_digits(7), signed_digits(5), signed_digits(0)
+    ([(-1, 0), (1, 3)], [(1, 0), (1, 2)], [])
+    """
+    digits, place = [], 0
+    while number:
+        if number & 1:
+            sign = 2 - (number & 3)
+            digits.append((sign, place))
+            number -= sign
+        number >>= 1
+        place += 1
+    return digits
+
+
+def times_constant(value: Value, factor: int) -> Value:
+    """`value * factor` by shifts and at most four additions, not by a multiplier."""
+    total: Value = Const(0, signed(1))
+    for sign, place in signed_digits(factor):
+        term = Cat(Const(0, place), value).as_signed() if place else value.as_signed()
+        total = total + term if sign > 0 else total - term
+    return total
+
+
+class Neuron(wiring.Component):
+    """Ends the step of one neuron per cycle.
+
+    The membrane and the spike come 4 cycles after the inputs, the word for the membrane memory 6.
+    Bit-exact with the step in `golden.network.nodes` and its place in `golden.image.interpreter`
+    (sweep). A readout neither fires, resets nor clamps.
+
+    Members
+    -------
+    summed, drive, threshold : In
+        State + events + bias; the drive still to add, where words hold any; the threshold.
+    restart : In(1)
+        Given 5 cycles after the inputs: the word starts at 0 again (the last step of an inference,
+        and the sweep after reset).
+    fired, membrane : Out
+        The spike and the membrane of the chain of equality.
+    word : Out
+        What the membrane memory holds for the next step: after its leak.
+    """
+
+    summed: Signal
+    drive: Signal
+    threshold: Signal
+    restart: Signal
+    fired: Signal
+    membrane: Signal
+    word: Signal
+
+    def __init__(self, core: CoreImage) -> None:
+        self.core = core
+        bits = max(core.memories["constants_0"].layout.bits("threshold"), 1)
+        super().__init__({
+            "summed": In(signed(core.acc_bits)),
+            "drive": In(signed(max(core.drive_bits, 1))),
+            "threshold": In(unsigned(bits)),
+            "restart": In(1),
+            "fired": Out(1),
+            "membrane": Out(signed(core.state_bits)),
+            "word": Out(signed(core.held_bits)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Six registers: drive, compare, reset, clamp, leak product, leak."""
+        m = Module()
+        core = self.core
+        wide = signed(core.acc_bits)
+        driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
+        threshold, over, fired = Signal.like(self.threshold), Signal(), Signal()
+        several = core.direct or core.slots
+        m.d.sync += driven.eq(self.summed + self.drive if several else self.summed)
+        m.d.sync += [compared.eq(driven), threshold.eq(self.threshold)]
+        if core.kind == "lif":
+            # One subtraction both compares and resets.
+            rest = driven - threshold
+            after = Signal(wide)
+            m.d.sync += [over.eq(~rest[-1]), after.eq(rest)]
+            m.d.sync += left.eq(Mux(over, after if core.reset == "subtract" else 0, compared))
+        else:
+            m.d.sync += left.eq(compared)
+        m.d.sync += [fired.eq(over), self.fired.eq(fired)]
+        m.d.sync += self.membrane.eq(self._clamped(left))
+        self._leak(m)
+        return m
+
+    def _clamped(self, left: Signal) -> Value:
+        """The clamp, once, at the end of the step; nothing to do where the proof says so."""
+        bits = self.core.clamp_bits
+        if bits == 0 or bits >= left.shape().width:
+            return left
+        # It fits if all bits above are the sign: a gate or two where comparing takes two adders.
+        sign, above = left[-1], left[bits - 1 :]
+        limit = Cat(~sign.replicate(bits - 1), sign).as_signed()
+        return Mux(above.all() | ~above.any(), left[:bits].as_signed(), limit)
+
+    def _leak(self, m: Module) -> None:
+        """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
+        core = self.core
+        membrane = Signal.like(self.membrane)
+        product = Signal(signed(core.state_bits + core.leak_shift + 2))
+        m.d.sync += [
+            product.eq(times_constant(self.membrane, core.leak_mul)),
+            membrane.eq(self.membrane),
+        ]
+        m.d.sync += self.word.eq(Mux(self.restart, 0, membrane - (product >> core.leak_shift)))

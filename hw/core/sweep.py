@@ -1,0 +1,143 @@
+"""The common sweep: at the token one counter visits the membranes of all lanes together."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image import timing
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.core.membrane import sweep_layout
+from spikewright.hw.core.visits import Visits
+
+
+class SweepController(wiring.Component):
+    """Decides when lanes accumulate and when they are swept, and counts the passes.
+
+    A sweep takes one cycle per visit (`hw.core.visits`: each membrane word at each step of the
+    pass) and a fixed pause until the last word is written; it is held while the serialiser has no
+    `room`. A core with direct edges alone sweeps all passes of an inference behind one token. Where
+    the same words are visited again at once, it waits only until the first may be. After reset a
+    first sweep writes the start values.
+
+    States, by cycle
+        clear: from reset on a visit in every cycle; behind the last one settle.
+        accumulate: until a cycle with `waiting`; the next one is in sweep.
+        sweep: a visit in every cycle with `room`. Behind the last one of a pass, issued in cycle c:
+        settle. Behind the last one of another round, and of all but the last pass of a framed core,
+        c + 1 is in sweep again, or in turn if a word would be visited less than `timing.TURN`
+        cycles after it was: then sweep follows in c + `timing.TURN` - `words` + 1.
+        settle: cycles c + 1 .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go`
+        (and `done`) in cycle c + `timing.RELEASE`.
+
+    Members
+    -------
+    waiting : In(1)
+        All lanes have met the token.
+    room : In(1)
+        One more vector may get under way.
+    address : Out(`sweep_layout`)
+        The visit of this cycle.
+    clear, final, end : Out(1)
+        With `address`: the sweep after reset; of an inference's last step; a pass's last visit.
+    go : Out(1)
+        Lanes may walk on.
+    accumulating, sweeping, stalled : Out(1)
+        What this cycle is spent on; exactly one is set.
+    done : Out(1)
+        With `go`: the inference is complete.
+    """
+
+    waiting: Signal
+    room: Signal
+    address: data.View
+    clear: Signal
+    final: Signal
+    end: Signal
+    go: Signal
+    accumulating: Signal
+    sweeping: Signal
+    stalled: Signal
+    done: Signal
+
+    def __init__(self, core: CoreImage, timesteps: int) -> None:
+        self.core, self.timesteps = core, timesteps
+        super().__init__({
+            "waiting": In(1),
+            "room": In(1),
+            "address": Out(sweep_layout(core)),
+            "clear": Out(1),
+            "final": Out(1),
+            "end": Out(1),
+            "go": Out(1),
+            "accumulating": Out(1),
+            "sweeping": Out(1),
+            "stalled": Out(1),
+            "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """States clear, accumulate, sweep, turn, settle; counters of visit, pass and pause."""
+        m = Module()
+        m.submodules.visits = visits = Visits(self.core)
+        m.d.comb += [
+            visits.advance.eq(self.address["valid"]),
+            self.address["address"].eq(visits.address),
+            self.address["channel"].eq(visits.channel),
+            self.address["step"].eq(visits.step),
+            self.end.eq(visits.end),
+        ]
+        passes = self.timesteps // self.core.steps_per_pass
+        number = Signal(range(max(passes, 2)))
+        pause = Signal(range(timing.SWEEP + timing.SETTLE))
+        complete = Signal()  # the last sweep was that of an inference's last step
+        m.d.comb += self.final.eq((number == passes - 1) & visits.last)
+
+        with m.FSM(init="clear"):
+            with m.State("clear"):
+                m.d.comb += [self.sweeping.eq(1), self.clear.eq(1), self.address["valid"].eq(1)]
+                with m.If(self.end):
+                    m.next = "settle"
+            with m.State("accumulate"):
+                m.d.comb += self.accumulating.eq(1)
+                with m.If(self.waiting):
+                    m.next = "sweep"
+            with m.State("sweep"):
+                m.d.comb += [self.sweeping.eq(self.room), self.stalled.eq(~self.room)]
+                m.d.comb += self.address["valid"].eq(self.room)
+                with m.If(self.room & visits.over):
+                    self._after(m)
+                with m.If(self.room & self.end):
+                    m.d.sync += [number.eq(number + 1), complete.eq(self.final)]
+                    with m.If(self.final):
+                        m.d.sync += number.eq(0)
+            if self._short:
+                with m.State("turn"):
+                    m.d.comb += self.sweeping.eq(1)
+                    m.d.sync += pause.eq(pause + 1)
+                    with m.If(pause == self._short - 1):
+                        m.d.sync += pause.eq(0)
+                        m.next = "sweep"
+            with m.State("settle"):
+                m.d.comb += self.sweeping.eq(1)
+                m.d.sync += pause.eq(pause + 1)
+                # Released here, a lane's first addition reads its word right after the last write.
+                m.d.comb += self.go.eq(pause == timing.RELEASE - 1)
+                m.d.comb += self.done.eq(self.go & complete)
+                with m.If(pause == timing.RELEASE + timing.SETTLE - 2):
+                    m.d.sync += pause.eq(0)
+                    m.next = "accumulate"
+        return m
+
+    @property
+    def _short(self) -> int:
+        """By how many cycles a round is too short to be followed by another at once."""
+        again = self.core.framed or self.core.steps_per_pass > 1
+        return max(timing.TURN - self.core.words, 0) if again else 0
+
+    def _after(self, m: Module) -> None:
+        """What follows a round's last visit."""
+        with m.If(self.final & self.end if self.core.framed else self.end):
+            m.next = "settle"
+        if self._short:
+            with m.Else():
+                m.next = "turn"

@@ -1,0 +1,183 @@
+"""The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.bits import bits_for
+from spikewright.golden.image.memory_image import CoreImage
+from spikewright.golden.image.rows import COUNT_BITS, LONG
+from spikewright.hw.ram import LoadBus, ram
+from spikewright.hw.shapes import (
+    context_layout,
+    descriptor_layout,
+    elements,
+    field,
+    record,
+    struct,
+    taps,
+)
+
+
+class Walker(wiring.Component):
+    """Turns rows into additions `(address, operand)`, one per cycle across row borders.
+
+    An entry's addition comes out `golden.image.timing.walk` - 1 cycles after its address is
+    presented. The token stops the walker (`waiting`) until `go`; after reset it waits too. Taps
+    outside the map come out invalid. Bit-exact with `golden.image.interpreter` (row walk and
+    address).
+
+    Members
+    -------
+    rows : In(stream of `descriptor_layout`)
+    go : In(1)
+        The step's sweep is done: walk on.
+    waiting : Out(1)
+        A register: the token has been met and all earlier entries are under way.
+    busy : Out(1)
+        An entry is read in this cycle.
+    valid, address, operands, steps, direct : Out
+        One addition: of each of the W neurons of a word the weight, times the event's value where
+        events have one; the steps of the pass in which it counts, where a pass has several, and
+        `direct` if it belongs to the direct drive (see `hw.shapes.context_layout`).
+    """
+
+    rows: stream.Interface
+    go: Signal
+    waiting: Signal
+    busy: Signal
+    valid: Signal
+    address: Signal
+    operands: data.View
+    steps: Signal
+    direct: Signal
+
+    def __init__(self, core: CoreImage, lane: int, load: LoadBus | None = None) -> None:
+        self.core, self.lane, self.load = core, lane, load
+        width = core.channels_per_word
+        self.entry = core.memories[f"entries_{lane}"].layout
+        self.channel_bits = bits_for(core.local_channels)
+        self.place_bits = self.channel_bits + bits_for(taps(core))
+        value = core.value_bits
+        self.weight_bits = self.entry.bits("weight") // width
+        factor = value + (0 if core.value_signed else 1) * (value > 0)
+        self.operand = signed(self.weight_bits + factor)
+        super().__init__({
+            "rows": In(stream.Signature(struct(descriptor_layout(core, lane)))),
+            "go": In(1),
+            "waiting": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
+            "busy": Out(1),
+            "valid": Out(1),
+            "address": Out(core.address_bits),
+            "operands": Out(data.ArrayLayout(self.operand, width)),
+            "steps": Out(core.slots + 1),
+            "direct": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        """Row control, then the pipeline: memory, output register, (place,) tap, channel."""
+        m = Module()
+        memory = self.core.memories[f"entries_{self.lane}"]
+        port = ram(m, "entries", memory, self.load).read_port()
+        context = struct(context_layout(self.core))
+        at = Signal(range(max(len(memory.words), 2)))
+        m.d.comb += port.addr.eq(at)
+        around = record(context)
+        begins, read, fetched = Signal(), Signal(), Signal()
+        begins_read, begins_fetched = Signal(), Signal()
+        around_read, around_fetched = record(context), record(context)
+        entry = record(struct(self.entry), reset_less=True)  # the memory's output register
+        m.d.sync += [read.eq(self.busy), begins_read.eq(begins), around_read.eq(around)]
+        m.d.sync += [fetched.eq(read), begins_fetched.eq(begins_read)]
+        m.d.sync += [around_fetched.eq(around_read), entry.eq(port.data)]
+        self._walk(m, at, around, begins, fetched & field(entry, self.entry, "last"))
+        weight = Value.cast(entry["weight"])
+        if not self.core.relative:
+            place = Cat(field(entry, self.entry, "channel")[: self.channel_bits],
+                        field(entry, self.entry, "tap"))  # fmt: skip
+            self._aim(m, fetched, place, weight, around_fetched)
+            return m
+        placed, held = Signal(), Signal.like(weight)
+        around_placed, place = record(context), Signal(max(self.place_bits, 1))
+        m.d.sync += [placed.eq(fetched), held.eq(weight), around_placed.eq(around_fetched)]
+        with m.If(fetched):
+            m.d.sync += place.eq(
+                Mux(begins_fetched, 0, place) + field(entry, self.entry, "skip") + ~begins_fetched
+            )
+        self._aim(m, placed, place, held, around_placed)
+        return m
+
+    def _walk(
+        self, m: Module, at: Signal, around: data.View, begins: Signal, flagged: Value
+    ) -> None:
+        """Present the address of one entry per cycle; follow row by row, stop at the token."""
+        head = self.rows.payload
+        taken, load = Signal(), Signal()
+        final = self._final(m, taken, flagged)
+        m.d.comb += load.eq(~self.waiting & (~self.busy | final))
+        m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
+        m.d.comb += self.rows.ready.eq(load)
+        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # where no row is read, they mean nothing
+        with m.If(final):
+            m.d.sync += self.busy.eq(0)
+        with m.If(load & self.rows.valid):
+            with m.If(head["last"]):
+                m.d.sync += self.waiting.eq(1)
+            with m.Else():
+                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), begins.eq(1)]
+                m.d.sync += [
+                    around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
+                ]
+        with m.If(self.go):
+            m.d.sync += self.waiting.eq(0)
+
+    def _final(self, m: Module, taken: Signal, flagged: Value) -> Signal:
+        """A register: the address presented is the row's final one; `taken`: a row begins next."""
+        final = Signal()
+        length = self.core.row_lengths[self.lane]
+        count = Signal(COUNT_BITS if length is None else range(length + 1))
+        first = self.rows.payload["count"] if length is None else Const(length)
+        # A long row's flag stands on its fourth last entry, which is at the output register when
+        # the address of the last but one is presented.
+        long = count == LONG if length is None else Const(0)
+        with m.If(taken):
+            m.d.sync += [count.eq(first), final.eq(first == 1)]
+        with m.Elif(self.busy):
+            m.d.sync += final.eq(~final & Mux(long, flagged, count == 2))
+            with m.If(~long):
+                m.d.sync += count.eq(count - 1)
+        return final
+
+    def _aim(
+        self, m: Module, fetched: Signal, at: Value, weight: Value, around: data.View
+    ) -> None:  # fmt: skip
+        """Two registers: base + offset of the tap and the products; then + channel.
+
+        `at` is the place, tap above channel.
+        """
+        core, layout = self.core, context_layout(self.core)
+        base, channel = Signal(core.address_bits), Signal(max(self.channel_bits, 1))
+        inside = Const(1, 1)
+        offset = Const(0, 1)
+        if taps(core) > 1:
+            memory = core.memories["taps"]
+            place = ram(m, "taps", memory, self.load).read_port(domain="comb")
+            m.d.comb += place.addr.eq(at[self.channel_bits :])
+            offset = place.data["offset"]
+            inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
+            inside &= around["mask_x"].bit_select(field(place.data, memory.layout, "kx"), 1)
+        valid = Signal()
+        m.d.sync += [
+            valid.eq(fetched & inside),
+            base.eq(field(around, layout, "base") + offset),
+            channel.eq(at[: self.channel_bits]),
+            self.direct.eq(field(around, layout, "direct")),
+            self.steps.eq(field(around, layout, "steps")),
+        ]
+        for column, operand in enumerate(elements(self.operands)):
+            mine = weight.word_select(column, self.weight_bits).as_signed()
+            if layout.bits("value"):
+                value = around["value"]
+                mine = mine * (value.as_signed() if core.value_signed else value)
+            m.d.sync += operand.eq(mine)
+        m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel)]

@@ -1,0 +1,1 @@
+"""Components that carry event streams between cores: FIFO, delay, fork, throttle, monitor."""

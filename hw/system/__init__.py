@@ -1,0 +1,1 @@
+"""What joins the cores and faces the outside: accelerator, registers, load port, AXI."""

@@ -1,0 +1,166 @@
+"""The register block of `golden.image.registers` behind an AXI4-Lite slave."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from spikewright.golden.image.counters import STRIDE
+from spikewright.golden.image.registers import ADDRESS_BITS, ERRORS, Identity, Register, register
+from spikewright.hw.system.axilite import AxiLite
+
+BUS = (
+    "awaddr", "awprot", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp",
+    "bvalid", "bready", "araddr", "arprot", "arvalid", "arready", "rdata", "rresp", "rvalid",
+    "rready",
+)  # fmt: skip
+"""The signals of the AXI4-Lite port; inputs and outputs as in `hw.system.axilite`."""
+
+STATUS = tuple(field.name for field in register("STATUS").fields)
+
+
+class Registers(wiring.Component):
+    """What a processor sees: identification, control, status, errors, counters.
+
+    Unknown addresses and writes to read-only registers are answered with SLVERR. Requests that
+    would run a machine without a network, or load a running one, are refused and flagged.
+
+    Members
+    -------
+    awaddr ... rready
+        AXI4-Lite, see `hw.system.axilite`.
+    enable, load : Out(1)
+        The control bits in force.
+    soft_reset, clear : Out(1)
+        Pulses of one cycle, in the cycle after the write.
+    status_<field> : In
+        One per field of STATUS.
+    errors : In(one bit per field of ERRORS)
+        A 1 sets the flag; the refusals are found here.
+    network : In(256)
+        The fingerprint, the NETWORK registers lowest first.
+    inferences : In(32)
+    count_select : Out, count_value : In
+        The accelerator's counters; the value one cycle after its number.
+    """
+
+    enable: Signal
+    load: Signal
+    soft_reset: Signal
+    clear: Signal
+    status_running: Signal
+    status_loaded: Signal
+    status_loading: Signal
+    status_frame: Signal
+    status_dropping: Signal
+    status_busy: Signal
+    status_in_flight: Signal
+    errors: Signal
+    network: Signal
+    inferences: Signal
+    count_select: Signal
+    count_value: Signal
+
+    def __init__(self, identity: Identity, select_bits: int) -> None:
+        self.identity = identity
+        self.bus = AxiLite(ADDRESS_BITS)
+        ports = {name: self.bus.signature.members[name] for name in BUS}
+        ports |= {name: Out(1) for name in ("enable", "load", "soft_reset", "clear")}
+        ports |= {f"status_{field.name}": In(field.width) for field in register("STATUS").fields}
+        ports |= {
+            "errors": In(len(ERRORS)),
+            "network": In(32 * register("NETWORK").count),
+            "inferences": In(32),
+            "count_select": Out(select_bits),
+            "count_value": In(32),
+        }
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        """The bus, the registers that can be written, the multiplexer of those that are read."""
+        m = Module()
+        m.submodules.bus = bus = self.bus
+        for name in BUS:
+            mine, its = getattr(self, name), getattr(bus, name)
+            inward = self.signature.members[name].flow == In
+            m.d.comb += its.eq(mine) if inward else mine.eq(its)
+        flags = Signal(len(ERRORS))
+        values = self._values(flags)
+        self._control(m, values["CONTROL"][0], flags)
+        self._read(m, values)
+        writable = [each for each in self.identity.registers() if each.access != "ro"]
+        known = Cat(bus.write_word == each.offset // 4 for each in writable).any()
+        m.d.comb += bus.write_fails.eq(~known)
+        return m
+
+    def _values(self, flags: Signal) -> dict[str, list[Value]]:
+        """What every register but the counters reads."""
+        found: dict[str, list[Value]] = {
+            name: [Const(value, 32) for value in values]
+            for name, values in self.identity.values().items()
+        }
+        count = register("NETWORK").count
+        found["NETWORK"] = [self.network.word_select(i, 32) for i in range(count)]
+        found["CONTROL"] = [_placed("CONTROL", {"enable": self.enable, "load": self.load})]
+        status = {name: getattr(self, f"status_{name}") for name in STATUS}
+        found["STATUS"] = [_placed("STATUS", status)]
+        found["ERRORS"] = [flags]
+        found["INFERENCES"] = [self.inferences]
+        return found
+
+    def _hit(self, each: Register) -> Value:
+        """Whether the register is written in this cycle."""
+        return self.bus.write & (self.bus.write_word == each.offset // 4)
+
+    def _control(self, m: Module, now: Value, flags: Signal) -> None:
+        """Take what is allowed of a write to CONTROL, and flag the rest."""
+        bus, control = self.bus, register("CONTROL")
+        # A machine without initial contents has nothing to run.
+        enable = Signal(init=int(not self.identity.loadable))
+        load, refused = Signal(), Signal(len(ERRORS))
+        asked = Signal(32)
+        m.d.comb += [self.enable.eq(enable), self.load.eq(load)]
+        m.d.comb += asked.eq((now & ~bus.write_mask) | (bus.write_data & bus.write_mask))
+        wants = {field.name: asked[field.low] for field in control.fields}
+        stopped = load | (~enable & ~self.status_busy)
+        may_load, may_run = Signal(), Signal()
+        m.d.comb += may_load.eq(wants["load"] & stopped & self.identity.loadable)
+        m.d.comb += may_run.eq(wants["enable"] & self.status_loaded & ~may_load)
+        hit = self._hit(control)
+        m.d.sync += [self.soft_reset.eq(hit & wants["soft_reset"]),
+                     self.clear.eq(hit & wants["clear_counters"])]  # fmt: skip
+        places = {field.name: field.low for field in ERRORS}
+        with m.If(hit):
+            m.d.sync += [enable.eq(may_run), load.eq(may_load)]
+            m.d.comb += [
+                refused[places["load_refused"]].eq(wants["load"] & ~may_load),
+                refused[places["start_refused"]].eq(wants["enable"] & ~may_run),
+            ]
+        cleared = Mux(self._hit(register("ERRORS")), bus.write_data & bus.write_mask, 0)
+        m.d.sync += flags.eq((flags & ~cleared[: len(flags)]) | self.errors | refused)
+
+    def _read(self, m: Module, values: dict[str, list[Value]]) -> None:
+        """One register behind the multiplexer; unknown addresses read 0 with SLVERR."""
+        bus, high = self.bus, len(self.count_select)
+        word, fails = Signal(32), Signal()
+        m.d.comb += [fails.eq(1), self.count_select.eq(bus.read_word)]
+        with m.Switch(bus.read_word):
+            for name, each in values.items():
+                for index, value in enumerate(each):
+                    with m.Case(register(name).offset // 4 + index):
+                        m.d.comb += [word.eq(value), fails.eq(0)]
+        if self.identity.counters:
+            place = register("COUNTERS").offset // 4 >> high
+            assert place << high == register("COUNTERS").offset // 4
+            inside = self.count_select < self.identity.cores * STRIDE
+            with m.If((bus.read_word[high:] == place) & inside):
+                m.d.comb += [word.eq(self.count_value), fails.eq(0)]
+        m.d.sync += [bus.read_data.eq(word), bus.read_fails.eq(fails)]
+
+
+def _placed(name: str, fields: dict[str, Value]) -> Value:
+    """The register's value from its fields; gaps, and pulses, read 0."""
+    whole: Value = Const(0, 32)
+    for field in register(name).fields:
+        if field.name in fields:
+            whole = whole | (fields[field.name] << field.low)
+    return whole[:32]

@@ -1,0 +1,201 @@
+"""The top module as an integrator meets it: AXI names, verification ports tied."""
+
+from __future__ import annotations
+
+from spikewright.golden.image.counters import COUNTERS, STRIDE
+from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.load_stream import HEADER, body_words, shape_hash
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.image.registers import ADDRESS_BITS, Identity
+from spikewright.hw.ram import LoadBus
+from spikewright.hw.system.accelerator import LOAD, SELECT_BITS
+
+_HEADER = """\
+// Spikewright accelerator, {cores} cores, {steps} time steps.
+// {network}
+//
+// s_axis_events: one event a beat, tdata fields from bit 0: {inputs}.
+//   A beat with tlast carries no event: it ends the {unit}.
+// m_axis_logits: one logit a beat, tdata fields from bit 0: {outputs} (value signed);
+//   tlast on an inference's final beat.
+"""
+_REGISTERS = "// s_axi: AXI4-Lite, see regs.json.\n"
+_LOAD = "// s_axis_load: the load stream, {words} words of 32 bits, see load.bin.\n"
+_PERF = """\
+// perf_select = {stride} * core + k gives a counter on perf_value one cycle later;
+//   k: {counters}.
+"""
+_WAIVERS = """\
+/* verilator lint_off PINCONNECTEMPTY */ // the trace ports stay open outside a bench
+/* verilator lint_off UNUSEDSIGNAL */    // tdata is padded to whole bytes
+"""
+
+
+def bytes_up(bits: int) -> int:
+    """`bits` rounded up to whole bytes, as AXI4-Stream's tdata wants it.
+
+    >>> bytes_up(1), bytes_up(8), bytes_up(9)
+    (8, 8, 16)
+    """
+    return -(-bits // 8) * 8
+
+
+def identity(image: Image, outside: Outside) -> Identity:
+    """What the registers of a build say."""
+    return Identity(
+        cores=len(image.cores), lanes=sum(core.lanes for core in image.cores),
+        timesteps=image.timesteps, inputs=_size(image.input.shape),
+        outputs=_size(image.cores[-1].shape), shape=shape_hash(image),
+        network=image.fingerprint, loadable=outside.loadable, counters=outside.counters,
+    )  # fmt: skip
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def top_verilog(image: Image, outside: Outside) -> str:
+    """The text of `top.v`."""
+    body = _with_shell if outside.registers else _bare
+    ports, inside = body(image, outside)
+    declared = ",\n".join(f"    {port}" for port in ports)
+    return (
+        f"{_comment(image, outside)}{_WAIVERS}`default_nettype none\n"
+        f"module top (\n{declared}\n);\n{inside}endmodule\n`default_nettype wire\n"
+    )
+
+
+def _comment(image: Image, outside: Outside) -> str:
+    inputs, outputs = image.input.event, image.output_layout
+    text = _HEADER.format(
+        cores=len(image.cores),
+        steps=image.timesteps,
+        network="Memories to be loaded" if outside.loadable else f"Network {image.fingerprint}",
+        inputs=", ".join(f"{name} ({width})" for name, width in inputs.fields) or "none",
+        outputs=", ".join(f"{name} ({width})" for name, width in outputs.fields),
+        unit="frame" if image.input.direct else "time step",
+    )
+    text += _REGISTERS if outside.registers else ""
+    text += _LOAD.format(words=HEADER + body_words(image)) if outside.loadable else ""
+    if outside.counters and not outside.registers:
+        named = ", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS))
+        text += _PERF.format(stride=STRIDE, counters=named)
+    return text
+
+
+def _stream_ports(name: str, bits: int, slave: bool) -> list[str]:
+    """An AXI4-Stream port."""
+    forward, back = ("input ", "output") if slave else ("output", "input ")
+    return [
+        f"{forward} wire [{bits - 1}:0] {name}_tdata",
+        f"{forward} wire {name}_tvalid",
+        f"{back} wire {name}_tready",
+        f"{forward} wire {name}_tlast",
+    ]
+
+
+def _streams(image: Image) -> tuple[list[str], int, int]:
+    """Clock, reset and the two streams; bits of an event and of a logit."""
+    events, logits = max(image.input.event.width, 1), image.output_layout.width
+    ports = ["input  wire aclk", "input  wire aresetn"]
+    ports += _stream_ports("s_axis_events", bytes_up(events), slave=True)
+    ports += _stream_ports("m_axis_logits", bytes_up(logits), slave=False)
+    return ports, events, logits
+
+
+def _instance(module: str, name: str, pins: dict[str, str]) -> str:
+    connected = ",\n".join(f"        .{pin}({net})" for pin, net in pins.items())
+    return f"    {module} {name} (\n{connected}\n    );\n"
+
+
+def _outer(logits: int, events: int) -> tuple[str, dict[str, str]]:
+    """The outside's streams as pins of what takes and gives them: names without direction."""
+    pad = bytes_up(logits) - logits
+    padded = f"{{{pad}'d0, logit}}" if pad else "logit"
+    nets = f"    wire [{logits - 1}:0] logit;\n    assign m_axis_logits_tdata = {padded};\n"
+    pins = {"in_data": f"s_axis_events_tdata[{events - 1}:0]", "out_data": "logit"}
+    pins |= {f"in_{name}": f"s_axis_events_t{name}" for name in ("valid", "ready", "last")}
+    pins |= {f"out_{name}": f"m_axis_logits_t{name}" for name in ("valid", "ready", "last")}
+    return nets, pins
+
+
+def _verification(image: Image) -> dict[str, str]:
+    """The pins that only a bench uses."""
+    pins = {
+        f"trace_{index}_{name}": ""
+        for index in range(len(image.cores))
+        for name in ("valid", "address", "fired", "membranes")
+    }
+    holds = sum(len(core.edges) for core in image.cores) + 1
+    return pins | {"broken": "", "hold": f"{holds}'d0"}
+
+
+def _bare(image: Image, outside: Outside) -> tuple[list[str], str]:
+    """Ports and contents without registers: the accelerator alone."""
+    ports, events, logits = _streams(image)
+    nets, pins = _outer(logits, events)
+    counts = {"count_select": f"{SELECT_BITS}'d0", "count_value": "", "count_clear": "1'b0"}
+    if outside.counters:
+        ports += [f"input  wire [{SELECT_BITS - 1}:0] perf_select",
+                  "output wire [31:0] perf_value", "input  wire perf_clear"]  # fmt: skip
+        counts = {f"count_{name}": f"perf_{name}" for name in ("select", "value", "clear")}
+    pins = {"clk": "aclk", "rst": "!aresetn"} | pins | counts | _verification(image)
+    return ports, nets + _instance("accelerator", "core", pins)
+
+
+def _with_shell(image: Image, outside: Outside) -> tuple[list[str], str]:
+    """Ports and contents with registers: the shell, and the accelerator inside it."""
+    ports, events, logits = _streams(image)
+    nets, outer = _outer(logits, events)
+    ports += _axi_lite_ports()
+    shell = {"clk": "aclk", "rst": "!aresetn", "core_reset": "core_reset"}
+    for pin, net in outer.items():
+        side, name = pin.split("_")
+        shell[f"{'events' if side == 'in' else 'logits'}_{name}"] = net
+    shell |= {name: f"s_axi_{name}" for name in _AXI_LITE}
+    core = {"clk": "aclk", "rst": "core_reset"}
+    nets += "    wire core_reset;\n"
+    inner = {
+        f"{of}_{name}": bits
+        for of, wide in (("in", events), ("out", logits))
+        for name, bits in (("data", wide), ("valid", 1), ("ready", 1), ("last", 1))
+    }
+    if outside.counters:
+        inner |= {"count_select": SELECT_BITS, "count_value": 32, "count_clear": 1}
+    else:  # synthesis drops counters that nobody reads
+        shell |= {"count_select": "", "count_value": "32'd0", "count_clear": ""}
+        core |= {"count_select": f"{SELECT_BITS}'d0", "count_value": "", "count_clear": "1'b0"}
+    for name, bits in inner.items():
+        nets += f"    wire [{bits - 1}:0] {name};\n"
+        shell[name] = core[name] = name
+    if outside.loadable:
+        ports += _stream_ports("s_axis_load", 32, slave=True)
+        shell |= {f"load_{name}": f"s_axis_load_t{name}" for name in _STREAM}
+        bus = LoadBus(image)
+        for name in LOAD:
+            nets += f"    wire [{len(getattr(bus, name)) - 1}:0] bus_{name};\n"
+            shell[f"bus_{name}"] = core[f"load_{name}"] = f"bus_{name}"
+    text = nets + _instance("shell", "shell", shell)
+    return ports, text + _instance("accelerator", "core", core | _verification(image))
+
+
+_STREAM = ("data", "valid", "ready", "last")
+_AXI_LITE = {
+    "awaddr": ("input", ADDRESS_BITS), "awprot": ("input", 3), "awvalid": ("input", 1),
+    "awready": ("output", 1), "wdata": ("input", 32), "wstrb": ("input", 4),
+    "wvalid": ("input", 1), "wready": ("output", 1), "bresp": ("output", 2),
+    "bvalid": ("output", 1), "bready": ("input", 1), "araddr": ("input", ADDRESS_BITS),
+    "arprot": ("input", 3), "arvalid": ("input", 1), "arready": ("output", 1),
+    "rdata": ("output", 32), "rresp": ("output", 2), "rvalid": ("output", 1),
+    "rready": ("input", 1),
+}  # fmt: skip
+
+
+def _axi_lite_ports() -> list[str]:
+    return [
+        f"{flow:6} wire " + f"[{bits - 1}:0] " * (bits > 1) + f"s_axi_{name}"
+        for name, (flow, bits) in _AXI_LITE.items()
+    ]

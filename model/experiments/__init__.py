@@ -1,0 +1,1 @@
+"""Experiments: recipes in variants, over seeds, with their measurements, tables and records."""

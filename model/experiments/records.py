@@ -1,0 +1,127 @@
+"""The record of a finished run: one JSON file in `results/`, written once, whole.
+
+A run trains in `runs/SLUG`, where it goes on if it was stopped. Its record is due until there is
+one of the same recipe that holds every measure asked for; what is trained by then is only scored.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from spikewright.golden.atomic import write_bytes
+from spikewright.golden.errors import BadInput, require
+from spikewright.model.experiments.experiment import Case
+from spikewright.model.experiments.measures import Measure
+
+RESULTS, RUNS, CLOCK, CHECKPOINT = "results", "runs", "cpu_seconds.json", "checkpoint.pt"
+
+Record = Mapping[str, Any]
+
+
+def path_of(case: Case, folder: Path) -> Path:
+    """Where the record of a run in an experiment's folder is, or will be."""
+    return folder / RESULTS / f"{case.slug}.json"
+
+
+def read(case: Case, folder: Path) -> Record | None:
+    """The record of a run; None if there is none.
+
+    Raises
+    ------
+    BadInput
+        If the file is no record, or that of another recipe.
+    """
+    path = path_of(case, folder)
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        same, _ = record["recipe"] == case.recipe.as_dict(), record["summary"]
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{path}: is no result of a run; remove it to run again") from None
+    require(same, str(path), "recipe", "another", "that of the experiment; use another folder, or "
+            "remove it to run again")  # fmt: skip
+    return record
+
+
+def due(case: Case, measure: Measure, folder: Path) -> bool:
+    """Whether a run has no record yet, or one that lacks a measure.
+
+    Raises
+    ------
+    BadInput
+        As `read`.
+    """
+    record = read(case, folder)
+    return record is None or measure.missing(record.get("measures", {}))
+
+
+def make(
+    case: Case, measure: Measure, folder: Path, data_root: str | Path | None,
+    progress: Callable[[Any], None], device: str = "cpu",
+) -> None:  # fmt: skip
+    """Train a run on `device`, or go on with it, measure its network, and write its record.
+
+    Raises
+    ------
+    BadInput, CheckFailed
+        As `model.training.train.train`.
+    """
+    from spikewright.model.training.train import train  # torch only where something is trained
+
+    place, path = folder / RUNS / case.slug, path_of(case, folder)
+    clock = Clock(place)
+
+    def report(state: Any) -> None:
+        if state.validation_accuracy is not None:
+            clock.keep()
+        progress(state)
+
+    others = [path for path in sorted((folder / RUNS).glob("*")) if path != place]
+    result = train(case.recipe, place, data_root, report, others, device=device)
+    record = {
+        "schema": 1,
+        "variant": case.variant,
+        "seed": case.seed,
+        "recipe": case.recipe.as_dict(),
+        "summary": result.summary,
+    }
+    if case.value is not None:
+        record["value"] = case.value
+    if measures := measure.take(case.recipe, place, data_root):
+        record["measures"] = measures
+    if clock.known:
+        record["cpu_seconds"] = round(clock.seconds, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+
+
+class Clock:
+    """Seconds of CPU that a run took, those before interruptions included.
+
+    They are kept in the run's folder at the end of every epoch, so that an epoch that is cut short
+    does not count. What was trained without a clock has no known time.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._path, self._started, self._before = place / CLOCK, time.process_time(), 0.0
+        self.known = not (place / CHECKPOINT).exists()
+        try:
+            self._before = float(json.loads(self._path.read_text())["seconds"])
+            self.known = True
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # a time is no result: a run goes on without it
+
+    @property
+    def seconds(self) -> float:
+        """So far, of all processes that worked on the run."""
+        return self._before + time.process_time() - self._started
+
+    def keep(self) -> None:
+        """Write them down."""
+        if self.known:
+            write_bytes(self._path, json.dumps({"seconds": self.seconds}).encode())

@@ -1,0 +1,1 @@
+"""The layers that a network is composed of: spiking, and the same ones without time."""

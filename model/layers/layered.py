@@ -1,0 +1,149 @@
+"""What spiking networks and their frame-based ancestors share: layers in a chain, and a readout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from spikewright.model.architecture import INPUT, Layer
+from spikewright.model.layers.neuron import NeuronLayer, ReadoutLayer
+from spikewright.model.layers.shortcut import Gain
+from spikewright.model.layers.synapse import Synapse
+from spikewright.model.recipes.recipe import Recipe
+
+
+class LayeredNetwork(nn.Module):
+    """Layers of neurons, in a chain or with shortcuts, and a readout, as a recipe describes them.
+
+    Both kinds of network have parameters and buffers of the same names, so that the weights of one
+    can be loaded into the other. A subclass says what its layers are.
+
+    Members
+    -------
+    coder : Coder; makes the network's input of images
+    between : in training, changes what a hidden layer sent, given the size of the batch; or None
+    """
+
+    measure = "spike_rate"
+    """What the mean of a hidden layer's output is called in a history."""
+
+    def __init__(self, recipe: Recipe, timesteps: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.timesteps = timesteps
+        _, self.input_bits, self.coding = recipe.frame()
+        self.coder = recipe.coder()
+        self.between: Callable[[Tensor, int], Tensor] | None = None
+        generator = torch.Generator().manual_seed(recipe.training.seed)
+        *hidden, last = recipe.architecture()
+        self._last_reader = {
+            path.origin: layer.name for layer in (*hidden, last) for path in layer.paths
+        }
+        self.hidden = nn.ModuleList(self.hidden_layer(layer, generator) for layer in hidden)
+        self.readout = self.readout_layer(last, generator)
+        for synapse in self.synapses():
+            synapse.whole = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
+
+    def hidden_layer(self, layer: Layer, generator: torch.Generator) -> NeuronLayer:
+        """A new hidden layer, whose weights `generator` draws."""
+        raise NotImplementedError
+
+    def readout_layer(self, layer: Layer, generator: torch.Generator) -> ReadoutLayer:
+        """A new readout."""
+        return ReadoutLayer(layer, self.timesteps, generator)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.readout.beta.device
+
+    @property
+    def layers(self) -> list[NeuronLayer]:
+        """The hidden layers, in order."""
+        return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)
+
+    def synapses(self) -> Iterator[Synapse]:
+        """The synapses of every layer, shortcuts too, in the order of `architecture.weighted`."""
+        for layer in self.layers:
+            yield layer.synapse
+            if isinstance(layer.shortcut, Synapse):
+                yield layer.shortcut
+        yield self.readout.synapse
+
+    def arriving(self, sent: dict[str, Tensor], layer: Layer) -> list[Tensor]:
+        """What enters a layer, path by path, of what was `sent` by name.
+
+        What no later layer reads is taken out of `sent`.
+        """
+        events = [sent[path.origin] for path in layer.paths]
+        for origin in {path.origin for path in layer.paths}:
+            if self._last_reader[origin] == layer.name:
+                del sent[origin]
+        return events
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Use running statistics in training as well (True), or those of each batch (False)."""
+        for layer in self.layers:
+            layer.frozen = frozen
+
+    def project(self) -> None:
+        """Zero pruned weights and hold leaks in 0..1; to be called after every optimiser step."""
+        for layer in (*self.layers, self.readout):
+            layer.project()
+        if self.recipe.pruning.structure == "channel":
+            for first, second in pairwise(self.layers):
+                if isinstance(
+                    second.shortcut, Gain
+                ):  # of a block, whose first layer reads the same
+                    second.shortcut.follow(first.synapse.mask)
+
+    def rows(self, inputs: Tensor) -> Tensor:
+        """Frames (batch, C, H, W) as they are, events (batch, T, ...) as (T * batch, ...)."""
+        return inputs if self.coding == "direct" else inputs.transpose(0, 1).flatten(0, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The logits (batch, classes) for inputs (batch, [T,] C, H, W)."""
+        return self.scaled(inputs, None)[0]
+
+    def scaled(self, inputs: Tensor, record: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Logits in units of the readout, and the factor that makes them fit for a loss.
+
+        What each layer sends (T * batch, *shape) is appended to `record` where one is given.
+        """
+        batch, sent = len(inputs), {INPUT: self.rows(inputs)}
+        for layer in self.layers:
+            events, *skip = self.arriving(sent, layer.layer)
+            output = layer(events, batch, *skip)
+            if record is not None:
+                record.append(output)
+            if self.training and self.between is not None:
+                output = self.between(output, batch)
+            sent[layer.layer.name] = output
+        membranes, unit = self.readout(*self.arriving(sent, self.readout.layer), batch)
+        return membranes[-1], unit / self.timesteps
+
+    def use_float_weights(self) -> None:
+        """Compute with weights that are not rounded."""
+        for synapse in self.synapses():
+            synapse.rounded = False
+
+    @torch.no_grad()
+    def density(self) -> float:
+        """The share of weights that are kept: nonzero integers, or by the masks if not rounded."""
+        kept = [
+            int((whole if synapse.rounded else synapse.mask).count_nonzero())
+            for synapse, whole in self._whole_weights()
+        ]
+        return sum(kept) / sum(synapse.mask.numel() for synapse in self.synapses())
+
+    def _whole_weights(self) -> Iterator[tuple[Synapse, Tensor]]:
+        """Every synapse with the weights that it computes with, in the order of `synapses`."""
+        for layer in self.layers:
+            weights, second, _ = layer.weights()
+            yield layer.synapse, weights
+            if isinstance(layer.shortcut, Synapse) and second is not None:
+                yield layer.shortcut, second
+        yield self.readout.synapse, self.readout.synapse.integers()[0]

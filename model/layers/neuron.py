@@ -1,0 +1,300 @@
+"""The neurons of a layer: float parameters in training, integers (`golden.network.nodes`) in use.
+
+With batch norm (gamma, beta; mean mu and deviation sigma of the drive, in weight units) the
+normalised current gamma (I - mu) / sigma + beta against the threshold theta is, times
+sigma / |gamma|, the same as the integer drive against
+
+    threshold = round(theta sigma / |gamma|),   bias = round(beta sigma / |gamma| - mu)
+
+where a negative gamma first flips the weights of its channel, and mu with them. Without batch norm
+the scale s of the channel plays that part: threshold = round(theta / s), bias = round(beta / s).
+Rounding is floor(x + 0.5). Where a shortcut joins, sigma and mu are those of the joint drive, and
+both paths have one scale. The statistics are those of the batch until `frozen` is set, then the
+running ones, which the exported network holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spikewright.model.architecture import Layer
+from spikewright.model.layers import shortcut
+from spikewright.model.layers.synapse import Synapse
+from spikewright.model.ops import channels_last
+from spikewright.model.ops.batch_statistics import moments
+from spikewright.model.ops.scan import scan, scan_with_membranes
+from spikewright.model.ops.scan_rule import ScanRule
+from spikewright.model.ops.straight_through import clamp_ste, round_ste
+from spikewright.model.recipes.sections import SURROGATES, Neuron
+from spikewright.model.runtime import distributed
+
+EXACT = 2**24  # float32 holds every integer up to here
+_EPSILON = 1e-3
+_SMALLEST_GAMMA = 1e-3
+_SMALLEST_THETA = 1e-2
+_MOMENTUM = 0.05
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Whole numbers in float tensors: weights, threshold (out,), bias (out,), leak_mul ().
+
+    `shortcut` holds the weights of a second path, where there is one.
+    """
+
+    weights: Tensor
+    threshold: Tensor
+    bias: Tensor
+    leak_mul: Tensor
+    shortcut: Tensor | None = None
+
+
+def running_sum(steps: Tensor) -> Tensor:
+    """Sums (steps, ...) of all steps so far. On a GPU, cumsum is not deterministic."""
+    if steps.device.type == "cpu":
+        return torch.cumsum(steps, dim=0)
+    return torch.stack(list(itertools.accumulate(steps.unbind())))
+
+
+def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
+    """`weights` (out, ...) times the sign (out,) of their channel."""
+    return weights * sign.reshape(-1, *[1] * (weights.ndim - 1))
+
+
+class NeuronLayer(nn.Module):
+    """Synapses in front of neurons whose drive may be normalised: the parameters of both kinds.
+
+    Members
+    -------
+    theta : Parameter (), the learned threshold of the layer
+    beta : Parameter (C,), the bias; gamma : Parameter (C,), only with batch norm
+    leak : Parameter (), the fraction lost per step, where it is learned
+    shortcut : the synapses of a second path, or None
+    mean, var : buffers (C,), running statistics of the drive in unflipped weight units
+    momentum : float, the share by which these follow the statistics of a batch
+    frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
+    """
+
+    mean: Tensor
+    var: Tensor
+    leak: Tensor
+
+    def __init__(self, layer: Layer, neuron: Neuron, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer, self.neuron, self.frozen = layer, neuron, False
+        self.momentum = _MOMENTUM
+        gain = 1.0 if neuron.batch_norm else 6**0.5
+        self.synapse = Synapse(layer, gain, generator)
+        self.shortcut = layer.shortcut and shortcut.second_path(layer.shortcut, gain, generator)
+        channels = layer.shape[0]
+        self.theta = nn.Parameter(torch.tensor(1.0))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        if neuron.batch_norm:
+            self.gamma = nn.Parameter(torch.ones(channels))
+            self.register_buffer("mean", torch.zeros(channels))
+            self.register_buffer("var", torch.ones(channels))
+        if neuron.leak == "learned":
+            self.leak = nn.Parameter(torch.tensor(0.125))
+        else:
+            self.register_buffer(
+                "leak", torch.tensor(0.0 if neuron.leak == "none" else float(neuron.leak))
+            )
+
+    def statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) of `drive`, of this batch in training and the running ones else.
+
+        `sign` (C,) is -1 where the weights of a channel were flipped.
+        """
+        if not self.training or self.frozen:
+            return self.mean * sign, self.var
+        mean, var = moments(drive)
+        if distributed.processes() > 1:
+            mean, var = distributed.of_all(mean, var)
+        with torch.no_grad():
+            self.mean.lerp_((mean * sign).to(self.mean.dtype), self.momentum)
+            self.var.lerp_(var.to(self.var.dtype), self.momentum)
+        return mean.to(torch.float32), var.to(torch.float32)
+
+    def deviation(self, var: Tensor) -> Tensor:
+        """The deviation that belongs to a variance, never 0."""
+        return torch.sqrt(var + _EPSILON)
+
+    def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Whole weights of the path and of the shortcut, and their common scale (out,)."""
+        if self.shortcut is None:
+            weights, scale = self.synapse.integers()
+            return weights, None, scale
+        return shortcut.integers(self.synapse, self.shortcut)
+
+    @torch.no_grad()
+    def rescaled(self, before: Tensor) -> None:
+        """Count the statistics in units of the weights of now, whose scale was `before` (out,)."""
+        if self.neuron.batch_norm:
+            ratio = before / self.weights()[2]
+            self.mean.mul_(ratio)
+            self.var.mul_(ratio.square())
+
+    def deliver(
+        self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
+    ) -> Tensor:
+        """The drive (rows, *shape) of `events` and, where there is a shortcut, of `skip`."""
+        drive = self.synapse.drive(events, weights)
+        if self.shortcut is None:
+            return drive
+        assert second is not None
+        assert skip is not None
+        return drive + self.shortcut.drive(skip, second)
+
+    def project(self) -> None:
+        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
+        if self.shortcut is None:
+            self.synapse.apply_mask()
+        else:
+            shortcut.apply_masks(self.synapse, self.shortcut)
+        with torch.no_grad():
+            self.leak.clamp_(0, 1)
+
+
+class SpikingLayer(NeuronLayer):
+    """Synapses and LIF neurons of one layer."""
+
+    def __init__(
+        self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
+    ) -> None:
+        super().__init__(layer, neuron, generator)
+        self.timesteps = timesteps
+        top = 2 ** (neuron.membrane_bits - 1)
+        self.rule = ScanRule(
+            timesteps, neuron.leak_shift, neuron.reset == "subtract", -top, top - 1,
+            SURROGATES.index(neuron.surrogate),
+        )  # fmt: skip
+        bound = self.synapse.drive_bound + (self.shortcut.drive_bound if self.shortcut else 0)
+        self.bias_limit = bound + 2 * top
+        largest = max(bound + self.bias_limit + top, top << neuron.leak_shift)
+        self.real = torch.float32 if largest < EXACT else torch.float64
+
+    def integers(
+        self, events: Tensor | None = None, skip: Tensor | None = None
+    ) -> tuple[Integers, Tensor | None]:
+        """The integers of the layer, and the drive of `events` (rows, *source) if given.
+
+        `skip` are the events of the shortcut. Both results at once, since batch statistics need
+        the drive before the threshold is known.
+        """
+        weights, second, scale = self.weights()
+        sign = None
+        if self.neuron.batch_norm:
+            sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
+            weights = _flipped(weights, sign)
+            second = None if second is None else _flipped(second, sign)
+        weights = weights.to(self.real)
+        second = None if second is None else second.to(self.real)
+        drive = None if events is None else self.deliver(weights, second, events, skip)
+        if sign is None:
+            unit = scale / self.layer.unit
+            return self._whole(weights, second, self._theta() / unit, self.beta / unit), drive
+        if drive is None:
+            mean, var = self.mean * sign, self.var
+        else:
+            mean, var = self.statistics(drive, sign)
+        return self._whole(weights, second, *self.normalised(mean, var)), drive
+
+    def normalised(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Threshold and bias (C,), not yet whole, under these statistics of the flipped drive."""
+        ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
+        return self._theta() * ratio, self.beta * ratio - mean
+
+    @torch.no_grad()
+    def release(self) -> None:
+        """Leave no threshold, as batch norm makes it, above the largest that the membranes hold.
+
+        A channel whose gamma and beta are as many times larger has the same bias and, just so, the
+        largest threshold: the integers are the same, and so are they in other units of the weights.
+        """
+        sign = torch.where(self.gamma < 0, -1.0, 1.0)
+        wanted, _ = self.normalised(self.mean * sign, self.var)
+        beyond = (wanted / self.rule.highest).clamp(min=1)
+        self.gamma.copy_(sign * self.gamma.abs().clamp(min=_SMALLEST_GAMMA) * beyond)
+        self.beta.mul_(beyond)
+
+    def _theta(self) -> Tensor:
+        return self.theta.clamp(min=_SMALLEST_THETA)
+
+    def _whole(
+        self, weights: Tensor, second: Tensor | None, threshold: Tensor, bias: Tensor
+    ) -> Integers:
+        leak_mul = round_ste(clamp_ste(self.leak, 0, 1) * 2**self.neuron.leak_shift)
+        return Integers(
+            weights,
+            clamp_ste(round_ste(threshold), 1, self.rule.highest).to(self.real),
+            clamp_ste(round_ste(bias), -self.bias_limit, self.bias_limit).to(self.real),
+            leak_mul.to(self.real),
+            second,
+        )
+
+    def _planes(
+        self, events: Tensor, batch: int, skip: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Drive (steps, batch, neurons), threshold and bias of every neuron, and leak_mul."""
+        integers, drive = self.integers(events, skip)
+        assert drive is not None
+        rows = channels_last.flat(drive)
+        threshold, bias = (
+            channels_last.per_neuron(values, self.layer.shape)
+            for values in (integers.threshold, integers.bias)
+        )
+        return rows.reshape(-1, batch, rows.shape[1]), threshold, bias, integers.leak_mul
+
+    def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
+        """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many.
+
+        `skip` are the events of the shortcut, where the layer has one.
+        """
+        spikes = scan(*self._planes(events, batch, skip), self.rule)
+        return channels_last.shaped(spikes.flatten(0, 1), self.layer.shape)
+
+    def record(
+        self, events: Tensor, batch: int, skip: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
+        found = scan_with_membranes(*self._planes(events, batch, skip), self.rule)
+        spikes, membranes = (channels_last.shaped(x.flatten(0, 1), self.layer.shape) for x in found)
+        return spikes, membranes
+
+
+class ReadoutLayer(nn.Module):
+    """Integrators without leak: the sum of their drive and bias over all steps is the logits.
+
+    Members: beta : Parameter (classes,), the bias.
+    """
+
+    def __init__(self, layer: Layer, timesteps: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer, self.timesteps = layer, timesteps
+        self.synapse = Synapse(layer, 1.0, generator)
+        self.beta = nn.Parameter(torch.zeros(layer.shape[0]))
+        self.bias_limit = self.synapse.drive_bound
+        largest = timesteps * (self.synapse.drive_bound + self.bias_limit)
+        self.real = torch.float32 if largest < EXACT else torch.float64
+
+    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Whole weights and bias, and the value of one unit of the logits."""
+        weights, scale = self.synapse.integers()
+        unit = scale / self.layer.unit
+        bias = clamp_ste(round_ste(self.beta / unit), -self.bias_limit, self.bias_limit)
+        return weights.to(self.real), bias.to(self.real), unit
+
+    def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """Membranes (timesteps, batch, classes), whole; the last are the logits. And their unit."""
+        weights, bias, unit = self.integers()
+        drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
+        drive = drive.expand(self.timesteps, *drive.shape[1:])
+        return running_sum(drive + bias), unit
+
+    def project(self) -> None:
+        """As `NeuronLayer.project`."""
+        self.synapse.apply_mask()

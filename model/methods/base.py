@@ -1,0 +1,106 @@
+"""What a training method is: a few hooks, called by the trainer in a fixed order.
+
+A stage composes methods; none knows of the others. Per step::
+
+    before_step of all  ->  forward, loss + loss of all  ->  backward, optimiser, project
+                        ->  after_step of all
+
+and after the last step of an epoch `end_epoch` of all, then validation. What a method must remember
+for the rest of its stage it returns from `state`, in tensors and plain values: a run that was
+stopped builds the method anew, calls `begin`, then `restore`, and goes on byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikewright.model.layers.layered import LayeredNetwork
+from spikewright.model.layers.teacher import Teacher
+from spikewright.model.recipes.recipe import Recipe
+from spikewright.model.recipes.stages import Stage
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """A stage in training.
+
+    `recipe` is that of the stage, its own tables included; `images` and `labels` are the training
+    part; `steps` are all of the stage, `per_epoch` those of an epoch.
+    """
+
+    network: LayeredNetwork
+    optimizer: torch.optim.Optimizer
+    recipe: Recipe
+    stage: Stage
+    steps: int
+    per_epoch: int
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    teacher: Teacher | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a forward pass saw and gave.
+
+    `logits` are scaled as the loss wants them; `sent` holds what each hidden layer sends, spikes or
+    activations (T * batch, *shape), if any method of the stage `records`.
+    """
+
+    step: int
+    images: Tensor
+    labels: Tensor
+    logits: Tensor
+    sent: list[Tensor]
+
+
+class Method:
+    """A method that does nothing; subclasses override the hooks that they need.
+
+    Members
+    -------
+    records : bool; True asks for `Batch.sent`
+    settled : int; the last step (from 0) at which the method changes what is trained. Only epochs
+        that end behind it can be chosen; 0: any.
+    """
+
+    records: bool = False
+    settled: int = 0
+
+    def begin(self, context: Context) -> None:
+        """Called once, when the network holds the weights that the stage starts from."""
+
+    def before_step(self, step: int) -> None:
+        """Called before the forward pass of step number `step` of the stage."""
+
+    def loss(self, batch: Batch) -> Tensor | None:
+        """A term to add to the loss, or None."""
+        return None
+
+    def after_step(self, step: int) -> None:
+        """Called when the optimiser has stepped and pruned weights are zero again."""
+
+    def end_epoch(self, epoch: int) -> None:
+        """Called after the last step of epoch number `epoch` (from 0) of the stage."""
+
+    def log(self) -> dict[str, Any]:
+        """Plain values for the history's entry of the epoch that ended."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What the rest of the stage depends on: tensors and plain values."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` returned; called after `begin`."""
+
+    def changes(self) -> dict[str, Any]:
+        """Called on the chosen epoch: what later stages shall change in the recipe."""
+        return {}

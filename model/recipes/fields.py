@@ -1,0 +1,240 @@
+"""Checking a TOML table against a frozen dataclass whose fields carry a rule each.
+
+Every complaint is one line: file, key, value, what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from spikewright.golden.errors import BadInput
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`convert` returns the value to keep, or raises ValueError; `expected` says what is right."""
+
+    expected: str
+    convert: Callable[[Any], Any]
+
+
+def field(rule: Rule, default: Any = dataclasses.MISSING, quiet: bool = False) -> Any:
+    """A dataclass field checked by `rule`; without a default the key must be present.
+
+    A `quiet` one is left out by `plain` while it has its default: so keys that came later do not
+    change the records of recipes that do not use them.
+    """
+    return dataclasses.field(default=default, metadata={"rule": rule, "quiet": quiet})
+
+
+def _accept(condition: bool, value: Any) -> Any:
+    if not condition:
+        raise ValueError
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def integer(lowest: int, highest: int) -> Rule:
+    """A whole number within lowest..highest; booleans are none."""
+    return Rule(
+        f"a whole number within {lowest}..{highest}",
+        lambda value: _accept(_is_integer(value) and lowest <= value <= highest, value),
+    )
+
+
+def number(lowest: float, highest: float) -> Rule:
+    """A number within lowest..highest, kept as float."""
+    return Rule(
+        f"a number within {lowest}..{highest}",
+        lambda value: float(_accept(_is_number(value) and lowest <= value <= highest, value)),
+    )
+
+
+def choice(*options: str) -> Rule:
+    """One of some words."""
+    return Rule("one of " + ", ".join(options), lambda value: _accept(value in options, value))
+
+
+def boolean() -> Rule:
+    """A boolean."""
+    return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
+
+
+def words(least: int) -> Rule:
+    """A list of at least `least` strings, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        fits = (
+            isinstance(value, list | tuple)
+            and len(value) >= least
+            and all(isinstance(w, str) for w in value)
+        )
+        return tuple(_accept(fits, value))
+
+    return Rule(f"a list of at least {least} words" if least else "a list of words", convert)
+
+
+def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
+    """One of some words, or a number within lowest..highest."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, str):
+            return _accept(value in options, value)
+        return float(_accept(_is_number(value) and lowest <= value <= highest, value))
+
+    return Rule(
+        f"{', '.join(repr(o) for o in options)} or a number within {lowest}..{highest}", convert
+    )
+
+
+def integers(lowest: int, highest: int) -> Rule:
+    """A whole number, or a list of them, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        many = value if isinstance(value, list | tuple) else [value]
+        return tuple(
+            _accept(
+                bool(many) and all(_is_integer(v) and lowest <= v <= highest for v in many), many
+            )
+        )
+
+    return Rule(f"a whole number within {lowest}..{highest}, or a list of them", convert)
+
+
+def numbers(lowest: float, highest: float) -> Rule:
+    """A list of numbers, kept as a tuple of floats."""
+    one = number(lowest, highest)
+
+    def convert(value: Any) -> Any:
+        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        return tuple(one.convert(part) for part in many)
+
+    return Rule(f"a list of numbers within {lowest}..{highest}", convert)
+
+
+def values() -> Rule:
+    """A list of one or more different values that are checked elsewhere, kept as a tuple."""
+
+    def convert(value: Any) -> Any:
+        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        return tuple(_accept(all(many.count(part) == 1 for part in many), many))
+
+    return Rule("a list of one or more different values", convert)
+
+
+def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
+    """A string for which `is_right` holds; `pattern` describes it."""
+    return Rule(pattern, lambda value: _accept(isinstance(value, str) and is_right(value), value))
+
+
+def optional(rule: Rule) -> Rule:
+    """The same rule for a key that may be absent, which is None."""
+    return Rule(rule.expected, lambda value: None if value is None else rule.convert(value))
+
+
+def mapping() -> Rule:
+    """A table that is checked elsewhere, kept as it is."""
+    return Rule("a table", lambda value: dict(_accept(isinstance(value, Mapping), value)))
+
+
+def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str = "") -> T:
+    """Build dataclass `kind` from `table`; nested dataclasses come from sub-tables.
+
+    Raises
+    ------
+    BadInput
+        For an unknown or missing key, or a value that its rule refuses.
+    """
+    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type] (T is a dataclass)
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadInput(
+                f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}"
+            )
+    values: dict[str, Any] = {}
+    for name, entry in known.items():
+        nested = entry.metadata.get("table")
+        if nested is not None and entry.metadata["many"]:
+            values[name] = _tables(nested, table.get(name, []), where, prefix + name)
+        elif nested is not None:
+            part = table.get(name, {})
+            if not isinstance(part, Mapping):
+                raise BadInput(
+                    f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
+                )
+            values[name] = read_table(nested, part, where, f"{prefix}{name}.")
+        elif name in table:
+            values[name] = _checked(
+                entry.metadata["rule"], table[name], f"{where}: {prefix + name}"
+            )
+        elif entry.default is dataclasses.MISSING:
+            raise BadInput(
+                f"{where}: key {prefix + name!r} is missing, "
+                f"must be {entry.metadata['rule'].expected}"
+            )
+    return kind(**values)
+
+
+def _checked(rule: Rule, value: Any, where: str) -> Any:
+    try:
+        return rule.convert(value)
+    except (ValueError, TypeError):
+        raise BadInput(f"{where} is {value!r}, must be {rule.expected}") from None
+
+
+def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
+    fits = isinstance(parts, list | tuple) and all(isinstance(part, Mapping) for part in parts)
+    if not fits:
+        raise BadInput(f"{where}: {name} is {parts!r}, must be tables [[{name}]]")
+    return tuple(
+        read_table(kind, part, where, f"{name}[{place}].") for place, part in enumerate(parts)
+    )
+
+
+def table(kind: type, default: Any = dataclasses.MISSING) -> Any:
+    """A field that holds nested dataclass `kind`, read from a sub-table; with a default, quiet."""
+    quiet = default is not dataclasses.MISSING
+    return dataclasses.field(
+        default=default, metadata={"table": kind, "many": False, "quiet": quiet}
+    )
+
+
+def tables(kind: type) -> Any:
+    """A field that holds a tuple of dataclass `kind`, read from an array of tables; quiet."""
+    return dataclasses.field(metadata={"table": kind, "many": True, "quiet": True})
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """Nested plain values of a dataclass, fit for JSON and for `read_table`.
+
+    Quiet fields are left out where they have their default, or nothing in them.
+    """
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(record):
+        value, quiet = getattr(record, entry.name), entry.metadata.get("quiet", False)
+        if quiet and value in (entry.default, ()):
+            continue
+        if dataclasses.is_dataclass(value):
+            value = plain(value)
+        elif entry.metadata.get("many"):
+            value = [plain(part) for part in value]
+        elif isinstance(value, tuple):
+            value = list(value)
+        if not (quiet and value == {}):
+            values[entry.name] = value
+    return values

@@ -1,0 +1,105 @@
+"""The tables of a recipe: what its neurons, weights, masks and training are like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spikewright.model.data.augment import Augmentation
+from spikewright.model.recipes.fields import (
+    boolean,
+    choice,
+    field,
+    integer,
+    integers,
+    number,
+    word_or_number,
+)
+
+SURROGATES = ("triangle", "rectangle", "arctan", "fast_sigmoid", "sigmoid")
+ALLOCATIONS = ("lamp", "erk", "global", "uniform")
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """How the LIF neurons work. `leak` is "none", "learned" or a fixed fraction lost per step."""
+
+    leak: str | float = field(word_or_number(0, 1, "none", "learned"), "none")
+    leak_shift: int = field(integer(0, 8), 4)
+    reset: str = field(choice("subtract", "zero"), "subtract")
+    membrane_bits: int = field(integer(4, 24), 14)
+    surrogate: str = field(choice(*SURROGATES), "triangle")
+    batch_norm: bool = field(boolean(), True)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Weight bits, for all layers or layer by layer."""
+
+    weight_bits: tuple[int, ...] = field(integers(2, 8), (4,))
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The share of weights to keep (1.0: no pruning), how layers share it, and when it is due.
+
+    `structure` "bank" keeps the same number of weights in each of `banks` banks of every row,
+    "channel" all or none of the weights that read one channel. `drop` is the share of weights that
+    sparse learning moves at first. `nonzero` lets no kept weight quantise to 0, as banks do.
+    """
+
+    density: float = field(number(0.001, 1), 1.0)
+    allocation: str = field(choice(*ALLOCATIONS), "lamp")
+    structure: str = field(choice("none", "bank", "channel"), "none")
+    banks: tuple[int, ...] = field(integers(1, 64), (8,))
+    begin: float = field(number(0, 1), 0.10)
+    end: float = field(number(0, 1), 0.60)
+    updates_per_epoch: int = field(integer(1, 1000), 5)
+    drop: float = field(number(0, 0.99), 0.5, quiet=True)
+    nonzero: bool = field(boolean(), False, quiet=True)
+
+    def banks_of(self, layers: int) -> tuple[int, ...]:
+        """The banks of each of so many layers; () if weights are kept each for itself.
+
+        >>> Pruning(0.1, structure="bank").banks_of(2), Pruning(0.1).banks_of(2)
+        ((8, 8), ())
+        """
+        if self.structure != "bank":
+            return ()
+        return self.banks * layers if len(self.banks) == 1 else self.banks
+
+
+@dataclass(frozen=True)
+class Training:
+    """The optimisation, and what happens to its images.
+
+    `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
+    a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
+
+    With `images` only so many of the training images are used, evenly spread over all; 0: all.
+    `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
+    all neurons.
+
+    On `calibration` training images the events of every neuron are counted, for the compiler.
+    """
+
+    epochs: int = field(integer(1, 10000))
+    batch_size: int = field(integer(2, 65536), 64)
+    learning_rate: float = field(number(1e-6, 1), 0.004)
+    warmup: float = field(number(0, 0.5), 0.03)
+    freeze: float = field(number(0, 1), 0.70)
+    shift: int = field(integer(0, 4), 0)
+    flip: bool = field(boolean(), False, quiet=True)
+    cutout: int = field(integer(0, 16), 0, quiet=True)
+    dropout: float = field(number(0, 0.9), 0.0, quiet=True)
+    spike_penalty: float = field(number(0, 100), 0.0)
+    images: int = field(integer(0, 10**9), 0, quiet=True)
+    spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
+    validation: float = field(number(0.01, 0.5), 0.1)
+    calibration: int = field(integer(0, 65536), 512)
+    seed: int = field(integer(0, 2**31 - 1), 0)
+    threads: int = field(integer(1, 64), 1)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to training images."""
+        return Augmentation(self.shift, self.flip, self.cutout)

@@ -1,0 +1,1 @@
+"""Where training runs: devices, processes, memory."""

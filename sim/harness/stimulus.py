@@ -1,0 +1,35 @@
+"""Inputs as the beats that enter the accelerator; one hexadecimal line per beat for the bench."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.image.pass_events import gathered
+
+
+def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
+    """The beats of a batch, `last` in the bit above the data.
+
+    Parameters
+    ----------
+    inputs
+        Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+        Every value but 0 is an event, equal ones of a neuron in one pass are one beat, and one beat
+        with `last` and no event ends a frame or a pass.
+    """
+    source, layout = image.input, image.input.event
+    shape = (*source.shape, 1, 1)[:3]
+    steps = 1 if source.direct else image.steps_per_pass
+    frames = np.asarray(inputs, np.int64).reshape(-1, int(np.prod(shape)))
+    beats = gathered(frames, steps)
+    c, y, x = np.unravel_index(beats.place, shape)
+    words = layout.pack(x=x, y=y, c=c, value=beats.value, steps=beats.steps)
+    ends = np.cumsum(np.bincount(beats.frame, minlength=len(frames) // steps))
+    return np.insert(words, ends, 1 << max(layout.width, 1))
+
+
+def beats_text(beats: NDArray[np.int64]) -> str:
+    """The beats as the bench's Verilog reads them."""
+    return "".join(f"{beat:x}\n" for beat in beats.tolist())

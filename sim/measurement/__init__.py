@@ -1,0 +1,1 @@
+"""What a simulation measures: cycles against the cycle model, the profile, energy."""

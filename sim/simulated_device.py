@@ -1,0 +1,122 @@
+"""The simulated `top` as a device of this process: what `spikewright.driver` speaks to."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from spikewright.golden.errors import CheckFailed
+from spikewright.sim.benches import DEVICE
+from spikewright.sim.harness.top import prepare_top
+from spikewright.sim.simulators import runner
+
+MODULE = "spikewright.sim.benches.device"
+CONNECT_S = 120.0
+
+
+class Simulation:
+    """A transport of `spikewright.driver` whose device is the simulated `top` of a build folder.
+
+    A context manager; about 20,000 clock cycles a second. Time passes only during a call.
+
+    Parameters
+    ----------
+    folder
+        A build with registers.
+    work
+        For the simulator's build and its run; the build is made once.
+    simulator
+        "verilator" or "icarus".
+
+    Raises
+    ------
+    BadInput, ToolMissing, BuildFailed
+        On entering, as `sim.harness.top.prepare_top`.
+    CheckFailed
+        From a call: if the device answers SLVERR or not at all.
+    """
+
+    def __init__(
+        self, folder: str | Path, work: str | Path | None = None, simulator: str = "verilator",
+        waves: bool = False,
+    ) -> None:  # fmt: skip
+        self.folder = Path(folder)
+        self.work = Path(work) if work else self.folder / "sim"
+        self.simulator, self.waves = simulator, waves
+
+    def __enter__(self) -> Self:
+        built = prepare_top(self.folder, self.work, self.simulator, self.waves)
+        # A socket's name is short; a build folder's may not be.
+        self._place = tempfile.TemporaryDirectory(prefix="spikewright-")
+        path = str(Path(self._place.name) / "device")
+        self._pool = ThreadPoolExecutor(1)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            listener.settimeout(0.1)
+            self._run = self._pool.submit(
+                runner.run, built, MODULE, self.work / self.simulator / "device",
+                data=sorted((self.folder / "rtl").glob("*.mem")),
+                environment={DEVICE: path}, deadline_s=1e9,
+            )  # fmt: skip
+            self._link = self._accept(listener)
+        self._lines = self._link.makefile("rw")
+        return self
+
+    def _accept(self, listener: socket.socket) -> socket.socket:
+        """The simulator's connection, or its failure."""
+        for _ in range(round(CONNECT_S / 0.1)):
+            try:
+                link, _ = listener.accept()
+            except TimeoutError:
+                if self._run.done():
+                    self._run.result().require_passed()
+                    break
+                continue
+            link.settimeout(None)
+            return link
+        raise CheckFailed(f"simulation of {self.folder} did not start, see {self.work}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self._lines.close()
+        self._link.close()
+        self._run.result().require_passed()
+        self._pool.shutdown()
+        self._place.cleanup()
+
+    def _ask(self, **command: Any) -> Any:
+        self._lines.write(json.dumps(command) + "\n")
+        self._lines.flush()
+        line = self._lines.readline()
+        if not line:
+            self._run.result().require_passed()
+            raise CheckFailed(f"simulation of {self.folder} has ended, see {self.work}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise CheckFailed(f"simulation: {command['do']} failed: {reply['error']}")
+        return reply["value"]
+
+    def read32(self, offset: int) -> int:
+        """The register at a byte offset."""
+        return self._ask(do="read", offset=offset)
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write the register at a byte offset."""
+        self._ask(do="write", offset=offset, value=value)
+
+    def send(self, stream: str, packet: Sequence[int]) -> None:
+        """Queue a packet for `s_axis_<stream>`, one beat a number, `tlast` on the last one."""
+        self._ask(do="send", stream=stream, beats=[int(beat) for beat in packet])
+
+    def receive(self) -> list[int]:
+        """The next packet of `m_axis_logits`, waited for."""
+        return self._ask(do="receive")

@@ -1,0 +1,1 @@
+"""The simulators, and how a bench is built and run in them."""

