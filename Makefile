@@ -9,7 +9,7 @@ SIMFLAGS = $(if $(SIMULATOR),--simulator $(SIMULATOR)) $(if $(IMAGES),--images $
            $(if $(filter-out 0,$(WAVES)),--waves)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-icarus sim lint format bench bench-train bench-hw clean distclean
+.PHONY: help setup demo test test-icarus sim lint hooks format bench bench-train bench-hw clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -38,7 +38,10 @@ lint: $(READY)  ## ruff, pyright, import directions
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --warnings
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q --doctest-modules golden model hw sim spikewright
+	$(BIN)/pytest -q --doctest-modules spikewright
+
+hooks: $(READY)  ## lint before every commit, types before every push
+	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 format: $(READY)  ## let ruff write the layout
 	$(BIN)/ruff check --fix

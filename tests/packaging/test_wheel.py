@@ -1,4 +1,4 @@
-"""What is published: one top-level package, the same bytes each time, all of it in the sdist too."""
+"""What is published: one top-level package, always the same bytes, all of it in the sdist too."""
 
 import os
 import subprocess
