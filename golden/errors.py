@@ -36,7 +36,7 @@ def require(condition: bool, where: str, field: str, value: object, expected: st
     >>> require(False, "node 'a'", "threshold", 0, "at least 1")
     Traceback (most recent call last):
         ...
-    golden.errors.BadInput: node 'a': threshold is 0, must be at least 1
+    spikewright.golden.errors.BadInput: node 'a': threshold is 0, must be at least 1
     """
     if not condition:
         raise BadInput(f"{where}: {field} is {value}, must be {expected}")

@@ -159,7 +159,7 @@ def parse(text: bytes | str, where: str) -> object:
     >>> parse('{"a": 1, "a": 2}', "header")
     Traceback (most recent call last):
         ...
-    golden.errors.BadInput: header: key 'a' stands twice, must stand once
+    spikewright.golden.errors.BadInput: header: key 'a' stands twice, must stand once
     """
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
