@@ -116,4 +116,6 @@ def test_the_load_stream(seed, tmp_path, simulations):
         }
     assert settings["first"]["outputs"] != settings["second"]["outputs"]
     for module in ("outside", "loading"):
-        run(tmp_path / "build", tmp_path, simulations, f"sim.benches.{module}", settings)
+        run(
+            tmp_path / "build", tmp_path, simulations, f"spikewright.sim.benches.{module}", settings
+        )
