@@ -165,7 +165,7 @@ def _compile_icarus(tool: Icarus, sources: list[Path], top: str, folder: Path, w
         "-f",
         str(settings),
         "-o",
-        str(folder / "spikewright.sim.vvp"),
+        str(folder / "sim.vvp"),
     ]
     command += ["-DWAVES"] if waves else []
     run_logged([*command, *map(str, sources)], folder / "build.log")
