@@ -16,10 +16,9 @@ from typing import Any
 from hardware_cases import Case, digit, fully_connected, one_convolution
 
 from spikewright.golden.cycles.prediction import predict
-from spikewright.golden.image.memory_image import Image
 from spikewright.golden.models import engine
-from spikewright.hw.compiler.build_plan import Request, realise
-from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.build_plan import plan_and_compile
+from spikewright.hw.options import BuildOptions
 
 
 def main() -> None:
@@ -43,14 +42,8 @@ def main() -> None:
 
 def measure(case: Case, target: str, width: int | None, images: int) -> dict[str, Any]:
     """One plan: with `width` channels a word, or as many as it chooses."""
-
-    def compiled(lanes: dict[str, int], widths: dict[str, int], borders: bool) -> Image:
-        return compile_network(
-            case.network, lanes, steps_per_pass=case.steps, channels_per_word=widths,
-            borders=borders,
-        )  # fmt: skip
-
-    plan, image = realise(case.network, Request(None, target, {}, width), compiled)
+    options = BuildOptions(None, width, case.steps, target)
+    plan, image = plan_and_compile(case.network, options)
     inputs = case.network.check_inputs(case.inputs[:images])
     prediction = predict(image, inputs, engine.run(case.network, inputs))
     return {

@@ -24,12 +24,14 @@ from typing import Any
 import numpy as np
 import peer_case
 
+from spikewright.golden.image.host_interface import Outside
 from spikewright.golden.network import file
 from spikewright.golden.network.edges import Conv2d, Edge, Linear
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.build import bits_per_weight, build
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.synth.flow import synthesise
 from spikewright.sim.synth.scripts import Part
 from spikewright.sim.synth.targets import target_of
@@ -82,7 +84,9 @@ def core_row(target: str, lanes: int, seeds: Sequence[int], out: Path) -> Row:
     # iCE40's block RAMs are small: a quarter of the map there.
     folder, side = out / f"{target}-{lanes}", 8 if target.startswith("ice40") or lanes > 1 else 16
     image = build(
-        core_network(16 if lanes == 1 else 64, side), folder, {"conv": lanes, "readout": 1}
+        core_network(16 if lanes == 1 else 64, side),
+        folder,
+        BuildOptions({"conv": lanes, "readout": 1}),
     )
     found = synthesise(
         folder, folder / "synth", target_of(target), seeds, Part("conv", OBSERVED), progress
@@ -127,7 +131,10 @@ def peer_row(point: peer_case.Point, seeds: Sequence[int], router: str | None, o
 def bits_rows(path: Path) -> list[Row]:
     """Rows and pointers of every core of a network, in bits for each weight that is not 0."""
     network = file.load(path)
-    image, loadable = (compile_network(network, LANES, reloadable=each) for each in (False, True))
+    image, loadable = (
+        compile_network(network, BuildOptions(LANES, outside=Outside(loadable=each)))
+        for each in (False, True)
+    )
     whole, least = (bits_per_weight(network, one) for one in (image, loadable))
     rows = []
     for core in image.traced:

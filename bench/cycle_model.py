@@ -35,6 +35,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import Trace
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim import pysim
 from spikewright.sim.measurement.cycle_check import CycleCheck
 from spikewright.sim.verify import verify
@@ -175,7 +176,7 @@ def by_verilator(
 ) -> tuple[float, int, CycleCheck]:
     """Wall seconds of a second verification (the simulator is built by the first), and as above."""
     with tempfile.TemporaryDirectory() as name:
-        build(network, Path(name), lanes)
+        build(network, Path(name), BuildOptions(lanes))
         verify(Path(name), inputs[:1])
         begin = time.perf_counter()
         verification = verify(Path(name), inputs, stalls=(stall,))
@@ -185,7 +186,7 @@ def by_verilator(
 
 def measure(case: Case, options: argparse.Namespace, simulator: str) -> Row:
     """Simulate a few images, predict them, compare; then predict many."""
-    image = compile_network(case.network, case.lanes)
+    image = compile_network(case.network, BuildOptions(case.lanes))
     few = stimulus(case.network, 3 if simulator == "amaranth" else 20, case.rate, options.seed)
     if simulator == "amaranth":
         trace = engine.run(case.network, few)

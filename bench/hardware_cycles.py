@@ -35,6 +35,7 @@ from hardware_cases import (
 )
 
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.measurement.profile import LayerProfile
 from spikewright.sim.verify import verify
 
@@ -77,8 +78,8 @@ def main() -> None:
 
 def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
     """Build, simulate one inference and many, compare, count."""
-    build(case.network, folder, dict(case.lanes), steps_per_pass=case.steps,
-          channels_per_word=dict(case.widths))  # fmt: skip
+    options = BuildOptions(dict(case.lanes), dict(case.widths), case.steps)
+    build(case.network, folder, options)
     first, whole = (verify(folder, case.inputs[:count]) for count in (1, images))
     for verification in (first, whole):
         verification.require_equal()

@@ -22,6 +22,7 @@ from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.model.data import load
 
 STEPS, PIXELS, SEED = 100, 193, 0
@@ -89,11 +90,11 @@ def build_point(point: Point, folder: Path) -> tuple[float, float]:
     """Build it without registers and counters; cycles of the digit, and hidden spikes a step."""
     inputs = digit()
     made = network(point.density, point.lanes, inputs)
-    image = build(
-        made, folder, {"hidden": point.lanes, "readout": 1}, steps_per_pass=point.steps_per_pass,
-        channels_per_word={"hidden": point.channels_per_word},
-        outside=Outside(registers=False, counters=False),
+    options = BuildOptions(
+        {"hidden": point.lanes, "readout": 1}, {"hidden": point.channels_per_word},
+        point.steps_per_pass, outside=Outside(registers=False, counters=False),
     )  # fmt: skip
+    image = build(made, folder, options)
     trace = engine.run(made, inputs)
     cycles = predict(image, inputs, trace, Source(start=7)).cycles_per_inference
     return cycles, float(trace.spikes["hidden"].sum()) / STEPS

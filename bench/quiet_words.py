@@ -34,6 +34,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF
 from spikewright.golden.network.trace import Trace
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.model import data
 
 Bits = NDArray[np.bool_]
@@ -74,7 +75,7 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Every spiking core of a network."""
     inputs = network.check_inputs(inputs)
-    trace, image = engine.run(network, inputs), compile_network(network, lanes)
+    trace, image = engine.run(network, inputs), compile_network(network, BuildOptions(lanes))
     prediction = predict(image, inputs, trace)
     slowest = max(prediction.cores, key=lambda core: core.busy + core.sweep)
     for core, counters in zip(image.cores, prediction.cores, strict=True):

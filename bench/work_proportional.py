@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from spikewright.golden.models import engine
 from spikewright.golden.network.graph import Network
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.model import data
 from spikewright.model.recipes import recipe
 from spikewright.model.training.train import train
@@ -68,7 +69,7 @@ def measure(
 ) -> dict[str, Any]:
     """Build, simulate, compare, count."""
     lanes = {node.name: LANES[node.name] for node in network.nodes[1:]}
-    build(network, folder, lanes)
+    build(network, folder, BuildOptions(lanes))
     verification = verify(folder, images)
     verification.require_equal()
     profile = verification.profile

@@ -7,7 +7,7 @@ rows, `hw.compiler.decoder_tables` and `hw.compiler.pack` fill the memories.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,28 +39,42 @@ from spikewright.hw.compiler.decoder_tables import constant_tables, decoder_tabl
 from spikewright.hw.compiler.lane_count import check_names
 from spikewright.hw.compiler.pack import MAX_WORDS, Arrival, arrivals, pack_lanes
 from spikewright.hw.compiler.queue_depth import queue_depths
+from spikewright.hw.options import BuildOptions
 
 MAX_CORES = 32
 """Cores whose counters `count_select` can name."""
 
+_ONE_LANE = BuildOptions(lanes=1)
+"""Of the core that counts the spikes of the output."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Settled:
+    """What is settled for all nodes before any memory is packed; mappings are by node or edge.
+
+    `network` has the core that counts the spikes of a spiking output as its last node.
+    """
+
+    network: Network
+    options: BuildOptions
+    windows: Mapping[str, Window]
+    plans: Mapping[str, Plan]
+    senders: Mapping[str, Sender]
+    depths: Mapping[Edge, int]
+    widths: Mapping[str, Widths]
+
 
 def compile_network(
-    network: Network, lanes: int | dict[str, int] = 8, *, steps_per_pass: int = 1,
-    channels_per_word: int | Mapping[str, int] = 1, reloadable: bool = False, borders: bool = True,
-) -> Image:  # fmt: skip
-    """Compile a network for cores of at most `lanes` lanes, or of the lanes given per node.
+    network: Network, options: BuildOptions | None = None, *, borders: bool = True
+) -> Image:
+    """Compile a network with the lanes and channels per word that the options give.
 
     Parameters
     ----------
-    steps_per_pass
-        P: time steps whose events are accumulated together; it divides the network's, and is 1 if
-        an edge is delayed.
-    channels_per_word
-        W: adjacent channels that share weight entries and membrane words; a power of two, for
-        every node (bounded by its channels) or by node (1 for those that are not named).
-    reloadable
-        Every choice depends on the network's shape alone, so that others of this shape get the
-        same formats: no rows of one length, no distances between entries, no rows near borders.
+    options
+        Without a target: `hw.compiler.build_plan` chooses lanes for one. In a loadable build every
+        choice depends on the network's shape alone, so that others of this shape get the same
+        formats: no rows of one length, no distances between entries, no rows near borders.
     borders
         Convolutions may have rows of their own near borders, which save cycles and take pointers.
 
@@ -69,39 +83,36 @@ def compile_network(
     BadInput
         If the network cannot be built; the message names the node, the limit and the remedy.
     """
+    options = options or BuildOptions()
+    assert options.target is None, "a plan settles lanes for a target first"
     whole = counted(network)
     counting = whole is not network
     for node in whole.neurons[MAX_CORES:][:1]:
         require(False, f"node {node.name!r}", "number of cores up to it", MAX_CORES + 1,
                 f"at most {MAX_CORES}; drop {len(whole.neurons) - MAX_CORES} nodes")  # fmt: skip
-    check_steps(network, steps_per_pass)
-    check_names("channels_per_word", channels_per_word, [node.name for node in network.neurons])
-    merged, widths = windows(whole), node_widths(whole)
+    steps, loadable = options.steps_per_pass, options.outside.loadable
+    check_steps(network, steps)
+    names = [node.name for node in network.neurons]
+    check_names("channels_per_word", options.channels_per_word, names)
+    merged = windows(whole)
     plans = {
         node.name: plan(
-            whole,
-            node,
-            merged,
-            {node.name: 1} if counts else lanes,
-            1 if counts else channels_per_word,
-            borders and not reloadable,
+            whole, node, merged, options if node.name in names else _ONE_LANE,
+            borders and not loadable,
         )
         for node in whole.neurons
-        for counts in [counting and node is whole.output]
-    }
-    given = _input_image(network.input, steps_per_pass)
-    senders = _senders(whole, plans, merged, given, steps_per_pass)
-    depths = queue_depths(whole, plans, merged, steps_per_pass, reloadable)
-    compiled = tuple(
-        _core(whole, node, plans[node.name], senders, depths, widths[node.name],
-              merged[node.name], steps_per_pass, reloadable)
-        for node in whole.neurons
+    }  # fmt: skip
+    stimulus = _input_image(network.input, steps)
+    settled = _Settled(
+        whole, options, merged, plans, _senders(whole, plans, merged, stimulus, steps),
+        queue_depths(whole, plans, merged, steps, loadable), node_widths(whole),
     )  # fmt: skip
-    return Image(network.timesteps, given, compiled, fingerprint(network), counting)
+    cores = tuple(_core(settled, node) for node in whole.neurons)
+    return Image(network.timesteps, stimulus, cores, fingerprint(network), counting)
 
 
 def counted(network: Network) -> Network:
-    """The network with a readout behind a spiking output: its membranes count the spikes."""
+    """The network with a readout after a spiking output: its membranes count the spikes."""
     output = network.output
     if isinstance(output, Readout):
         return network
@@ -133,58 +144,67 @@ def _input_image(node: Input, steps: int) -> InputImage:
 
 
 def _senders(
-    network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window], given: InputImage,
-    steps: int,
+    network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window],
+    stimulus: InputImage, steps: int,
 ) -> dict[str, Sender]:  # fmt: skip
     """What every node sends."""
-    channels = tuple(range(given.shape[0]))
-    first = Sender(given.name, given.shape, channels, given.event, given.direct, given.signed)
-    found = {given.name: first}
+    senders = {
+        stimulus.name: Sender(
+            stimulus.name, stimulus.shape, tuple(range(stimulus.shape[0])), stimulus.event,
+            stimulus.direct, stimulus.signed,
+        )
+    }  # fmt: skip
     for node in network.neurons:
         shape = sent_shape(node.shape, merged[node.name])
         _, height, width = (*shape, 1, 1)[:3]
-        of = plans[node.name]
-        event = spike_layout((height, width), bits_for(of.columns) + bits_for(of.local), steps)
-        found[node.name] = Sender(node.name, shape, of.codes, event)
-    return found
+        core = plans[node.name]
+        event = spike_layout((height, width), bits_for(core.columns) + bits_for(core.local), steps)
+        senders[node.name] = Sender(node.name, shape, core.codes, event)
+    return senders
 
 
-def _core(
-    network: Network, node: LIF | Readout, of: Plan, senders: Mapping[str, Sender],
-    depths: Mapping[Edge, int], widths: Widths, window: Window, steps: int, reloadable: bool,
-) -> CoreImage:  # fmt: skip
+def _core(settled: _Settled, node: LIF | Readout) -> CoreImage:
+    """Pack the memories of one node's core."""
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
-    channels, height, width = (*node.shape, 1, 1)[:3]
-    words = height * width * of.local
-    fit = min(channels, -(-channels * height * width // (MAX_WORDS * of.width)))
-    require(words <= MAX_WORDS, where, f"membrane words in each of {of.lanes} lanes", words,
-            f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
-    address_bits = max(bits_for(words), 1)
-    into = network.into(node.name)
-    arriving = arrivals(of.edges, [senders[edge.source].codes for edge in into], reloadable)
-    packed = pack_lanes(where, arriving, of.codes, of.lanes, of.width, of.local, reloadable)
+    core, senders, widths = settled.plans[node.name], settled.senders, settled.widths[node.name]
+    into, loadable = settled.network.into(node.name), settled.options.outside.loadable
+    address_bits = max(bits_for(_membrane_words(node, core)), 1)
+    arriving = arrivals(core.edges, [senders[edge.source].codes for edge in into], loadable)
+    packed = pack_lanes(where, arriving, core.codes, core.lanes, core.width, core.local, loadable)
     memories = {}
-    for index, synapses in enumerate(of.edges):
-        tables = decoder_tables(synapses, of.local, address_bits)
+    for index, synapses in enumerate(core.edges):
+        tables = decoder_tables(synapses, core.local, address_bits)
         memories[f"table_y_{index}"], memories[f"table_x_{index}"] = tables
-    memories["taps"] = tap_table(of.edges, of.local, address_bits)
+    memories["taps"] = tap_table(core.edges, core.local, address_bits)
     memories |= packed.memories
-    constants = constant_tables(node, of.codes, of.columns, of.local)
+    constants = constant_tables(node, core.codes, core.columns, core.local)
     memories |= {f"constants_{column}": memory for column, memory in enumerate(constants)}
     edges = tuple(
-        _edge_image(edge, senders[edge.source], arrival, depths[edge])
+        _edge_image(edge, senders[edge.source], arrival, settled.depths[edge])
         for edge, arrival in zip(into, arriving, strict=True)
     )
     return CoreImage(
         node=node.name, kind="lif" if lif else "readout", shape=node.shape,
-        lanes=of.lanes, channels_per_word=of.width, steps_per_pass=steps, local_channels=of.local,
-        codes=of.codes, window=window, edges=edges,
+        lanes=core.lanes, channels_per_word=core.width,
+        steps_per_pass=settled.options.steps_per_pass, local_channels=core.local,
+        codes=core.codes, window=settled.windows[node.name], edges=edges,
         relative=packed.relative, row_lengths=packed.row_lengths,
         leak_mul=node.leak_mul, leak_shift=node.leak_shift,
         reset=lif.reset if lif else "none", clamp_bits=lif.membrane_bits if lif else 0,
         state_bits=widths.state_bits, acc_bits=widths.acc_bits, drive_bits=widths.drive_bits,
         memories=memories,
     )  # fmt: skip
+
+
+def _membrane_words(node: LIF | Readout, core: Plan) -> int:
+    """Words of membranes in each lane of a core, which its memory must hold."""
+    channels, height, width = (*node.shape, 1, 1)[:3]
+    words = height * width * core.local
+    fit = min(channels, -(-channels * height * width // (MAX_WORDS * core.width)))
+    require(words <= MAX_WORDS, f"node {node.name!r}",
+            f"membrane words in each of {core.lanes} lanes", words,
+            f"at most {MAX_WORDS}; it takes at least {fit} lanes, or a smaller map")  # fmt: skip
+    return words
 
 
 def _edge_image(edge: Edge, sender: Sender, arrival: Arrival, depth: int) -> EdgeImage:

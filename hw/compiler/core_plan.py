@@ -24,6 +24,7 @@ from spikewright.hw.compiler.core_demand import slowest
 from spikewright.hw.compiler.lane_count import lanes_of, width_of
 from spikewright.hw.compiler.lower import Synapses, bordered, lower
 from spikewright.hw.compiler.workload import Work, event_rates, joined, walked
+from spikewright.hw.options import BuildOptions
 
 Ints = NDArray[np.int64]
 Window = tuple[int, int]
@@ -117,8 +118,8 @@ def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[
 
 
 def plan(
-    network: Network, node: LIF | Readout, merged: Mapping[str, Window],
-    lanes: int | dict[str, int], widths: int | Mapping[str, int], borders: bool,
+    network: Network, node: LIF | Readout, merged: Mapping[str, Window], options: BuildOptions,
+    borders: bool,
 ) -> Plan:  # fmt: skip
     """Lower the edges into a node, and share its channels among lanes.
 
@@ -128,8 +129,8 @@ def plan(
     channels = node.shape[0]
     kept = sum(len(s.weights.value) for s in edges)
     rows = sum(s.channels * s.positions[0] * s.positions[1] for s in edges)
-    width = width_of(widths, node.name, channels)
-    count = lanes_of(lanes, node.name, channels, kept / rows, width)
+    width = width_of(options.word_channels, node.name, channels)
+    count = lanes_of(options.lane_limit, node.name, channels, kept / rows, width)
     lif = isinstance(node, LIF)
     require(lif or count & (count - 1) == 0, f"node {node.name!r}", "lanes", count,
             f"a power of two for a readout, as {1 << (count.bit_length() - 1)}")  # fmt: skip

@@ -27,7 +27,7 @@ def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
 
 
 def lanes_of(
-    lanes: int | dict[str, int], node: str, channels: int, kept_per_row: float, width: int = 1
+    lanes: int | Mapping[str, int], node: str, channels: int, kept_per_row: float, width: int = 1
 ) -> int:
     """The lane count of one core: chosen under a common limit, or as given for this node.
 
@@ -38,7 +38,7 @@ def lanes_of(
     if isinstance(lanes, int):
         require(1 <= lanes <= MAX_LANES, "lanes", "limit", lanes, f"1..{MAX_LANES}")
         return choose_lanes(min(lanes, most), words, per_row)
-    require(node in lanes, f"node {node!r}", "lanes", "not given", f"in the table {lanes}")
+    require(node in lanes, f"node {node!r}", "lanes", "not given", f"in the table {dict(lanes)}")
     require(1 <= lanes[node] <= most, f"node {node!r}", "lanes", lanes[node], f"1..{most}")
     return lanes[node]
 

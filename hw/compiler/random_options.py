@@ -1,23 +1,22 @@
-"""Random options of the compiler, for tests: lanes, channels a word, steps a pass."""
+"""Random options of the compiler, for tests: lanes, channels per word, steps per pass."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.network.graph import Network
+from spikewright.hw.options import BuildOptions
 
 MOST_LANES = 6
 WIDTHS = (1, 2, 4)
 
 
-def random_options(network: Network, seed: int) -> dict[str, Any]:
-    """Keyword arguments for `compile_network.compile_network`, the same for the same seed.
+def random_options(network: Network, seed: int) -> BuildOptions:
+    """Options that `network` allows, the same for the same seed.
 
-    Any number of lanes and of channels a word per core that its channels allow, a power of two of
-    lanes for the output; any number of steps a pass that the network allows.
+    Any number of lanes and of channels per word that the channels of a core allow, a power of two
+    of lanes for the output; any number of steps per pass that the network allows.
     """
     rng = np.random.default_rng(seed)
     lanes, widths = {}, {}
@@ -32,4 +31,4 @@ def random_options(network: Network, seed: int) -> dict[str, Any]:
     if not any(edge.delay for edge in network.edges):
         most = network.timesteps
         steps = int(rng.choice([n for n in range(1, most + 1) if most % n == 0]))
-    return {"lanes": lanes, "channels_per_word": widths, "steps_per_pass": steps}
+    return BuildOptions(lanes, widths, steps)

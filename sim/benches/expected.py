@@ -15,6 +15,7 @@ from spikewright.golden.network.file import load
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.trace import Trace
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.hw.shapes import event_layout
 from spikewright.sim.benches import SETTINGS
 from spikewright.sim.benches.stream import pauses
@@ -27,7 +28,7 @@ class Case:
     def __init__(self) -> None:
         self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
         self.network: Network = load(self.settings["network"])
-        self.image: Image = compile_network(self.network, self.settings["lanes"])
+        self.image: Image = compile_network(self.network, BuildOptions(self.settings["lanes"]))
         self.core: CoreImage = self.image.cores[self.settings["core"]]
         self.random = random.Random(self.settings["seed"])
         self._pauses = 0

@@ -13,6 +13,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.operations import count
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.simulated_device import Simulation
 
 
@@ -38,13 +39,13 @@ def frames(net, batch=5):
 @pytest.fixture(scope="module")
 def loadable(tmp_path_factory):
     folder = tmp_path_factory.mktemp("loadable")
-    build(network(0), folder, 2, outside=Outside(loadable=True), also=[network(1)])
+    build(network(0), folder, BuildOptions(2, outside=Outside(loadable=True), also=(network(1),)))
     return folder
 
 
 def test_identify_run_count_and_reset(tmp_path):
     net = network(0)
-    build(net, tmp_path, 2)
+    build(net, tmp_path, BuildOptions(2))
     inputs = frames(net)
     with Simulation(tmp_path) as device:
         accelerator = Accelerator(device, tmp_path)
@@ -74,17 +75,25 @@ def test_load_and_reload(loadable):
         with pytest.raises(CheckFailed, match=r"enable was refused \(start_refused\)"):
             accelerator.start()
         for seed in (0, 1, 0):
-            accelerator.load(compile_network(network(seed), 2, reloadable=True))
+            accelerator.load(
+                compile_network(network(seed), BuildOptions(2, outside=Outside(loadable=True)))
+            )
             accelerator.start()
             expected = reference.run(network(seed), inputs).logits
             np.testing.assert_array_equal(accelerator.run(inputs), expected)
         with pytest.raises(BadInput, match=r"load: core 'hidden': (shape|state_bits) is"):
-            accelerator.load(compile_network(network(0, units=10), 2, reloadable=True))
+            accelerator.load(
+                compile_network(
+                    network(0, units=10), BuildOptions(2, outside=Outside(loadable=True))
+                )
+            )
 
 
 def test_another_build_is_not_taken_for_this_one(loadable):
     with Simulation(loadable) as device:
-        other = compile_network(network(0, units=10), 2, reloadable=True)
+        other = compile_network(
+            network(0, units=10), BuildOptions(2, outside=Outside(loadable=True))
+        )
         with pytest.raises(CheckFailed, match=r"SHAPE is .* another build"):
             Accelerator(device, other)
 
@@ -110,7 +119,9 @@ def test_a_board_moves_the_same_packets(loadable):
         senders = {stream: sender(stream) for stream in ("events", "load")}
         board = Board(Mmio(device), senders, lambda: np.array(device.receive()), event_bytes=1)
         accelerator = Accelerator(board, loadable)
-        accelerator.load(compile_network(network(1), 2, reloadable=True))
+        accelerator.load(
+            compile_network(network(1), BuildOptions(2, outside=Outside(loadable=True)))
+        )
         accelerator.start()
         expected = reference.run(network(1), inputs).logits
         np.testing.assert_array_equal(accelerator.run(inputs), expected)

@@ -11,6 +11,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.compiler import core_plan
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 
 
 def _lif(shape, **options):
@@ -34,7 +35,7 @@ def conv_core():
             (Edge("input", "lif", (Conv2d(weight, 4, (1, 1)),)),
              Edge("lif", "readout", (Linear(np.ones((2, 180), int), 2),))),
         )  # fmt: skip
-        return compile_network(network, {"lif": lanes, "readout": 1}).cores[0]
+        return compile_network(network, BuildOptions({"lif": lanes, "readout": 1})).cores[0]
 
     return make
 
@@ -62,7 +63,7 @@ def dense_core():
             (Edge("input", "lif", (Linear(weight, 4),)),
              Edge("lif", "readout", (Linear(np.ones((2, targets), int), 2),))),
         )  # fmt: skip
-        return compile_network(network, {"lif": 1, "readout": 1}).cores[0]
+        return compile_network(network, BuildOptions({"lif": 1, "readout": 1})).cores[0]
 
     return make
 

@@ -21,6 +21,7 @@ from spikewright.golden.network.trace import compare
 from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
 from spikewright.hw import build as build_module
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.hw.ram import FEW, is_block
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
@@ -30,7 +31,7 @@ SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("build")
     network = random_network(5, SMALL)
-    return network, folder, build(network, folder, 4)
+    return network, folder, build(network, folder, BuildOptions(4))
 
 
 def test_the_folder_holds_what_verify_needs(built):
@@ -71,7 +72,7 @@ def test_every_memory_file_is_read_by_the_verilog_and_exists(built):
 
 def test_a_loadable_build_reads_no_file(built, tmp_path):
     network, _, _ = built
-    image = build(network, tmp_path, 4, outside=Outside(loadable=True))
+    image = build(network, tmp_path, BuildOptions(4, outside=Outside(loadable=True)))
     text = (tmp_path / "rtl" / "accelerator.v").read_text()
     assert ".INIT" not in text
     assert (tmp_path / "rtl" / "load.bin").read_bytes() == load_words(image).tobytes()
@@ -79,7 +80,7 @@ def test_a_loadable_build_reads_no_file(built, tmp_path):
 
 def test_large_memories_are_instances_that_can_be_replaced(tmp_path):
     network = random_network(3, Limits(side=9, channels=24, units=96, layers=3))
-    image = build(network, tmp_path, 2)
+    image = build(network, tmp_path, BuildOptions(2))
     text = (tmp_path / "rtl" / "accelerator.v").read_text()
     blocks = re.findall(r"spikewright_ram #\(\s+\.ADDRESS\(32'd\d+\),\s+\.DEPTH\(32'd(\d+)\)", text)
     due = [
@@ -104,7 +105,8 @@ def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
     program = (
         "import sys; from spikewright.golden.network.file import load;"
         "from spikewright.hw.build import build;"
-        "build(load(sys.argv[1]), sys.argv[2], 4)"
+        "from spikewright.hw.options import BuildOptions;"
+        "build(load(sys.argv[1]), sys.argv[2], BuildOptions(4))"
     )
     for hash_seed in ("0", "1"):
         place = tmp_path / hash_seed
@@ -119,7 +121,7 @@ def test_same_bytes_in_another_folder_process_and_hash_seed(built, tmp_path):
 @pytest.mark.parametrize("victim", ["manifest.json", "rtl/lif1_table_x_0.mem"])
 def test_a_missing_file_is_named(built, tmp_path, victim):
     network, _, _ = built
-    build(network, tmp_path, 2)
+    build(network, tmp_path, BuildOptions(2))
     (tmp_path / victim).unlink()
     with pytest.raises(BadInput, match=victim.rsplit("/", maxsplit=1)[-1]):
         load_image(tmp_path)
@@ -141,7 +143,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, text, message):
 
 def test_a_flipped_bit_in_a_memory_is_refused(built, tmp_path):
     network, _, _ = built
-    build(network, tmp_path, 2)
+    build(network, tmp_path, BuildOptions(2))
     path = tmp_path / "rtl" / "lif1_entries_0.mem"
     text = bytearray(path.read_bytes())
     text[0] ^= 1
@@ -160,14 +162,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(built, tmp_path):
 
 def test_an_interrupted_build_is_no_build(built, tmp_path, monkeypatch):
     network, _, _ = built
-    build(network, tmp_path, 2)
+    build(network, tmp_path, BuildOptions(2))
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build_module.file, "save", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        build(network, tmp_path, 4)
+        build(network, tmp_path, BuildOptions(4))
     with pytest.raises(BadInput, match=r"manifest.json: not found; make it with"):
         load_image(tmp_path)
 

@@ -16,6 +16,7 @@ from spikewright.golden.testing.random_chain import Limits, random_inputs, rando
 from spikewright.golden.testing.random_graph import features, random_graph
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.random_options import random_options
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.pysim import simulate
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=3, timesteps=4)
@@ -34,9 +35,13 @@ def counted(prediction, run):
     return rows(prediction.counters([run.counted] * len(run.counters)))
 
 
-def agree(network, inputs, lanes, start=1, stall=0, seed=0, **options):
-    """Predict and simulate; the prediction, if every counter and every cycle is the same."""
-    image = compile_network(network, lanes, **options)
+def agree(network, inputs, options, start=1, stall=0, seed=0):
+    """Predict and simulate; the prediction, if every counter and every cycle is the same.
+
+    `options` of the build, or only its lanes.
+    """
+    options = options if isinstance(options, BuildOptions) else BuildOptions(options)
+    image = compile_network(network, options)
     inputs = network.check_inputs(inputs)
     source = Source(start, holds=Holds.of(stall, seed))
     prediction = predict(image, inputs, engine.run(network, inputs), source)
@@ -68,14 +73,14 @@ def test_several_channels_a_word_and_several_steps_a_pass(seed):
     network = random_graph(seed, SMALL, delays=seed % 4 == 0)
     inputs = random_inputs(network, 3, seed)
     options = random_options(network, seed)
-    agree(network, inputs, **options, stall=STALLS[seed % 5], seed=seed)
+    agree(network, inputs, options, stall=STALLS[seed % 5], seed=seed)
 
 
 def test_random_options_are_of_many_kinds():
     found = set()
     for seed in range(24):
         network = random_graph(seed, SMALL, delays=seed % 4 == 0)
-        image = compile_network(network, **random_options(network, seed))
+        image = compile_network(network, random_options(network, seed))
         found |= {("steps a pass", image.steps_per_pass)}
         found |= {("channels a word", core.channels_per_word) for core in image.cores}
     assert found >= {("steps a pass", 1), ("steps a pass", 2), ("channels a word", 1)}
@@ -296,7 +301,7 @@ def test_smallest_queues(vectors, monkeypatch):
     for seed in range(6):
         network = random_graph(seed, SMALL)
         inputs = network.check_inputs(random_inputs(network, 3, seed))
-        image = compile_network(network, lanes_for(network, seed))
+        image = compile_network(network, BuildOptions(lanes_for(network, seed)))
         source = Source(1, holds=Holds.of(30 * (seed % 2), seed))
         found = predict(image, inputs, engine.run(network, inputs), source, t)
         run = simulate(image, inputs, 0.3 * (seed % 2), seed)
@@ -311,7 +316,7 @@ def test_every_latency_matters():
     cases = [(g, random_inputs(g, 4, seed), lanes_for(g, seed)) for g, seed in graphs]
     for seed, (network, inputs, lanes) in enumerate([slow_consumer("direct"), *cases]):
         inputs = network.check_inputs(inputs)
-        image = compile_network(network, lanes)
+        image = compile_network(network, BuildOptions(lanes))
         trace = engine.run(network, inputs)
         source = Source(holds=Holds.of(STALLS[seed % 5], seed))
         right = rows(predict(image, inputs, trace, source).cores)
@@ -328,7 +333,7 @@ def test_every_latency_matters():
 def test_counting_may_begin_late():
     network = random_graph(2, SMALL)
     inputs = network.check_inputs(random_inputs(network, 2, 2))
-    image, trace = compile_network(network, 2), engine.run(network, inputs)
+    image, trace = compile_network(network, BuildOptions(2)), engine.run(network, inputs)
     whole = predict(image, inputs, trace, Source(5))
     late = predict(image, inputs, trace, Source(5, counted=4))
     assert late.counted == whole.counted - 4
@@ -339,7 +344,7 @@ def test_counting_may_begin_late():
 def test_rates_come_from_the_logits():
     network = random_graph(0, SMALL)
     inputs = network.check_inputs(random_inputs(network, 3, 0))
-    image = compile_network(network, 2)
+    image = compile_network(network, BuildOptions(2))
     three = predict(image, inputs, engine.run(network, inputs))
     one = predict(image, inputs[:1], engine.run(network, inputs[:1]))
     assert one.cycles_per_inference == one.latency_cycles == one.cycles - one.first_beat
@@ -353,7 +358,7 @@ def test_what_stands_still_for_ever_is_said():
     network = random_graph(0, SMALL)
     inputs = network.check_inputs(random_inputs(network, 1, 0))
     trace = engine.run(network, inputs)
-    image = compile_network(network, 2)
+    image = compile_network(network, BuildOptions(2))
     with pytest.raises(CheckFailed, match=r"^cycle model: nothing moves any more after \d+ cycles"):
         predict(image, inputs, trace, latencies=Latencies()._replace(most=-1))
 
@@ -362,7 +367,7 @@ def test_what_stands_still_for_ever_is_said():
 def test_what_does_not_belong_together_is_refused(wrong):
     network = random_network(0, SMALL)
     inputs = network.check_inputs(random_inputs(network, 3, 0))
-    image = compile_network(network, 2)
+    image = compile_network(network, BuildOptions(2))
     trace = engine.run(network, inputs)
     given = {"none": inputs[:0], "inputs": inputs[..., :0], "batch": inputs[:2]}.get(wrong, inputs)
     if wrong == "trace":

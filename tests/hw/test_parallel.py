@@ -9,6 +9,7 @@ from spikewright.golden.cycles.prediction import Source, predict
 from spikewright.golden.cycles.stalls import Holds
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image import interpreter
+from spikewright.golden.image.host_interface import Outside
 from spikewright.golden.image.load_stream import fit, load_words, room
 from spikewright.golden.image.pass_events import gathered
 from spikewright.golden.models import engine, reference
@@ -21,6 +22,7 @@ from spikewright.golden.testing.random_chain import Limits, random_inputs
 from spikewright.golden.testing.random_graph import random_graph
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.random_options import random_options
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.harness.stimulus import input_beats
 from spikewright.sim.pysim import simulate
 from spikewright.sim.verify import check_operations
@@ -41,7 +43,7 @@ def test_300_random_images_equal_the_reference(block):
     for seed in range(30 * block, 30 * block + 30):
         network = random_graph(seed, delays=False)
         inputs = network.check_inputs(random_inputs(network, 3, seed))
-        image = compile_network(network, **random_options(network, seed))
+        image = compile_network(network, random_options(network, seed))
         comparison = compare(reference.run(network, inputs), interpreter.run(image, inputs))
         assert comparison.mismatches == 0, f"seed {seed}: {comparison.first}"
         assert comparison.membranes > 0
@@ -50,7 +52,7 @@ def test_300_random_images_equal_the_reference(block):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_graphs_spike_by_spike_and_cycle_by_cycle(seed):
     network, inputs, options = graph(seed)
-    image = compile_network(network, **options)
+    image = compile_network(network, options)
     stall = (0, 25, 50, 75)[seed % 4]
     expected = engine.run(network, inputs)
     run = simulate(image, inputs, stall / 100, seed, 1)
@@ -68,7 +70,7 @@ def test_the_random_graphs_use_every_option():
     steps, widths, padded, merged = set(), set(), set(), set()
     for seed in SEEDS:
         network, _, options = graph(seed)
-        image = compile_network(network, **options)
+        image = compile_network(network, options)
         several = image.steps_per_pass > 1
         steps |= {(image.steps_per_pass, core.framed, core.direct) for core in image.cores}
         widths |= {core.channels_per_word for core in image.cores}
@@ -98,7 +100,9 @@ def dense(out=6, inputs=5, timesteps=6, back=False):
 
 def test_a_word_of_weights():
     network = dense()
-    core = compile_network(network, {"lif": 1, "readout": 1}, channels_per_word={"lif": 4}).cores[0]
+    core = compile_network(
+        network, BuildOptions({"lif": 1, "readout": 1}, channels_per_word={"lif": 4})
+    ).cores[0]
     assert (core.columns, core.local_channels, core.words) == (4, 2, 2)
     weight = network.edges[0].synapse.weight
     rows = core.rows(0)
@@ -120,7 +124,7 @@ def test_a_word_of_weights():
 
 def test_events_of_a_pass_are_one_beat():
     network = dense()
-    image = compile_network(network, 1, steps_per_pass=3)
+    image = compile_network(network, BuildOptions(1, steps_per_pass=3))
     inputs = np.zeros((1, 6, 5), int)
     inputs[0, [0, 2, 3], 4] = 1
     inputs[0, 5, 1] = 1
@@ -155,17 +159,17 @@ def test_values_that_differ_are_beats_of_their_own():
 )  # fmt: skip
 def test_what_cannot_be_is_refused(options, message):
     with pytest.raises(BadInput) as caught:
-        compile_network(dense(), **options)
+        compile_network(dense(), BuildOptions(**options))
     assert str(caught.value).startswith(message)
 
 
 def test_a_delayed_edge_allows_one_step_a_pass():
     with pytest.raises(BadInput) as caught:
-        compile_network(dense(back=True), steps_per_pass=2)
+        compile_network(dense(back=True), BuildOptions(steps_per_pass=2))
     assert str(caught.value) == (
         "edge 'lif' -> 'lif': time steps a pass is 2, must be 1, as it is delayed"
     )
-    assert compile_network(dense(back=True), steps_per_pass=1).passes == 6
+    assert compile_network(dense(back=True), BuildOptions(steps_per_pass=1)).passes == 6
 
 
 def test_entries_may_be_wide_but_not_any_width():
@@ -176,12 +180,12 @@ def test_entries_may_be_wide_but_not_any_width():
         (Edge("input", "readout", (Linear(weight, 8),)),),
     )  # fmt: skip
     with pytest.raises(BadInput) as caught:
-        compile_network(network, 1, channels_per_word=64)
+        compile_network(network, BuildOptions(1, channels_per_word=64))
     assert str(caught.value) == (
         "node 'readout': bits of an entry of 64 channels is 513, must be at most 256; "
         "take 16 channels"
     )
-    image = compile_network(network, 1, channels_per_word=16)
+    image = compile_network(network, BuildOptions(1, channels_per_word=16))
     entries = image.cores[0].memories["entries_0"]
     assert entries.layout.width == 128
     # The load stream splits words as wide as they are.
@@ -200,7 +204,14 @@ def test_a_reloadable_build_widens_every_weight():
     wide = Edge("input", "lif", (Linear(weight, 6),))
     networks[1] = replace(networks[1], edges=(wide, networks[1].edges[1]))
     small, large = (
-        compile_network(n, {"lif": 1, "readout": 1}, channels_per_word={"lif": 4}, reloadable=True)
+        compile_network(
+            n,
+            BuildOptions(
+                {"lif": 1, "readout": 1},
+                channels_per_word={"lif": 4},
+                outside=Outside(loadable=True),
+            ),
+        )
         for n in networks
     )
     fitted = fit(small, room([small, large]))
@@ -212,7 +223,7 @@ def test_a_reloadable_build_widens_every_weight():
 def test_a_silent_pass_costs_its_visits_alone():
     network, quiet = dense(), np.zeros((2, 6, 5), int)
     alone, together = (
-        simulate(compile_network(network, 1, steps_per_pass=n), quiet) for n in (1, 6)
+        simulate(compile_network(network, BuildOptions(1, steps_per_pass=n)), quiet) for n in (1, 6)
     )
     assert compare(alone.trace, together.trace).mismatches == 0
     assert together.counters[0].events_in == 0
@@ -231,6 +242,6 @@ def test_max_pool_merges_the_masks_of_its_window():
     inputs = np.zeros((1, 4, 1, 2, 2), int)
     inputs[0, 0, 0, 0, 0] = inputs[0, 0, 0, 1, 1] = inputs[0, 2, 0, 0, 1] = 1
     for steps in (1, 2, 4):
-        run = simulate(compile_network(network, 1, steps_per_pass=steps), inputs)
+        run = simulate(compile_network(network, BuildOptions(1, steps_per_pass=steps)), inputs)
         assert run.trace.logits.tolist() == [[2]]
         assert run.counters[0].events_out == {1: 2, 2: 2, 4: 1}[steps]

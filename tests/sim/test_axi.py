@@ -15,6 +15,7 @@ from spikewright.golden.network.operations import count
 from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.hw.system.top import identity
 from spikewright.sim.harness.stimulus import input_beats
 from spikewright.sim.harness.top import prepare_top
@@ -93,7 +94,7 @@ def run(folder, tmp_path, simulations, module, settings):
 def test_registers_streams_and_resets(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
-    image = build(network, tmp_path / "build", 2)
+    image = build(network, tmp_path / "build", BuildOptions(2))
     settings = plan(image, network, inputs, Outside())
     run(tmp_path / "build", tmp_path, simulations, "spikewright.sim.benches.outside", settings)
 
@@ -105,11 +106,15 @@ def test_the_load_stream(seed, tmp_path, simulations):
     inputs = networks["first"].check_inputs(random_inputs(networks["first"], 5, seed))
     outside = Outside(loadable=True)
     machine = build(
-        networks["first"], tmp_path / "build", 2, outside=outside, also=[networks["second"]]
+        networks["first"],
+        tmp_path / "build",
+        BuildOptions(2, outside=outside, also=(networks["second"],)),
     )
     settings = plan(machine, networks["first"], inputs, outside)
     for which, network in networks.items():
-        image = fit(compile_network(network, 2, reloadable=True), machine)
+        image = fit(
+            compile_network(network, BuildOptions(2, outside=Outside(loadable=True))), machine
+        )
         settings[which] = exchange(machine, network, inputs) | {
             "load": load_words(image).tolist(),
             "network": list(hash_words(image.fingerprint, FINGERPRINT_WORDS)),

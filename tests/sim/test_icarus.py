@@ -15,6 +15,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.testing import random_chain
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.benches import SETTINGS
 from spikewright.sim.harness.components import components_verilog
 from spikewright.sim.simulators import lint, runner
@@ -44,7 +45,7 @@ def _inputs(batch: int = 4) -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("icarus")
-    build(_network(), place, lanes=2)
+    build(_network(), place, BuildOptions(2))
     return place
 
 
@@ -66,7 +67,7 @@ def test_both_simulators_see_the_same_values_in_the_same_cycles(folder):
 @pytest.mark.parametrize("seed", range(4))
 def test_random_networks(tmp_path, seed):
     network = random_chain.random_network(seed)
-    build(network, tmp_path, lanes=3)
+    build(network, tmp_path, BuildOptions(3))
     result = verify(
         tmp_path, random_chain.random_inputs(network, 3, seed), simulator="icarus", stalls=(0, 50)
     )
@@ -81,7 +82,9 @@ def test_waves_are_kept(folder):
 def test_components_alone(tmp_path):
     network = _network()
     file.save(network, tmp_path / "network.safetensors")
-    (tmp_path / "components.v").write_text(components_verilog(compile_network(network, 2)))
+    (tmp_path / "components.v").write_text(
+        components_verilog(compile_network(network, BuildOptions(2)))
+    )
     bench = runner.build([tmp_path / "components.v"], "tb", tmp_path / "cache", "icarus")
     settings = {
         "network": str(tmp_path / "network.safetensors"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, ra
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.random_options import random_options
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.accelerator_bench import Bench, prepare, simulate
 from spikewright.sim.verify import Expected, conclude
 
@@ -62,12 +62,12 @@ def _parallel_seeds(group: int) -> range:
     return range(first, first + PARALLEL)
 
 
-def _options(group: int, networks: list[Network]) -> list[dict[str, Any]]:
+def _options(group: int, networks: list[Network]) -> list[BuildOptions]:
     """Of the compiler: lanes; for the last groups also channels a word and steps a pass."""
     if group > OF_MOTIFS:
         pairs = zip(networks, _parallel_seeds(group), strict=True)
         return [random_options(network, seed) for network, seed in pairs]
-    return [{"lanes": lanes} for lanes in LANES[: len(networks)]]
+    return [BuildOptions(lanes) for lanes in LANES[: len(networks)]]
 
 
 def _inputs(network: Network, seed: int) -> np.ndarray:
@@ -82,7 +82,7 @@ def group(request, tmp_path_factory, simulations: Path) -> Group:
     folders = [place / str(number) for number in range(len(networks))]
     with ThreadPoolExecutor(2) as pool:
         jobs = zip(networks, folders, _options(request.param, networks), strict=True)
-        list(pool.map(lambda job: build(job[0], job[1], **job[2]), jobs))
+        list(pool.map(lambda job: build(*job), jobs))
     expected = [
         Expected.of(network, values) for network, values in zip(networks, inputs, strict=True)
     ]
@@ -145,7 +145,7 @@ def test_the_parallel_networks_use_every_option():
     for group in range(OF_MOTIFS + 1, GROUPS):
         networks = _networks(group)
         for network, options in zip(networks, _options(group, networks), strict=True):
-            image = compile_network(network, **options)
+            image = compile_network(network, options)
             steps.add((image.steps_per_pass, image.input.direct))
             widths |= {core.channels_per_word for core in image.cores}
             columns |= {core.size[0] % core.columns > 0 for core in image.cores}

@@ -24,6 +24,7 @@ from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.sim import verify as module
 from spikewright.sim.harness.counters import check_cycles
 from spikewright.sim.measurement import cycle_check
@@ -58,7 +59,7 @@ def _inputs() -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("small")
-    build(_network(), place, lanes=2)
+    build(_network(), place, BuildOptions(2))
     return place
 
 
@@ -256,7 +257,7 @@ def test_waves_are_kept(folder):
 def test_a_rebuilt_folder_keeps_no_old_simulation(tmp_path):
     network = _network()
     for lanes in (1, 2):
-        build(network, tmp_path, lanes=lanes)
+        build(network, tmp_path, BuildOptions(lanes))
         verify(tmp_path, _inputs()[:1])
     builds = [
         place

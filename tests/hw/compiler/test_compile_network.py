@@ -13,6 +13,7 @@ from spikewright.golden.network.trace import compare
 from spikewright.golden.testing.random_chain import random_inputs, random_network
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.lane_count import choose_lanes
+from spikewright.hw.options import BuildOptions
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -25,7 +26,7 @@ def test_300_random_images_equal_the_reference(block):
         rng = np.random.default_rng(seed)
         lanes = {n.name: int(rng.integers(1, min(9, n.shape[0]) + 1)) for n in network.nodes[1:]}
         lanes["readout"] = 1 << (lanes["readout"].bit_length() - 1)
-        image = compile_network(network, lanes)
+        image = compile_network(network, BuildOptions(lanes))
         comparison = compare(reference.run(network, inputs), interpreter.run(image, inputs))
         assert comparison.mismatches == 0, f"seed {seed}: {comparison.first}"
         assert comparison.membranes > 0
@@ -75,7 +76,7 @@ def dense(out=4, inputs=8, bias=0):
 
 
 def test_one_layout_word_by_word():
-    image = compile_network(dense(), {"hidden": 2, "readout": 1})
+    image = compile_network(dense(), BuildOptions({"hidden": 2, "readout": 1}))
     core = image.cores[0]
     assert (core.lanes, core.local_channels, core.words) == (2, 2, 2)
     assert core.codes == (0, 1, 2, 3)
@@ -99,7 +100,7 @@ def conv_image(convolution, shape, pool=None):
          Readout("readout", (2,), np.zeros(2, int))),
         (edge, Edge("map", "readout", (Linear(np.ones((2, int(np.prod(out))), int), 3),))),
     )  # fmt: skip
-    return compile_network(network, {"map": 1, "readout": 1}).cores[0]
+    return compile_network(network, BuildOptions({"map": 1, "readout": 1})).cores[0]
 
 
 def fields(memory, *names):
@@ -194,12 +195,12 @@ def test_a_row_has_no_channels_of_another_group():
 )
 def test_lanes_that_cannot_be(lanes, message):
     with pytest.raises(BadInput, match=message):
-        compile_network(dense(), lanes)
+        compile_network(dense(), BuildOptions(lanes))
 
 
 def test_a_readout_in_three_lanes_is_refused():
     with pytest.raises(BadInput, match="must be a power of two for a readout"):
-        compile_network(_wide(classes=9), {"hidden": 1, "readout": 3})
+        compile_network(_wide(classes=9), BuildOptions({"hidden": 1, "readout": 3}))
 
 
 def _wide(classes=2, side=4, channels=2):
@@ -223,8 +224,11 @@ def test_a_map_that_no_lane_holds_names_the_remedy():
         r"must be at most 1048576; it takes at least 2 lanes"
     )
     with pytest.raises(BadInput, match=message):
-        compile_network(network, {"hidden": 1, "readout": 1})
-    assert compile_network(network, {"hidden": 2, "readout": 1}).cores[0].words == 1 << 20
+        compile_network(network, BuildOptions({"hidden": 1, "readout": 1}))
+    assert (
+        compile_network(network, BuildOptions({"hidden": 2, "readout": 1})).cores[0].words
+        == 1 << 20
+    )
 
 
 def _into_readout(shape, weight):
@@ -238,7 +242,7 @@ def _into_readout(shape, weight):
 def test_too_many_rows_are_refused():
     network = _into_readout((2, 1024, 1024), np.zeros((32, 1 << 21), np.int8))
     with pytest.raises(BadInput, match="node 'readout': rows is 2097152, must be at most 1048576"):
-        compile_network(network, {"readout": 1})
+        compile_network(network, BuildOptions({"readout": 1}))
 
 
 def test_too_many_entries_in_a_lane_name_the_lanes_that_hold_them():
@@ -248,5 +252,5 @@ def test_too_many_entries_in_a_lane_name_the_lanes_that_hold_them():
         r"take at least 2 lanes"
     )
     with pytest.raises(BadInput, match=message):
-        compile_network(network, {"readout": 1})
-    assert compile_network(network, {"readout": 2}).cores[0].lanes == 2
+        compile_network(network, BuildOptions({"readout": 1}))
+    assert compile_network(network, BuildOptions({"readout": 2})).cores[0].lanes == 2

@@ -15,6 +15,7 @@ from spikewright.golden.network.trace import compare
 from spikewright.golden.testing.random_chain import random_inputs
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.compiler.compile_network import MAX_CORES, compile_network
+from spikewright.hw.options import BuildOptions
 
 seen = Counter()
 
@@ -29,7 +30,7 @@ def test_500_random_graphs_equal_the_reference(block):
         if isinstance(network.output, Readout):
             name = network.output.name
             lanes[name] = 1 << (lanes[name].bit_length() - 1)
-        image = compile_network(network, lanes)
+        image = compile_network(network, BuildOptions(lanes))
         comparison = compare(reference.run(network, inputs), interpreter.run(image, inputs))
         assert comparison.mismatches == 0, f"seed {seed}: {comparison.first}"
         assert comparison.membranes > 0
@@ -82,7 +83,7 @@ def core_of(image, name):
 
 def test_edges_that_meet_lie_one_behind_the_other():
     gain = Identity(np.array([1, -2]), 3)
-    image = compile_network(chain(Edge("a", "c", (gain,))), 2)
+    image = compile_network(chain(Edge("a", "c", (gain,))), BuildOptions(2))
     core = core_of(image, "c")
     assert [edge.source for edge in core.edges] == ["b", "a"]
     first, second = core.edges
@@ -111,7 +112,7 @@ def test_edges_that_meet_lie_one_behind_the_other():
     ],
 )
 def test_a_queue_holds_a_step_only_where_it_may_have_to_wait(source, target, depth):
-    image = compile_network(chain(Edge(source, target, (conv(2, 2),), 1)), 2)
+    image = compile_network(chain(Edge(source, target, (conv(2, 2),), 1)), BuildOptions(2))
     edge = core_of(image, target).edges[-1]
     assert (edge.delay, edge.depth) == (1, depth)
     assert {e.depth for core in image.cores for e in core.edges if not e.delay} == {0}
@@ -133,7 +134,7 @@ def pooled(*pools):
 
 
 def test_a_max_pool_is_the_order_of_the_senders_sweep():
-    image = compile_network(pooled(MaxPool2d((2, 2)), MaxPool2d((2, 2))), 1)
+    image = compile_network(pooled(MaxPool2d((2, 2)), MaxPool2d((2, 2))), BuildOptions(1))
     core = core_of(image, "map")
     assert core.window == (2, 2)
     assert core.event.fields == (("x", 1), ("y", 1), ("c", 1))
@@ -159,7 +160,7 @@ def test_windows_of_one_sweep_that_differ_are_refused(pools, shown):
 
 def test_a_spiking_output_is_counted_by_a_core_of_its_own():
     network = chain(output=lif("out", (3,)))
-    image = compile_network(network, {"a": 1, "b": 2, "c": 1, "out": 3})
+    image = compile_network(network, BuildOptions({"a": 1, "b": 2, "c": 1, "out": 3}))
     out, count = image.cores[-2:]
     assert image.counting
     assert (count.node, count.kind, count.lanes) == ("out_count", "readout", 1)

@@ -15,14 +15,14 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.build import build
 from spikewright.hw.compiler import build_plan
-from spikewright.hw.compiler.build_plan import Request, realise, settle
-from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.build_plan import plan_and_compile, settle
 from spikewright.hw.compiler.core_demand import slowest
 from spikewright.hw.compiler.cost import LUTS, CoreShape, Need, need
 from spikewright.hw.compiler.fpga import TARGETS, limited
 from spikewright.hw.compiler.lane_search import GAIN
 from spikewright.hw.compiler.network_demand import demands
 from spikewright.hw.compiler.workload import INFERENCES, event_rates, walked
+from spikewright.hw.options import BuildOptions
 
 
 def network(hidden: int = 64, density: float = 0.3, inputs: int = 196, seed: int = 0) -> Network:
@@ -129,11 +129,13 @@ def test_border_entries_count_as_cycles():
 
 def test_the_slowest_gets_lanes_until_they_are_no_use():
     net, _ = counted(network())
-    plan = settle(net, Request(target="ecp5-85k"))
+    plan = settle(net, BuildOptions(target="ecp5-85k"))
     slowest_core = max(plan.loads, key=lambda load: load.cycles)
     place = plan.loads.index(slowest_core)
     assert "gain nothing" in plan.reasons[place]
-    half = settle(net, Request(lanes={**plan.lanes, slowest_core.node: slowest_core.lanes // 2}))
+    half = settle(
+        net, BuildOptions(lanes={**plan.lanes, slowest_core.node: slowest_core.lanes // 2})
+    )
     assert half.loads[place].cycles * GAIN > slowest_core.cycles
     for load, reason in zip(plan.loads, plan.reasons, strict=True):
         assert load.cycles <= plan.interval
@@ -143,9 +145,9 @@ def test_the_slowest_gets_lanes_until_they_are_no_use():
 @pytest.mark.parametrize("resource", ["ram", "lut"])
 def test_a_budget_is_kept_and_costs_time(resource):
     net, _ = counted(network(256, 0.5))
-    free = settle(net, Request(target="ecp5-85k"))
+    free = settle(net, BuildOptions(target="ecp5-85k"))
     most = getattr(free.total, resource) * 2 // 3
-    tight = settle(net, Request(target="ecp5-85k", budget={resource: most}))
+    tight = settle(net, BuildOptions(target="ecp5-85k", budget={resource: most}))
     assert getattr(tight.total, resource) <= most
     assert tight.interval > free.interval
     word = {"ram": "block RAMs", "lut": "LUTs"}[resource]
@@ -156,72 +158,78 @@ def test_multipliers_bound_a_direct_core():
     base = network()
     nodes = (Input("input", (196,), "direct", 8), *base.nodes[1:])
     net = Network(4, nodes, base.edges)
-    plan = settle(net, Request(target="ecp5-25k", budget={"dsp": 2}))
+    plan = settle(net, BuildOptions(target="ecp5-25k", budget={"dsp": 2}))
     assert plan.lanes["fc1"] == 2
     assert plan.reasons[0] == "4 lanes take more multipliers than there are"
-    none = settle(net, Request(target="ecp5-25k", budget={"dsp": 0}))
+    none = settle(net, BuildOptions(target="ecp5-25k", budget={"dsp": 0}))
     assert none.total.dsp == 0  # LUTs multiply
     given = {"fc1": 32, "readout": 1}
     with pytest.raises(
         BadInput, match=r"node 'fc1': multipliers of all cores together is 32, must"
     ):
-        settle(net, Request(lanes=given, target="ecp5-25k"))
+        settle(net, BuildOptions(lanes=given, target="ecp5-25k"))
 
 
 def test_limits_and_given_lanes():
     net, _ = counted(network())
-    plan = settle(net, Request(lanes=2, target="ecp5-25k"))
+    plan = settle(net, BuildOptions(lanes=2, target="ecp5-25k"))
     assert max(plan.lanes.values()) == 2
     assert "the limit of 2 lanes" in plan.reasons
-    plan = settle(net, Request(lanes={"fc1": 3}, target="ecp5-25k"))
+    plan = settle(net, BuildOptions(lanes={"fc1": 3}, target="ecp5-25k"))
     assert plan.lanes["fc1"] == 3
     assert plan.reasons[0] == "as given"
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("options", "message"),
     [
         (
-            Request(target="ecp5-12k"),
+            BuildOptions(target="ecp5-12k"),
             "target: name is 'ecp5-12k', must be one of ecp5-25k, ecp5-45k",
         ),
-        (Request(budget={"ram": 4}), "budget: target is not given, must be named"),
-        (Request(target="ecp5-25k", budget={"bram": 4}), "budget: resource is 'bram', must be one"),
-        (Request(target="ecp5-25k", budget={"ram": 57}), r"budget: ram is 57, must be 0\.\.56"),
-        (Request(lanes={"fc2": 2}, target="ecp5-25k"), "lanes: node is 'fc2', must be one of"),
+        (BuildOptions(budget={"ram": 4}), "budget: target is not given, must be named"),
         (
-            Request(lanes={"readout": 3}, target="ecp5-25k"),
+            BuildOptions(target="ecp5-25k", budget={"bram": 4}),
+            "budget: resource is 'bram', must be one",
+        ),
+        (
+            BuildOptions(target="ecp5-25k", budget={"ram": 57}),
+            r"budget: ram is 57, must be 0\.\.56",
+        ),
+        (BuildOptions(lanes={"fc2": 2}, target="ecp5-25k"), "lanes: node is 'fc2', must be one of"),
+        (
+            BuildOptions(lanes={"readout": 3}, target="ecp5-25k"),
             "node 'readout': lanes is 3, must be a p",
         ),
         (
-            Request(lanes={"fc1": 65}, target="ecp5-25k"),
+            BuildOptions(lanes={"fc1": 65}, target="ecp5-25k"),
             r"node 'fc1': lanes is 65, must be 1\.\.64",
         ),
-        (Request(lanes=65, target="ecp5-25k"), r"lanes: limit is 65, must be 1\.\.64"),
+        (BuildOptions(lanes=65, target="ecp5-25k"), r"lanes: limit is 65, must be 1\.\.64"),
         (
-            Request(target="ecp5-25k", budget={"ram": 1}),
+            BuildOptions(target="ecp5-25k", budget={"ram": 1}),
             r"node 'fc1': block RAMs of all cores together is \d+, must be at most 1 of ecp5-25k",
         ),
         (
-            Request(lanes={"fc1": 64, "readout": 8}, target="ice40-hx8k"),
+            BuildOptions(lanes={"fc1": 64, "readout": 8}, target="ice40-hx8k"),
             r"at most 32 of ice40-hx8k, and this core takes \d+; fewer lanes fit, as without --la",
         ),
     ],
 )
-def test_refusals(request_, message):
+def test_refusals(options, message):
     with pytest.raises(BadInput, match=message):
-        settle(counted(network())[0], request_)
+        settle(counted(network())[0], options)
 
 
 def test_the_nearest_target_that_holds_it_is_named():
     large = network(512, 0.1, 784)
     with pytest.raises(BadInput, match=r"takes \d+; the nearest target that holds it is ecp5-25k"):
-        settle(large, Request(target="ice40-hx8k"))
+        settle(large, BuildOptions(target="ice40-hx8k"))
 
 
 def test_too_large_for_any_target():
     with pytest.raises(BadInput, match="no known target holds it: prune it or make it smaller"):
-        settle(network(2048, 1.0, 2048), Request(target="ecp5-25k"))
+        settle(network(2048, 1.0, 2048), BuildOptions(target="ecp5-25k"))
 
 
 def test_limited_devices():
@@ -232,31 +240,29 @@ def test_limited_devices():
 
 def test_nothing_is_written_where_nothing_fits(tmp_path):
     with pytest.raises(BadInput, match="block RAMs"):
-        build(network(), tmp_path / "new", target="ecp5-25k", budget={"ram": 1})
+        build(network(), tmp_path / "new", BuildOptions(target="ecp5-25k", budget={"ram": 1}))
     assert not (tmp_path / "new").exists()
 
 
 def test_what_compiled_memories_take_counts(monkeypatch):
     net, _ = counted(network(256, 0.5))
-    most = settle(net, Request(target="ecp5-85k")).total.ram
-    request = Request(target="ecp5-85k", budget={"ram": most})
-    first = settle(net, request)
+    most = settle(net, BuildOptions(target="ecp5-85k")).total.ram
+    options = BuildOptions(target="ecp5-85k", budget={"ram": most})
+    first = settle(net, options)
     # Estimates that are too low: plans are made again until the compiled image fits.
     exact = build_plan.need
     monkeypatch.setattr(build_plan, "need", lambda *core: exact(*core) + Need(3, 0, 0))
-    plan, image = realise(net, request, lambda lanes, *_: compile_network(net, lanes))
+    plan, image = plan_and_compile(net, options)
     assert plan.total.ram <= most
     assert sum(plan.lanes.values()) < sum(first.lanes.values())
     assert plan.lanes == {core.node: core.lanes for core in image.cores}
     with pytest.raises(BadInput, match=f"must be at most {most} of ecp5-85k"):
-        realise(
-            net, replace(request, lanes=first.lanes), lambda lanes, *_: compile_network(net, lanes)
-        )
+        plan_and_compile(net, replace(options, lanes=first.lanes))
 
 
 def test_the_manifest_says_what_was_chosen(tmp_path):
     net, _ = counted(network())
-    image = build(net, tmp_path, target="ecp5-25k")
+    image = build(net, tmp_path, BuildOptions(target="ecp5-25k"))
     plan = json.loads((tmp_path / "manifest.json").read_text())["plan"]
     assert plan["target"] == "ecp5-25k"
     assert [core["lanes"] for core in plan["cores"]] == [core.lanes for core in image.cores]

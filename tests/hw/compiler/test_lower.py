@@ -11,6 +11,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import compare
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.lower import bordered, lower
+from spikewright.hw.options import BuildOptions
 
 
 def network(side, convolution):
@@ -48,7 +49,7 @@ def dense(out, inputs, kernel=3, **options):
 )
 def test_no_lane_walks_a_tap_outside_where_there_is_room(side, convolution, rows):
     built = network(side, convolution)
-    image = compile_network(built, 16)
+    image = compile_network(built, BuildOptions(16))
     core = image.cores[1]
     assert core.edges[0].rows == (convolution.weight.shape[1] - 1 << core.edges[0].row_bits) + (
         rows[0] * rows[1]

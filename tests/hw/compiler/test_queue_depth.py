@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spikewright.golden.cycles.prediction import predict
+from spikewright.golden.image.host_interface import Outside
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.models import engine
 from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear
@@ -14,6 +15,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.cost import shape_of
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.pysim import simulate
 
 SIDE, MAPS = 8, 4
@@ -77,37 +79,40 @@ def cycles(net: Network, image: Image) -> float:
 def test_every_edge_into_a_join_has_a_queue():
     net = network("a", "b", "c", skip=True)
     # A tenth of 256 neurons, a quarter more, and the token: 34.
-    found = depths(compile_network(net, 1, reloadable=True))
+    found = depths(compile_network(net, BuildOptions(1, outside=Outside(loadable=True))))
     assert found == {("b", "c"): 64, ("a", "c"): 64}
-    assert set(depths(compile_network(net, 1))) >= set(found)
+    assert set(depths(compile_network(net, BuildOptions(1)))) >= set(found)
 
 
 def test_measured_activity_decides_how_deep():
     net = network("a", "b", "c", skip=True)
     spikes = np.full((MAPS, SIDE, SIDE), 15)
     busy = replace(net, activity={"a": spikes}, meta={"activity_inferences": "10"})
-    found = depths(compile_network(busy, 1))
+    found = depths(compile_network(busy, BuildOptions(1)))
     assert (found["a", "c"], found["b", "c"]) == (256, 64)
-    assert depths(compile_network(busy, 1, reloadable=True))["a", "c"] == 64
+    assert (
+        depths(compile_network(busy, BuildOptions(1, outside=Outside(loadable=True))))["a", "c"]
+        == 64
+    )
 
 
 def test_neighbours_of_equal_work_have_a_queue_and_gain_by_it():
     net = known(network("a", "b", "c"))
-    image = compile_network(net, 1)
+    image = compile_network(net, BuildOptions(1))
     assert ("b", "c") in depths(image)
     assert cycles(net, image) < 0.9 * cycles(net, without(image))
-    assert depths(compile_network(net, 1, reloadable=True)) == {}
+    assert depths(compile_network(net, BuildOptions(1, outside=Outside(loadable=True)))) == {}
 
 
 def test_a_core_that_waits_anyway_has_none():
     # A single core sets the pace: its neighbours have as many lanes as channels.
     net = known(network("a", "b", "c", threshold=12))
-    assert depths(compile_network(net, {"a": 4, "b": 1, "c": 4, "readout": 1})) == {}
+    assert depths(compile_network(net, BuildOptions({"a": 4, "b": 1, "c": 4, "readout": 1}))) == {}
 
 
 def test_a_residual_block_is_faster_and_computes_the_same():
     net = known(network("a", "b", "c", skip=True))
-    image = compile_network(net, 4)
+    image = compile_network(net, BuildOptions(4))
     assert cycles(net, image) < 0.85 * cycles(net, without(image))
     inputs = net.check_inputs(frames(1))
     expected = engine.run(net, inputs)
@@ -115,6 +120,6 @@ def test_a_residual_block_is_faster_and_computes_the_same():
 
 
 def test_queues_cost_memory():
-    core = compile_network(network("a", "b", "c", skip=True), 1).cores[2]
+    core = compile_network(network("a", "b", "c", skip=True), BuildOptions(1)).cores[2]
     width = core.edges[0].event.width + 1
     assert (core.edges[0].depth, width) in shape_of(core).shared_memories

@@ -12,9 +12,9 @@ from spikewright.golden.models import engine
 from spikewright.golden.network.edges import Conv2d, Edge, Linear
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
-from spikewright.hw.compiler.build_plan import Request, realise, settle
-from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.compiler.build_plan import plan_and_compile, settle
 from spikewright.hw.compiler.workload import INFERENCES
+from spikewright.hw.options import BuildOptions
 
 
 def linear(density: float) -> tuple[Network, np.ndarray]:
@@ -43,23 +43,21 @@ def linear(density: float) -> tuple[Network, np.ndarray]:
 
 def test_dense_cores_get_wider_words_where_that_takes_less():
     net, _ = linear(1.0)
-    narrow = settle(net, Request(target="ecp5-85k", channels_per_word=1))
-    wide = settle(net, Request(target="ecp5-85k"))
+    narrow = settle(net, BuildOptions(target="ecp5-85k", channels_per_word=1))
+    wide = settle(net, BuildOptions(target="ecp5-85k"))
     assert set(narrow.widths.values()) == {1}
     assert wide.widths["fc1"] > 1
     assert wide.interval <= 1.05 * narrow.interval
     assert wide.total.lut < narrow.total.lut or wide.interval < 0.9 * narrow.interval
-    assert settle(net, Request(lanes=4)).widths == {"fc1": 1, "readout": 1}
+    assert settle(net, BuildOptions(lanes=4)).widths == {"fc1": 1, "readout": 1}
     sparse, _ = linear(0.3)
-    assert set(settle(sparse, Request(target="ecp5-85k")).widths.values()) == {1}
+    assert set(settle(sparse, BuildOptions(target="ecp5-85k")).widths.values()) == {1}
 
 
 def test_a_wider_core_takes_the_cycles_that_were_planned():
     net, frames = linear(1.0)
-    request = Request(target="ecp5-85k", budget={"lut": 6000})
-    plan, image = realise(
-        net, request, lambda lanes, widths, _: compile_network(net, lanes, channels_per_word=widths)
-    )
+    options = BuildOptions(target="ecp5-85k", budget={"lut": 6000})
+    plan, image = plan_and_compile(net, options)
     assert image.cores[0].channels_per_word == plan.widths["fc1"] > 1
     taken = predict(image, frames, engine.run(net, frames)).cycles_per_inference
     assert plan.interval == pytest.approx(taken, rel=0.1)
@@ -80,12 +78,9 @@ def test_rows_near_borders_are_given_up_before_lanes():
         (Edge("input", "conv", (Conv2d(weights, 4, (1, 1)),)), Edge("conv", "readout", (last,))),
     )
 
-    def compiled(lanes, widths, borders):
-        return compile_network(net, lanes, channels_per_word=widths, borders=borders)
-
-    free, with_rows = realise(net, Request(target="ecp5-85k"), compiled)
+    free, with_rows = plan_and_compile(net, BuildOptions(target="ecp5-85k"))
     assert with_rows.cores[0].edges[0].row_bits > 0
     room = {"ram": free.total.ram - 1}
-    tight, without = realise(net, Request(target="ecp5-85k", budget=room), compiled)
+    tight, without = plan_and_compile(net, BuildOptions(target="ecp5-85k", budget=room))
     assert without.cores[0].edges[0].row_bits == 0
     assert tight.lanes == free.lanes

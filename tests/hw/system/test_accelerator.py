@@ -17,6 +17,7 @@ from spikewright.golden.testing.deadlock_graphs import MOTIFS, motif
 from spikewright.golden.testing.random_chain import Limits, coverage, random_inputs, random_network
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.pysim import simulate
 from spikewright.sim.verify import check_operations
 
@@ -46,7 +47,7 @@ def equal(expected, found):
 def spike_by_spike(network, seed, lanes, stall):
     """Every value and every count of work, of the image and of the hardware."""
     inputs = network.check_inputs(random_inputs(network, 4, seed))
-    image = compile_network(network, lanes)
+    image = compile_network(network, BuildOptions(lanes))
     expected = reference.run(network, inputs)
     equal(expected, interpreter.run(image, inputs))
     run = simulate(image, inputs, stall=stall, seed=seed)
@@ -99,7 +100,7 @@ def busy(*pairs, units=120):
 def test_a_delayed_edge_may_need_room_for_a_full_step(pairs):
     network = busy(*pairs)
     inputs = network.check_inputs(np.ones((3, 3, 1), int))
-    image = compile_network(network, 1)
+    image = compile_network(network, BuildOptions(1))
     expected = reference.run(network, inputs)
     assert all(spikes.all() for spikes in expected.spikes.values())
     equal(expected, simulate(image, inputs).trace)
@@ -147,7 +148,7 @@ def a_network(coding="direct"):
 @pytest.mark.parametrize("coding", ["direct", "events"])
 def test_stalls_change_no_value(coding):
     network, inputs, expected = a_network(coding)
-    image = compile_network(network, 4)
+    image = compile_network(network, BuildOptions(4))
     cycles = []
     for stall in (0.0, 0.5):
         run = simulate(image, inputs, stall=stall, seed=3)
@@ -159,7 +160,7 @@ def test_stalls_change_no_value(coding):
 def test_zero_spikes_cost_only_sweeps():
     network, inputs, _ = a_network()
     silent = np.zeros_like(inputs)
-    image = compile_network(network, 4)
+    image = compile_network(network, BuildOptions(4))
     run = simulate(image, silent)
     equal(reference.run(network, silent), run.trace)
     first = run.counters[0]
@@ -169,13 +170,13 @@ def test_zero_spikes_cost_only_sweeps():
 
 def test_every_cycle_is_in_one_class():
     network, inputs, _ = a_network("events")
-    run = simulate(compile_network(network, 2), inputs, stall=0.25, seed=1)
+    run = simulate(compile_network(network, BuildOptions(2)), inputs, stall=0.25, seed=1)
     assert {counters.cycles for counters in run.counters} == {run.counted}
 
 
 def test_inferences_in_flight_do_not_meet():
     network, inputs, _ = a_network()
-    image = compile_network(network, 2)
+    image = compile_network(network, BuildOptions(2))
     alone = [simulate(image, inputs[i : i + 1]).trace.logits for i in range(len(inputs))]
     together = simulate(image, inputs)
     np.testing.assert_array_equal(np.concatenate(alone), together.trace.logits)

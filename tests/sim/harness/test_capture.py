@@ -15,6 +15,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import Trace, compare
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.harness.capture import read_capture
 from spikewright.sim.harness.stimulus import beats_text, input_beats
 
@@ -40,7 +41,7 @@ def case() -> tuple[Network, Image, Trace]:
     inputs = np.random.default_rng(1).integers(0, 8, (BATCH, 2, 4, 3))
     trace = reference.run(network, inputs)
     assert 0 < trace.spikes["lif"].mean() < 1
-    return network, compile_network(network, {"lif": 2, "readout": 2}), trace
+    return network, compile_network(network, BuildOptions({"lif": 2, "readout": 2})), trace
 
 
 @pytest.fixture

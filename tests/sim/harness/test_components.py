@@ -17,6 +17,7 @@ from spikewright.golden.network.edges import Conv2d, Edge, Linear, MaxPool2d, Su
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.benches import SETTINGS
 from spikewright.sim.harness.components import components_verilog
 from spikewright.sim.simulators import runner
@@ -97,7 +98,9 @@ def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Bu
     make, lanes, core = NETWORKS[request.param]
     network = make()
     file.save(network, place / "network.safetensors")
-    (place / "components.v").write_text(components_verilog(compile_network(network, lanes), core))
+    (place / "components.v").write_text(
+        components_verilog(compile_network(network, BuildOptions(lanes)), core)
+    )
     path = str(place / "network.safetensors")
     settings = {"network": path, "lanes": lanes, "core": core, "seed": 7}
     return settings, runner.build([place / "components.v"], "tb", simulations)
@@ -146,8 +149,9 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
         "from pathlib import Path\n"
         "from spikewright.golden.network.file import load\n"
         "from spikewright.hw.compiler.compile_network import compile_network\n"
+        "from spikewright.hw.options import BuildOptions\n"
         "from spikewright.sim.harness.components import components_verilog\n"
-        "image = compile_network(load('network.safetensors'), 3)\n"
+        "image = compile_network(load('network.safetensors'), BuildOptions(3))\n"
         "Path('components.v').write_text(components_verilog(image))\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}

@@ -17,6 +17,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import compare
 from spikewright.hw.compiler.compile_network import compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.accelerator_bench import Bench, settings_of, simulate
 from spikewright.sim.benches import SETTINGS
 from spikewright.sim.harness.capture import read_capture
@@ -65,7 +66,7 @@ def _stub(network: Network, image: Image) -> str:
 def _bench(
     networks: list[Network], texts: list[str], work: Path, cache: Path, simulator: str = "verilator"
 ) -> Bench:
-    images = tuple(compile_network(network, 2) for network in networks)
+    images = tuple(compile_network(network, BuildOptions(2)) for network in networks)
     sources = [work / f"n{i}.v" for i in range(len(texts))]
     for i, text in enumerate(texts):
         sources[i].write_text(prefix_verilog(text, f"n{i}_"))
@@ -78,7 +79,7 @@ def _bench(
 def sound(tmp_path_factory, simulations) -> tuple[list[Network], Bench]:
     """Three behavioural accelerators side by side: direct, events, signed events."""
     networks = [_network(), _network("events"), _network("events", signed=True)]
-    texts = [_stub(network, compile_network(network, 2)) for network in networks]
+    texts = [_stub(network, compile_network(network, BuildOptions(2))) for network in networks]
     return networks, _bench(networks, texts, tmp_path_factory.mktemp("sound"), simulations)
 
 
@@ -147,7 +148,7 @@ BROKEN = {
 
 def test_every_broken_accelerator_is_named(tmp_path, simulations):
     network = _network()
-    image = compile_network(network, 2)
+    image = compile_network(network, BuildOptions(2))
     text = _stub(network, image)
     texts = []
     for name, (old, new, _) in BROKEN.items():

@@ -11,6 +11,7 @@ from spikewright.golden.models import reference
 from spikewright.golden.network.operations import count
 from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.sim.harness.stimulus import input_beats
 from spikewright.sim.simulators import runner
 
@@ -78,7 +79,7 @@ def plan(image, network, inputs):
 def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
-    image = build(network, tmp_path / "build", 2, outside=Outside(registers=False))
+    image = build(network, tmp_path / "build", BuildOptions(2, outside=Outside(registers=False)))
     rtl = tmp_path / "build" / "rtl"
     high = widths((rtl / "top.v").read_text())
     harness = tmp_path / "tb.v"

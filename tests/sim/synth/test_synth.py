@@ -14,6 +14,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.testing.random_chain import Limits, random_network
 from spikewright.hw.build import build
+from spikewright.hw.options import BuildOptions
 from spikewright.hw.system.top import Outside
 from spikewright.sim.synth import memories, outreg, rule, scripts
 from spikewright.sim.synth.flow import synthesise
@@ -40,7 +41,7 @@ def network() -> Network:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synth")
-    build(network(), folder, 1, outside=Outside(registers=False, counters=False))
+    build(network(), folder, BuildOptions(1, outside=Outside(registers=False, counters=False)))
     found = synthesise(folder, folder / "synth", SMALL, seeds=[1])
     return folder, found
 
@@ -133,7 +134,7 @@ def branched() -> Network:
 
 @pytest.mark.parametrize("make", [recurrent, branched, lambda: random_network(3, LARGE)])
 def test_every_memory_of_the_image_is_looked_for(make, tmp_path):
-    image = build(make(), tmp_path, 2)
+    image = build(make(), tmp_path, BuildOptions(2))
     due = memories.declared(image)
     # The Verilog has as many; that their paths are right, synthesis shows.
     text = (tmp_path / "rtl" / "accelerator.v").read_text()

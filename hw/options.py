@@ -1,0 +1,93 @@
+"""What a build may be asked for: one object, from the command line to the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spikewright.golden.errors import require
+from spikewright.golden.image.host_interface import Outside
+
+if TYPE_CHECKING:
+    from spikewright.golden.network.graph import Network
+
+Count = int | Mapping[str, int] | None
+"""One number for all nodes, a number by node name, or the default."""
+
+DEFAULT_LANES = 8
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """Lanes, words, passes, target device and host interface of a build.
+
+    Nothing heavy is imported for it, so that commands can hold it before they run.
+
+    Attributes
+    ----------
+    lanes
+        The most lanes of a core, or lanes by node name. None: 8 without a target, and with one as
+        many as are of use.
+    channels_per_word
+        W: adjacent channels that share weight entries and membrane words; a power of two, for
+        every node (bounded by its channels) or by node (1 for those that are not named). None: 1
+        without a target, and with one as many as are of use where rows are dense.
+    steps_per_pass
+        P: time steps whose events are accumulated together; it divides the network's, and is 1 if
+        an edge is delayed.
+    target
+        A device of `hw.compiler.fpga.TARGETS`. None: nothing is limited, and lanes follow the
+        entries of an average row.
+    budget
+        What of the target may be taken: `ram` (block RAMs), `lut` (LUTs), `dsp` (multipliers).
+    outside
+        Registers, counters and load stream around the cores.
+    also
+        Networks of the same shape that a loadable build must have room for.
+
+    Raises
+    ------
+    BadInput
+        If there are other networks, but the build is not loadable.
+    """
+
+    lanes: Count = None
+    channels_per_word: Count = None
+    steps_per_pass: int = 1
+    target: str | None = None
+    budget: Mapping[str, int] = field(default_factory=dict)
+    outside: Outside = field(default_factory=Outside)
+    also: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(self.outside.loadable or not self.also, "build", "number of other networks",
+                len(self.also), "0 unless the build is loadable")  # fmt: skip
+
+    @property
+    def lane_limit(self) -> int | Mapping[str, int]:
+        """The most lanes of a core, or lanes by node name, where no target chooses them."""
+        return DEFAULT_LANES if self.lanes is None else self.lanes
+
+    @property
+    def word_channels(self) -> int | Mapping[str, int]:
+        """Channels of a word, of all nodes or by node name, where no target chooses them."""
+        return 1 if self.channels_per_word is None else self.channels_per_word
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a network is its fingerprint."""
+        from spikewright.golden.network.file import fingerprint
+
+        return {
+            "lanes": _plain(self.lanes),
+            "channels_per_word": _plain(self.channels_per_word),
+            "steps_per_pass": self.steps_per_pass,
+            "target": self.target,
+            "budget": dict(self.budget),
+            "outside": asdict(self.outside),
+            "also": [fingerprint(network) for network in self.also],
+        }
+
+
+def _plain(count: Count) -> int | dict[str, int] | None:
+    return dict(count) if isinstance(count, Mapping) else count
