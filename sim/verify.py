@@ -1,57 +1,87 @@
-"""The last link of the chain: the simulated Verilog against both golden models, no tolerance."""
+"""A build's simulated Verilog: the last link of the chain of equality, its cycles and its work."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.equality_chain import (
+    Equality,
+    Link,
+    Progress,
+    Recorder,
+    engine_program,
+    follow,
+    image_program,
+    recorded_program,
+    reference_program,
+)
 from spikewright.golden.errors import BadInput, CheckFailed, require
 from spikewright.golden.image.counters import Counters
 from spikewright.golden.image.memory_image import CoreImage, Image
-from spikewright.golden.models import engine, reference
 from spikewright.golden.network.file import fingerprint, load
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.operations import OperationCounts, count
-from spikewright.golden.network.trace import Comparison, Mismatch, Trace, compare
+from spikewright.golden.network.trace import Trace
 from spikewright.sim.accelerator_bench import Run, prepare, simulate
 from spikewright.sim.harness.counters import check_work
 from spikewright.sim.measurement.cycle_check import CycleCheck, check
 from spikewright.sim.measurement.profile import Profile, profile_of
+from spikewright.sim.options import SimulationOptions
 from spikewright.sim.simulators import runner
 
-Progress = Callable[[int, int, str], None]
-"""Called with parts done, parts in all, and what comes next."""
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Verification:
-    """What was compared and measured. Counts are values of the RTL, over all stall rates.
+class Verdict:
+    """What was compared and measured.
 
-    `mismatches` counts those that differ from the reference or from the engine; `first` is the
-    first of them. `cycles_checked` compares what was counted with what the cycle model predicts, at
-    every stall rate. `profile` is that of the least stalled run.
+    Attributes
+    ----------
+    equality
+        The chain from the golden reference down to the Verilog; the last link counts the values of
+        all stall rates.
+    stalls
+        The stall rates, in percent.
+    cycles_checked
+        What was counted against what the cycle model predicts, at every stall rate; nothing where
+        values differ.
+    profile, trace
+        Of the least stalled run.
+    operations
+        Of the golden reference.
     """
 
-    simulator: str
     images: int
     stalls: tuple[int, ...]
-    compared_spikes: int
-    compared_membranes: int
-    compared_logits: int
-    mismatches: int
-    first: Mismatch | None
+    equality: Equality
     cycles_checked: CycleCheck
     profile: Profile
     operations: OperationCounts
     trace: Trace
+
+    @property
+    def verilog(self) -> Link:
+        """The last link."""
+        return self.equality.links[-1]
+
+    @property
+    def mismatches(self) -> int:
+        """Values that differ, on all links."""
+        return self.equality.mismatches
+
+    @property
+    def first(self) -> str | None:
+        """The first mismatch in words: link, image, step, layer, neuron, expected, actual."""
+        return self.equality.first
 
     @property
     def cycles(self) -> int:
@@ -80,48 +110,18 @@ class Verification:
 
     def require_equal(self) -> None:
         """Raise `CheckFailed` naming the first mismatch, if there is one."""
-        if self.mismatches:
-            raise CheckFailed(
-                f"RTL differs from golden in {self.mismatches} values; first: {self.first}"
-            )
+        self.equality.require()
         if self.cycles_checked.differences:
             raise CheckFailed(
                 f"the RTL's cycles differ from the predicted in {self.cycles_checked.differences} "
                 f"counts; first: {self.cycles_checked.first}"
             )
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values, with schema and units in the keys."""
-        names = (
-            "simulator",
-            "images",
-            "compared_spikes",
-            "compared_membranes",
-            "compared_logits",
-            "mismatches",
-        )
-        return {
-            "schema": 1,
-            **{name: getattr(self, name) for name in names},
-            "stalls_percent": list(self.stalls),
-            "first_mismatch": str(self.first) if self.first else None,
-            "compared_cycles": self.cycles_checked.compared,
-            "cycle_differences": self.cycles_checked.differences,
-            "first_cycle_difference": self.cycles_checked.first,
-            "cycles": self.cycles,
-            "cycles_per_inference": self.cycles_per_inference,
-            "latency_cycles": self.latency_cycles,
-            "utilization": self.profile.utilization,
-            "synops": self.profile.synops,
-            "lanes": self.lanes,
-        }
-
 
 def verify(
-    folder: str | Path, inputs: NDArray[np.generic], simulator: str = "verilator",
-    stalls: Sequence[int] = (0,), seed: int = 0, waves: bool = False,
+    folder: str | Path, inputs: NDArray[np.generic], options: SimulationOptions | None = None,
     progress: Progress | None = None,
-) -> Verification:  # fmt: skip
+) -> Verdict:  # fmt: skip
     """Simulate the accelerator of a build folder; compare every spike, membrane, logit and cycle.
 
     Parameters
@@ -129,50 +129,53 @@ def verify(
     inputs
         Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events; they
         enter back to back, so that several inferences are in flight.
-    stalls
-        Percentages 0..99; the whole batch runs once per rate, every stream held so often at random.
-        A rate that is given twice runs once.
-    waves
-        Keep waveforms: `sim/SIMULATOR/stall-RATE/dump.vcd` (Icarus: `.fst`).
     progress
         Called with parts done, parts in all, and what comes next.
 
     Raises
     ------
     BadInput
-        If the folder is no complete build, or inputs or stalls do not fit.
+        If the folder is no complete build, or the inputs do not fit.
     ToolMissing
         If the simulator is not installed.
     CheckFailed
         If the simulation breaks a protocol rule, hangs, loses or adds a beat, or miscounts its
-        work. Values that differ do not raise: see `Verification.require_equal`.
+        work. Values that differ do not raise: see `Verdict.require_equal`.
     """
-    say = progress or (lambda done, total, text: None)
-    stalls = tuple(dict.fromkeys(stalls))  # each rate has a folder of its own
-    parts = len(stalls) + 2
-    folder = Path(folder)
-    network = load(folder / "network.safetensors")
+    network = load(Path(folder) / "network.safetensors")
     frames = network.check_inputs(inputs)
-    require(len(frames) > 0, "verify", "number of inputs", len(frames), "at least 1")
-    require(len(stalls) > 0, "verify", "number of stall rates", len(stalls), "at least 1")
-    for stall in stalls:
-        require(0 <= stall <= 99, "verify", "stall", stall, "0..99 (percent)")
+    image, runs = simulate_build(folder, network, frames, options or SimulationOptions(), progress)
+    return conclude(network, image, frames, runs, progress)
+
+
+def simulate_build(
+    folder: str | Path, network: Network, inputs: Ints, options: SimulationOptions,
+    progress: Progress | None = None,
+) -> tuple[Image, dict[int, Run]]:  # fmt: skip
+    """Simulate a build of `network` on checked inputs: its image, and a run by stall rate.
+
+    Raises
+    ------
+    BadInput, ToolMissing, CheckFailed
+        As `verify`.
+    """
+    folder, say = Path(folder), progress or (lambda done, total, text: None)
+    stalls, simulator, batch = options.stalls, options.simulator, len(inputs)
+    parts = len(stalls) + 1
+    require(batch > 0, "verify", "number of inputs", batch, "at least 1")
     say(0, parts, f"building the {simulator} simulation")
-    bench = prepare([folder], folder / "sim", simulator, waves)
-    image = bench.images[0]
-    if fingerprint(network) != image.fingerprint:
+    bench = prepare([folder], folder / "sim", simulator, options.waves)
+    if fingerprint(network) != bench.images[0].fingerprint:
         raise BadInput(
             f"{folder}: manifest.json and network.safetensors hold different networks; build again"
         )
-    say(1, parts, f"running golden on {len(frames)} inputs")
-    expected = Expected.of(network, frames)
 
     def one(stall: int) -> Run:
-        place = folder / "sim" / simulator / f"stall-{stall}"
+        work = folder / "sim" / simulator / f"stall-{stall}"
         # The bench watches itself for progress; this ends a simulator that hangs.
-        deadline_s = runner.DEADLINE_S + 5 * len(frames)
+        deadline_s = runner.DEADLINE_S + 5 * batch
         return simulate(
-            bench, [frames], place, stall=stall, seed=seed + stall, deadline_s=deadline_s
+            bench, [inputs], work, stall=stall, seed=options.seed + stall, deadline_s=deadline_s
         )[0]
 
     runs: dict[int, Run] = {}
@@ -180,7 +183,7 @@ def verify(
         futures = {stall: pool.submit(one, stall) for stall in stalls}
         try:
             for done, (stall, future) in enumerate(futures.items()):
-                say(2 + done, parts, f"simulating {len(frames)} inputs at {stall} % stalls")
+                say(1 + done, parts, f"simulating {batch} inputs at {stall} % stalls")
                 runs[stall] = future.result()
         except BaseException:  # Ctrl-C too: do not wait for simulations that nobody wants any more
             pool.shutdown(wait=False, cancel_futures=True)
@@ -188,66 +191,53 @@ def verify(
                 runner.stop_all()  # again: one may have been preparing its files until now
                 time.sleep(0.05)
             raise
-    say(parts, parts, "done")
-    return conclude(image, expected, runs, simulator)
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """What golden says about a batch: two traces from independent programs, and the work due."""
-
-    inputs: NDArray[np.int64]
-    reference: Trace
-    engine: Trace
-    operations: OperationCounts
-
-    @classmethod
-    def of(cls, network: Network, inputs: NDArray[np.generic]) -> Expected:
-        """Run both golden models."""
-        frames = network.check_inputs(inputs)
-        trace = reference.run(network, frames)
-        return cls(frames, trace, engine.run(network, frames), count(network, frames, trace))
+    say(parts, parts, "simulated")
+    return bench.images[0], runs
 
 
 def conclude(
-    image: Image, expected: Expected, runs: dict[int, Run], simulator: str
-) -> Verification:
-    """Compare runs (by stall rate) with golden, and their counters with golden's counts and cycles.
+    network: Network, image: Image, inputs: Ints, runs: Mapping[int, Run],
+    progress: Progress | None = None,
+) -> Verdict:  # fmt: skip
+    """Compare runs (by stall rate) with golden: values, then counters of work, then cycles.
+
+    Golden runs once, in batches; of all images only its spikes are kept.
+
+    Parameters
+    ----------
+    inputs
+        Checked inputs, those of the runs.
 
     Raises
     ------
     CheckFailed
         If a counter of work differs.
     """
-    results = []
-    for run in runs.values():
-        results += [_strict(expected.reference, expected.engine, run.capture.trace)]
-    mismatches = sum(result.mismatches for result in results)
+    captured = {f"at {stall} % stalls": run.capture.trace for stall, run in runs.items()}
+    programs = (
+        reference_program(network, inputs),
+        engine_program(network, inputs),
+        image_program(image, inputs),
+        recorded_program("Verilog", captured),
+    )
+    golden = Recorder("reference")
+    equality = follow(programs, len(inputs), golden, progress)
+    spikes = golden.trace
+    operations = count(network, inputs, spikes)
     checks = [CycleCheck(0, 0, None)]
-    if not mismatches:  # wrong spikes make wrong counts: name the cause, not the effect
+    if not equality.mismatches:  # wrong spikes make wrong counts: name the cause, not the effect
         for run in runs.values():
-            check_operations(image, expected.operations, expected.reference, run.counters)
-            checks.append(check(image, expected.inputs, expected.engine, run))
-    best = runs[min(runs)]
-    return Verification(
-        simulator=simulator, images=len(best.capture.last_output), stalls=tuple(runs),
-        compared_spikes=sum(result.spikes for result in results),
-        compared_membranes=sum(result.membranes for result in results),
-        compared_logits=sum(result.logits for result in results),
-        mismatches=mismatches, first=next((r.first for r in results if r.first), None),
+            check_operations(image, operations, spikes, run.counters)
+            checks.append(check(image, inputs, spikes, run))
+    least = runs[min(runs)]
+    return Verdict(
+        images=len(inputs), stalls=tuple(runs), equality=equality,
         cycles_checked=CycleCheck(
-            sum(found.compared for found in checks), sum(found.differences for found in checks),
-            next((found.first for found in checks if found.first), None),
+            sum(each.compared for each in checks), sum(each.differences for each in checks),
+            next((each.first for each in checks if each.first), None),
         ),
-        profile=profile_of(image, best), operations=expected.operations, trace=best.capture.trace,
+        profile=profile_of(image, least), operations=operations, trace=least.capture.trace,
     )  # fmt: skip
-
-
-def _strict(first: Trace, second: Trace, actual: Trace) -> Comparison:
-    """Compare with both models; values that differ from either count once per model."""
-    one, two = compare(first, actual), compare(second, actual)
-    wrong = one.mismatches if one.mismatches else two.mismatches
-    return Comparison(one.spikes, one.membranes, one.logits, wrong, one.first or two.first)
 
 
 def check_operations(

@@ -6,6 +6,7 @@ Standard output stays free for the result, so that `--json` gives one JSON objec
 from __future__ import annotations
 
 import contextlib
+import io
 import signal
 import sys
 import time
@@ -56,6 +57,11 @@ class Console:
         self.step_number = 0
         self._name = ""
         self._due = 0.0  # when the next plain progress line may come
+
+    @classmethod
+    def quiet(cls) -> Console:
+        """One that says nothing."""
+        return cls(stream=io.StringIO())
 
     def say(self, line: str) -> None:
         """One line, over the bar if there is one."""

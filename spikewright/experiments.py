@@ -1,49 +1,73 @@
-"""Experiments: run what is missing, then a table, a picture, and one JSON object."""
+"""Experiments: run what is missing, then a table, pictures, and one JSON object."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikewright.console import Console
 from spikewright.layout import writable, write_bytes, write_json
 from spikewright.reporting import curves
 from spikewright.reporting.strip_plot import picture
+from spikewright.results.experiments import ExperimentResult, SweptKey, VariantResult
+
+if TYPE_CHECKING:
+    from spikewright.model.experiments.comparison import Line
 
 TABLE, PICTURE, VALUES = "table.md", "accuracy.svg", "experiment.json"
 
 
 def experiment(
-    name: str, folder: Path, data: Path | None, console: Console, jobs: int = 1, device: str = "cpu"
-) -> dict[str, Any]:
-    """Train every run of experiment `name` that is not finished; write what came out.
+    name: str | Path, folder: str | Path, data: str | Path | None = None, jobs: int = 1,
+    device: str = "cpu", console: Console | None = None,
+) -> ExperimentResult:  # fmt: skip
+    """Train every run of an experiment that is not finished, and compare its variants.
 
-    Writes `table.md`, `accuracy.svg`, plots and `experiment.json` beside the runs, of which `jobs`
-    train at the same time on `device`.
+    Writes `table.md`, `accuracy.svg`, plots and `experiment.json` beside the runs.
+
+    Parameters
+    ----------
+    name
+        A built-in experiment, or a .toml file.
+    data
+        The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
+    jobs
+        How many runs train at the same time, each in a process; results do not depend on it.
+    device
+        "cpu", "cuda", "cuda:N" or "auto".
+    console
+        Says on standard error what is done; None is silent.
+
+    Raises
+    ------
+    BadInput
+        If experiment, data, folder or device are not as they must be.
+    CheckFailed
+        As `train`. The first failure ends all runs; what is trained is kept.
     """
     from spikewright.model.experiments import comparison, schedule
     from spikewright.model.experiments import experiment as experiments
 
-    found = experiments.load(name)
-    writable(folder)
-    progress = Progress(console, len(schedule.due(found, folder)))
-    with console.step(found.name):
+    folder, console = writable(Path(folder)), console or Console.quiet()
+    content = experiments.load(name)
+    progress = Progress(console, len(schedule.due(content, folder)))
+    with console.step(content.name):
         lines = schedule.run(
-            found, folder, data, jobs, progress.training, progress.finished, device
+            content, folder, data, jobs, progress.training, progress.finished, device
         )
-    rows = [_row(line, comparison.name_of(line, found.sweep.word)) for line in lines]
-    result = {"name": found.name, "question": found.question, "seeds": list(found.seeds),
-              "variants": rows, "folder": folder}  # fmt: skip
-    if found.sweep.key:
-        result["sweep"] = {"key": found.sweep.key, "values": list(found.sweep.values)}
-    pictures = {PICTURE: picture([(row["name"], row["accuracy"]) for row in rows])}
-    pictures |= curves.drawn(found, lines)
-    result["plots"] = list(pictures)
+    rows = [_variant(line, comparison.name_of(line, content.sweep.word)) for line in lines]
+    pictures = {PICTURE: picture([(row.name, list(row.accuracy)) for row in rows])}
+    pictures |= curves.drawn(content, lines)
+    key, values = content.sweep.key, tuple(content.sweep.values)
+    result = ExperimentResult(
+        content.name, content.question, tuple(content.seeds), tuple(rows), folder,
+        tuple(pictures), SweptKey(key, values) if key else None,
+    )  # fmt: skip
     shown = "".join(f"\n![{Path(file).stem}]({file})\n" for file in pictures)
-    write_bytes(folder / TABLE, (comparison.table(found, lines) + shown).encode())
+    write_bytes(folder / TABLE, (comparison.table(content, lines) + shown).encode())
     for file, drawing in pictures.items():
         write_bytes(folder / file, drawing.encode())
-    write_json(folder / VALUES, result)
+    write_json(folder / VALUES, result.as_dict())
     return result
 
 
@@ -73,39 +97,36 @@ class Progress:
         self._console.say(f"      run {number} {case.name}: {accuracy}{time}")
 
 
-OPTIONAL = (
+MEASURES = (
     "weight_bits", "timesteps", "spikes_per_neuron", "storage_ratio", "operations_ratio",
     "ann_accuracy", "converted_float_accuracy", "converted_accuracy", "cpu_seconds",
 )  # fmt: skip
-"""Values of runs that a row has where the runs have them."""
+"""Values of runs that a variant has where the runs have them."""
 
 
-def _row(line: Any, name: str) -> dict[str, Any]:
-    row = {
-        "name": name,
-        "variant": line.variant,
-        "accuracy": line.values("test_accuracy"),
-        "accuracy_mean": line.mean("test_accuracy"),
-        "accuracy_deviation": line.deviation("test_accuracy"),
-        "density": line.values("density"),
-        "spike_rate": line.values("spike_rate"),
+def _variant(line: Line, name: str) -> VariantResult:
+    settings = {
+        kind: sorted({setting for run in line.measures for setting in run.get(kind, {})})
+        for kind in ("bits", "noise")
     }
-    row |= {key: found for key in OPTIONAL if (found := line.values(key))}
-    if line.value is not None:
-        row["value"] = line.value
-    for kind in ("bits", "noise"):
-        settings = {setting for run in line.measures for setting in run.get(kind, {})}
-        if settings:
-            row[kind] = {f"{s:g}": line.measured(kind, s) for s in sorted(settings)}
-    return row
+    accuracies = {
+        kind: {f"{s:g}": tuple(line.measured(kind, s)) for s in chosen}
+        for kind, chosen in settings.items()
+    }
+    return VariantResult(
+        name, line.variant, tuple(line.values("test_accuracy")), line.mean("test_accuracy"),
+        line.deviation("test_accuracy"), tuple(line.values("density")),
+        tuple(line.values("spike_rate")),
+        {key: tuple(values) for key in MEASURES if (values := line.values(key))},
+        line.value, accuracies["bits"], accuracies["noise"],
+    )  # fmt: skip
 
 
-def lines_of(result: dict[str, Any]) -> list[str]:
+def lines_of(result: ExperimentResult) -> list[str]:
     """A line for every variant, and where the rest is."""
-    width = max(len(row["name"]) for row in result["variants"])
-    lines = [result["question"]]
-    for row in result["variants"]:
-        spread = f"± {100 * row['accuracy_deviation']:.2f}"
-        lines.append(f"{row['name']:{width}}  {row['accuracy_mean']:.2%} {spread}")
-    plots = ", ".join(result["plots"])
-    return [*lines, f"table  {result['folder'] / TABLE}", f"plots  {plots}"]
+    width = max(len(row.name) for row in result.variants)
+    lines = [result.question]
+    for row in result.variants:
+        spread = f"± {100 * row.accuracy_deviation:.2f}"
+        lines.append(f"{row.name:{width}}  {row.accuracy_mean:.2%} {spread}")
+    return [*lines, f"table  {result.folder / TABLE}", f"plots  {', '.join(result.plots)}"]

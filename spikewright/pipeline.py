@@ -1,4 +1,8 @@
-"""The commands' work: steps that are skipped when nothing changed, and results as plain values."""
+"""The steps of a build folder, each skipped if nothing changed since it was done.
+
+A step calls a function of `api`, `training` or `synthesis`, and remembers in the folder what went
+into it. Results are the same, whether a step ran or its files were read.
+"""
 
 from __future__ import annotations
 
@@ -8,78 +12,74 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikewright import api, results, stimulus, torchrun
-from spikewright.build_options import Count, Machine
+from spikewright import api, synthesis, torchrun, training
 from spikewright.console import Console
-from spikewright.golden.image.host_interface import Outside
-from spikewright.layout import BuildFolder, read_json, writable, write_bytes, write_json
-from spikewright.step_cache import Steps, file_hash, source_hash
+from spikewright.golden.network import file
+from spikewright.hw.options import BuildOptions
+from spikewright.layout import BuildFolder, read_json, writable, write_json
+from spikewright.results.builds import BuildResult
+from spikewright.results.measured import ProfileResult, Verification
+from spikewright.results.models import TrainResult
+from spikewright.results.report import Report
+from spikewright.results.synthesis import SynthesisResult
+from spikewright.sim.options import SimulationOptions
+from spikewright.step_cache import Steps, build_hash, bytes_hash, file_hash, source_hash
+from spikewright.stimulus import InputChoice, Stimulus, content_hash, load
 from spikewright.training_check import check_training
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
-    from spikewright.golden.network.trace import Trace
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.training.train import Progress
 
 DEMO_STEPS = ("train", "check", "build", "verify", "profile", "report")
 DEMO_IMAGES = 360
 
-Result = dict[str, Any]
-
 
 @dataclass(frozen=True)
-class Settings:
-    """What `demo` was asked for."""
+class DemoSettings:
+    """What `demo` runs.
 
-    recipe: str
-    data: Path | None
-    seed: int | None
-    lanes: Count
-    simulator: str
-    images: int | None
-    force: bool
+    Attributes
+    ----------
+    recipe, seed
+        A recipe by name or path; a seed of training instead of the recipe's.
+    data
+        The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
+    images
+        Test images to verify in the Verilog; None takes all, at most 360.
+    """
 
+    recipe: str = "digits"
+    data: Path | None = None
+    seed: int | None = None
+    options: BuildOptions = field(default_factory=BuildOptions)
+    simulator: str = "verilator"
+    images: int | None = None
 
-@dataclass(frozen=True)
-class BuildRequest:
-    """What `build` was asked for; `inputs` as in `stimulus.choose`, the rest as in `hw.build`."""
-
-    network: Path
-    machine: Machine
-    inputs: str
-    data: Path | None
-    images: int
-    seed: int
-    force: bool
-    outside: Outside = field(default_factory=Outside)
-    also: tuple[Path, ...] = ()
-    target: str | None = None
+    def read_recipe(self) -> Recipe:
+        """The recipe, with this seed."""
+        overrides = {} if self.seed is None else {"training.seed": self.seed}
+        return training.load_recipe(self.recipe, overrides)
 
 
-def train(
-    recipe_name: str, folder: BuildFolder, data: Path | None, overrides: dict[str, Any],
-    console: Console, force: bool = False, device: str = "cpu",
-) -> Result:  # fmt: skip
-    """Train a recipe in `folder`, going on from its checkpoint, unless that is finished already.
+def train(recipe: Recipe, data: Path | None, device: str, steps: Steps) -> TrainResult:
+    """Train a recipe, resuming from its checkpoint, unless that is finished already.
 
     In every process that torchrun started: whether there is anything to do, the first decides.
     """
-    from spikewright.model.recipes import recipe as recipes
-
-    recipe = recipes.load(recipe_name, overrides)
+    folder = steps.folder
     writable(folder.path)
-
     checkpoint, history = folder.path / "checkpoint.pt", folder.path / "history.json"
     outputs = [folder.network, history, checkpoint]
-    steps = Steps(folder, console, force)
 
     def run_training() -> None:
-        from spikewright.model.training.train import train
-
-        train(recipe, folder.path, data, _training_progress(console), device=device)
+        progress = _training_progress(steps.console)
+        training.train(recipe, folder.path, data, device, progress)
 
     def work() -> None:
-        if force or steps.finished("train", outputs):  # from another recipe: it can be made again
-            checkpoint.unlink(missing_ok=True)
+        if steps.force or steps.finished("train", outputs):
+            checkpoint.unlink(missing_ok=True)  # of another recipe: it can be made again
         decided(True)
         run_training()
 
@@ -91,11 +91,12 @@ def train(
                 decided(False)
         elif decided(False):
             run_training()
-    return _training_result(recipe.name, folder, read_json(history)["summary"])
+    network, summary = file.load(folder.network), read_json(history)["summary"]
+    return TrainResult.of(recipe.name, network, folder.network, summary)
 
 
-def _training_progress(console: Console) -> Callable[[Any], None]:
-    def show(state: Any) -> None:
+def _training_progress(console: Console) -> Callable[[Progress], None]:
+    def show(state: Progress) -> None:
         note = f"steps, epoch {state.epoch}/{state.epochs}, loss {state.loss:.3f}"
         note += f", density {state.density:.2f}"
         if state.validation_accuracy is not None:
@@ -105,224 +106,129 @@ def _training_progress(console: Console) -> Callable[[Any], None]:
     return show
 
 
-def _training_result(name: str, folder: BuildFolder, summary: Result) -> Result:
-    from spikewright.golden.network import file
-
-    network = file.load(folder.network)
-    return {
-        **results.describe(network),
-        "recipe": name,
-        "network": folder.network,
-        "fingerprint": file.fingerprint(network),
-        "accuracy": summary["test_accuracy"],
-        "accuracy_images": summary["test_images"],
-        "validation_accuracy": summary["validation_accuracy"],
-        "chosen_epoch": summary["chosen_epoch"],
-        "dead_channels": summary["dead_channels"],
-    }
-
-
-def run(
-    place: Path, inputs: str, data: Path | None, images: int | None, compared: int, seed: int,
-    save: Path | None, console: Console,
-) -> Result:  # fmt: skip
-    """Accuracy by the engine on many images; reference == engine, by value, on some of them."""
-    from spikewright import equality_chain
-    from spikewright.golden.models import engine, reference
-    from spikewright.golden.network import file, operations
-
-    folder = BuildFolder(place) if place.is_dir() else None
-    if folder:
-        folder.require_built()
-    network = file.load(folder.network if folder else place)
-    chosen = stimulus.choose(network, inputs, data, images, seed)
-    with console.step("engine"):
-        logits = engine.logits(network, chosen.inputs)
-    part = chosen.first(min(compared, len(chosen)))
-    programs = (
-        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
-        ("engine", lambda slot: engine.run(network, part.inputs[slot])),
-    )
-    with console.step("compare"):
-        links = equality_chain.follow(programs, len(part), console.progress)
-    trace = engine.run(network, part.inputs)
-    counts = operations.count(network, part.inputs, trace)
-    if save:
-        _save_trace(save, trace)
-    return {
-        **results.describe(network),
-        "fingerprint": file.fingerprint(network),
-        "stimulus": chosen.source,
-        "accuracy": chosen.accuracy(logits),
-        "accuracy_images": chosen.labelled,
-        "images": len(part),
-        **results.compared(links[-1]),
-        "links": [link.as_dict() for link in links],
-        "mismatches": sum(link.mismatches for link in links),
-        "first_mismatch": next((link.first for link in links if link.first), None),
-        "synops": counts.synops_per_inference,
-        "spike_rate": counts.spike_rate,
-        "zeta": counts.zeta,
-        "layers": results.rates(counts),
-        **_predicted(folder, network, part.inputs, trace),
-    }
-
-
-def _predicted(folder: BuildFolder | None, network: Network, inputs: Any, trace: Trace) -> Result:
-    """Cycles and utilization of these images in the accelerator of `folder`; None without one."""
-    from spikewright.golden.cycles.prediction import Source, predict
-    from spikewright.golden.image.image_file import load_image
-
-    if folder is None or not len(inputs):
-        return dict.fromkeys(("cycles_per_inference", "latency_cycles", "utilization"))
-    image = load_image(folder.path)
-    # As `verify` runs it: the first beat is offered in the seventh cycle behind the reset.
-    prediction = predict(image, network.check_inputs(inputs), trace, Source(start=7))
-    lane_cycles = sum(core.lanes for core in image.cores) * prediction.busy_cycles
-    return {
-        "cycles_per_inference": prediction.cycles_per_inference,
-        "latency_cycles": prediction.latency_cycles,
-        "utilization": sum(core.synops for core in prediction.cores) / lane_cycles,
-    }
-
-
-def _save_trace(path: Path, trace: Any) -> None:
-    import io
-
-    import numpy as np
-
-    arrays = {f"spikes.{name}": values for name, values in trace.spikes.items()}
-    arrays |= {f"membranes.{name}": values for name, values in trace.membranes.items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays, logits=trace.logits)
-    write_bytes(path, buffer.getvalue())
-
-
-def build(request: BuildRequest, folder: BuildFolder, console: Console) -> Result:
-    """Compile a network file into `folder`, unless that very build is there."""
-    from spikewright.golden.network import file
-
-    network = file.load(request.network)
-    also = [file.load(path) for path in request.also]
-    chosen = stimulus.choose(network, request.inputs, request.data, None, request.seed)
-    chosen = chosen.first(min(request.images, len(chosen)))
+def build(network: Network, options: BuildOptions, stimulus: Stimulus, steps: Steps) -> BuildResult:
+    """Compile a network, unless that very build is there; see `api.build`."""
+    folder = steps.folder
     writable(folder.path)
-
-    def work() -> None:
-        machine = request.machine
-        api.build(
-            network, folder.path, machine.lanes, chosen.inputs, chosen.labels, chosen.source,
-            request.outside, also, request.target, machine.budget, machine.channels_per_word,
-            machine.steps_per_pass,
-        )  # fmt: skip
-
     inputs = {
-        "network": file_hash(request.network),  # its activity too, which the fingerprint leaves out
-        "target": request.target,
-        "machine": asdict(request.machine),
-        "outside": asdict(request.outside),
-        "also": [file.fingerprint(other) for other in also],
-        "stimulus": stimulus.content_hash(chosen),
+        # Its activity too, which the fingerprint leaves out.
+        "network": bytes_hash(file.encode(network)),
+        "options": options.as_dict(),
+        "stimulus": content_hash(stimulus),
         "source": source_hash("golden", "hw"),
     }
     outputs = [folder.network, folder.manifest, folder.stimulus, folder.path / "rtl" / "top.v"]
-    Steps(folder, console, request.force).run("build", inputs, outputs, work)
-    return {
-        **results.describe(network),
-        "fingerprint": file.fingerprint(network),
-        "images": len(chosen),
-        "stimulus": chosen.source,
-        **results.image_figures(folder),
-    }
+
+    def work() -> None:
+        api.build(network, folder.path, options, stimulus)
+
+    steps.run("build", inputs, outputs, work)
+    return api.built(folder, network, stimulus)
 
 
 def _simulated(folder: BuildFolder, simulator: str, images: int | None) -> dict[str, Any]:
     """What the result of a simulation depends on, whoever asks for it."""
     folder.require_built()
-    count = images or len(stimulus.load(folder.stimulus))
-    return {"build": api.content_hash(folder), "simulator": simulator, "images": count}
+    count = images or len(load(folder.stimulus))
+    return {"build": build_hash(folder), "simulator": simulator, "images": count}
 
 
-def verify(
-    folder: BuildFolder, simulator: str, images: int | None, stalls: tuple[int, ...], seed: int,
-    waves: bool, console: Console, force: bool = False,
-) -> Result:  # fmt: skip
-    """Prove a build; see `tasks.verify`."""
-
-    def work() -> None:
-        api.verify(
-            folder.path, None, None, images, simulator, stalls, seed, waves, console.progress
-        )
-
-    inputs = {
-        **_simulated(folder, simulator, images),
-        "stalls": stalls,
-        "seed": seed,
-        "waves": waves,
-    }
-    Steps(folder, console, force).run("verify", inputs, [folder.result("verification")], work)
-    return read_json(folder.result("verification"))
-
-
-def profile(
-    folder: BuildFolder, simulator: str, images: int | None, console: Console, force: bool = False
-) -> Result:
-    """Measure a build; see `tasks.profile`."""
+def verify(options: SimulationOptions, images: int | None, steps: Steps) -> Verification:
+    """Prove a build; see `api.verify`."""
+    folder = steps.folder
+    result = folder.result("verification")
 
     def work() -> None:
-        api.profile(folder.path, images=images, simulator=simulator, progress=console.progress)
+        api.verify(folder.path, options, images=images, progress=steps.console.progress)
 
-    inputs = _simulated(folder, simulator, images)
-    Steps(folder, console, force).run("profile", inputs, [folder.result("profile")], work)
-    return read_json(folder.result("profile"))
+    inputs = {**_simulated(folder, options.simulator, images), **asdict(options)}
+    steps.run("verify", inputs, [result], work)
+    return Verification.from_dict(read_json(result))
 
 
-def report(folder: BuildFolder, console: Console) -> Result:
-    """Write `report/summary.json` and `report/report.html`, and return the summary."""
-    from spikewright.reporting import summary
-    from spikewright.reporting.page import render
+def profile(simulator: str, images: int | None, steps: Steps) -> ProfileResult:
+    """Measure a build; see `api.profile`."""
+    folder = steps.folder
+    result = folder.result("profile")
 
+    def work() -> None:
+        api.profile(folder.path, None, images, simulator, steps.console.progress)
+
+    steps.run("profile", _simulated(folder, simulator, images), [result], work)
+    return ProfileResult.from_dict(read_json(result))
+
+
+def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
+    """Synthesise a build, unless that was done; see `synthesis.synth`."""
+    folder = steps.folder
+    result = folder.synthesis(target) / "report.json"
+    inputs = {"build": build_hash(folder), "target": target, "seeds": list(seeds)}
+
+    def work() -> None:
+        synthesis.synth(folder.path, target, seeds, steps.console.progress)
+
+    steps.run(f"synth {target}", inputs, [result], work)
+    return SynthesisResult.from_dict(read_json(result))
+
+
+def report(folder: BuildFolder, console: Console) -> Report:
+    """Write the report; see `api.report`."""
     with console.step("report"):
-        values = summary.gather(folder)
-        page = render(values, summary.example(folder))
-        write_json(folder.result("summary"), values)
-        write_bytes(folder.html, page.encode())
-    return read_json(folder.result("summary"))
+        return api.report(folder.path)
 
 
-def demo(settings: Settings, folder: BuildFolder, console: Console) -> Result:
-    """All steps, each skipped if nothing changed since it was done."""
-    from spikewright.model.recipes import recipe as recipes
+def check(recipe: Recipe, data: Path | None, steps: Steps) -> None:
+    """Compare torch with the reference on the test images; the accuracy on all of them.
+
+    Raises
+    ------
+    CheckFailed
+        If any value differs; `report/check.json` is written all the same.
+    """
+    folder = steps.folder
+    trained, result = BuildFolder(folder.training), folder.result("check")
+
+    def work() -> None:
+        progress = steps.console.progress
+        checked = check_training(recipe, trained.path, data, DEMO_IMAGES, progress)
+        write_json(result, checked.as_dict())
+        checked.require()
+
+    inputs = {"network": file_hash(trained.network), "source": source_hash("golden", "model")}
+    steps.run("check", inputs, [result], work)
+
+
+def demo(
+    folder: str | Path = "build/digits", settings: DemoSettings | None = None,
+    console: Console | None = None, force: bool = False,
+) -> Report:  # fmt: skip
+    """Train, compile, verify, profile, report: each step is skipped if nothing changed.
+
+    Parameters
+    ----------
+    console
+        Says on standard error what is done; None is silent.
+    force
+        Do every step again.
+
+    Raises
+    ------
+    BadInput, ToolMissing, CheckFailed
+        As the functions of the steps: `train`, `build`, `verify`, `profile`.
+    """
     from spikewright.tool_check import WarmUp
 
-    overrides = {} if settings.seed is None else {"training.seed": settings.seed}
-    recipes.load(settings.recipe, overrides)  # a wrong recipe ends here, before any work
-    training, force = BuildFolder(folder.training), settings.force
+    settings, console = settings or DemoSettings(), console or Console.quiet()
+    recipe, whole = settings.read_recipe(), BuildFolder(Path(folder))
+    steps = Steps(whole, console, force)
     with WarmUp() as yosys:  # beside the training, which leaves a core free
-        train(settings.recipe, training, settings.data, overrides, console, force)
-        check(settings, overrides, folder, console)
+        training_steps = Steps(BuildFolder(whole.training), console, force)
+        trained = train(recipe, settings.data, "cpu", training_steps)
+        check(recipe, settings.data, steps)
         yosys.wait()
-    images = settings.images or DEMO_IMAGES
-    request = BuildRequest(
-        training.network, Machine(settings.lanes), "test", settings.data, images, 0, force
-    )
-    build(request, folder, console)
-    verify(folder, settings.simulator, settings.images, (0,), 0, False, console, force)
-    profile(folder, settings.simulator, settings.images, console, force)
-    return report(folder, console)
-
-
-def check(
-    settings: Settings, overrides: dict[str, Any], folder: BuildFolder, console: Console
-) -> None:
-    """Compare torch with the reference on the test images; the accuracy on all of them."""
-    training = BuildFolder(folder.training)
-
-    def work() -> None:
-        from spikewright.model.recipes import recipe as recipes
-
-        recipe = recipes.load(settings.recipe, overrides)
-        check_training(recipe, training.path, settings.data, folder, DEMO_IMAGES, console.progress)
-
-    inputs = {"network": file_hash(training.network), "source": source_hash("golden", "model")}
-    Steps(folder, console, settings.force).run("check", inputs, [folder.result("check")], work)
+    choice = InputChoice("test", settings.data)
+    stimulus = choice.up_to(trained.network, settings.images or DEMO_IMAGES)
+    build(trained.network, settings.options, stimulus, steps)
+    verify(SimulationOptions(settings.simulator), settings.images, steps)
+    profile(settings.simulator, settings.images, steps)
+    return report(whole, console)

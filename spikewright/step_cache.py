@@ -32,6 +32,11 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def bytes_hash(data: bytes) -> str:
+    """SHA-256 of bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
 @cache
 def source_hash(*parts: str) -> str:
     """One hash over the source files of these parts of the kit, so that new code runs again.
@@ -54,6 +59,23 @@ def _files(part: str) -> list[Path]:
         return sorted((_HERE / part).rglob("*"))
     own = [path for path in _HERE.iterdir() if path.name not in _PARTS]
     return sorted(file for path in own for file in (path.rglob("*") if path.is_dir() else [path]))
+
+
+def build_hash(folder: BuildFolder) -> str:
+    """One hash over all that a result about this build depends on, our code included.
+
+    Raises
+    ------
+    BadInput
+        If the folder is no finished build.
+    """
+    folder.require_built()
+    files = [folder.network, folder.manifest, folder.stimulus]
+    files += sorted(path for path in (folder.path / "rtl").rglob("*") if path.is_file())
+    digest = hashlib.sha256(source_hash("golden", "hw", "sim", "face").encode())
+    for path in files:
+        digest.update(f"{path.relative_to(folder.path).as_posix()} {file_hash(path)}\n".encode())
+    return digest.hexdigest()
 
 
 class Steps:

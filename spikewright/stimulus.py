@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,43 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+OF_CALLER = "inputs of the caller"
+
+
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """`inputs` as the network takes them, their labels (None if unknown), and where they are from.
+    """Inputs of a network, their labels, and where they are from.
 
-    `inputs` is (batch, *shape) for direct coding, (batch, timesteps, *shape) for events; `labels`
-    is int64 (batch,).
+    Attributes
+    ----------
+    inputs
+        Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+    labels
+        Integers (batch,); None if unknown.
+    source
+        In words, for the report.
+
+    Raises
+    ------
+    BadInput
+        If the labels are not one integer for each input.
     """
 
     inputs: Array
-    labels: NDArray[np.int64] | None
-    source: str
+    labels: NDArray[np.int64] | None = None
+    source: str = OF_CALLER
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", np.asarray(self.inputs))
+        if self.labels is None:
+            return
+        labels = np.asarray(self.labels)
+        right = f"integers ({len(self.inputs)},), one for each input"
+        require(
+            labels.dtype.kind in "iu" and labels.shape == self.inputs.shape[:1],
+            "labels", "type and shape", f"{labels.dtype} {labels.shape}", right,
+        )  # fmt: skip
+        object.__setattr__(self, "labels", labels.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -68,35 +94,30 @@ class Stimulus:
         return float(right.mean())
 
 
-def given(inputs: Any, labels: Any, source: str) -> Stimulus:
-    """Checked inputs of a Python caller with their labels (batch,), or None.
+@dataclass(frozen=True)
+class InputChoice:
+    """Which inputs to take: see `choose_stimulus`, whose parameters these are."""
 
-    Raises
-    ------
-    BadInput
-        If the labels are not one integer for each input.
-    """
-    inputs = np.asarray(inputs)
-    if labels is None:
-        return Stimulus(inputs, None, source)
-    labels = np.asarray(labels)
-    found = f"{labels.dtype} {labels.shape}"
-    right = f"integers ({len(inputs)},), one for each input"
-    require(
-        labels.dtype.kind in "iu" and labels.shape == inputs.shape[:1],
-        "labels", "type and shape", found, right,
-    )  # fmt: skip
-    return Stimulus(inputs, labels.astype(np.int64), source)
+    source: str = "auto"
+    data: Path | None = None
+    images: int | None = None
+    seed: int = 0
+
+    def of(self, network: Network) -> Stimulus:
+        """The stimulus for `network`."""
+        return choose_stimulus(network, self.source, self.data, self.images, self.seed)
+
+    def up_to(self, network: Network, images: int) -> Stimulus:
+        """The stimulus for `network`: so many images, or all if there are fewer."""
+        every = replace(self, images=None).of(network)
+        return every.first(min(images, len(every)))
 
 
-def choose(
-    network: Network,
-    source: str = "auto",
-    data: Path | None = None,
-    images: int | None = None,
-    seed: int = 0,
-) -> Stimulus:
-    """The stimulus for `network`.
+def choose_stimulus(
+    network: Network, source: str = "auto", data: str | Path | None = None,
+    images: int | None = None, seed: int = 0,
+) -> Stimulus:  # fmt: skip
+    """Choose inputs for `network`: test images, random integers, or those of a file.
 
     Parameters
     ----------
@@ -108,8 +129,15 @@ def choose(
         The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
     images
         How many; None takes all test images, or 100 random ones.
+    seed
+        Of random integers.
+
+    Raises
+    ------
+    BadInput
+        If there are fewer images, a file or data set is missing or damaged, or does not fit.
     """
-    name = network.meta.get("data")
+    name, data = network.meta.get("data"), None if data is None else Path(data)
     if source == "auto":
         source = "test" if _has_test_images(name, data) else "random"
     if source == "random":
@@ -140,12 +168,12 @@ def _random(network: Network, images: int, seed: int) -> Stimulus:
 def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
     from spikewright.model import data as datasets
 
-    found = datasets.load(name, data, timesteps=network.timesteps, train=False)
-    images, source = found.test_x, f"test images of {name}"
+    data_set = datasets.load(name, data, timesteps=network.timesteps, train=False)
+    images, source = data_set.test_x, f"test images of {name}"
     if network.meta.get("coding") == "poisson":
-        images, source = _as_spikes(network, images, found.bits), f"{source}, Poisson coded"
+        images, source = _as_spikes(network, images, data_set.bits), f"{source}, Poisson coded"
     network.check_inputs(images[:1])
-    return Stimulus(images, found.test_y, source)
+    return Stimulus(images, data_set.test_y, source)
 
 
 def _as_spikes(network: Network, images: Array, bits: int) -> Array:

@@ -1,18 +1,17 @@
-"""`spikewright synth`: clock and area of a build on a device, by Yosys and nextpnr."""
+"""Clock and area of a build on a device, by Yosys and nextpnr."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from spikewright import api, results
-from spikewright.console import Console
-from spikewright.layout import BuildFolder, read_json, write_json
-from spikewright.step_cache import Steps
-
-if TYPE_CHECKING:
-    from spikewright.sim.synth.targets import Target
+from spikewright.golden.equality_chain import Progress
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.network import file
+from spikewright.layout import BuildFolder, write_json
+from spikewright.results.base import facts
+from spikewright.results.synthesis import SynthesisResult
+from spikewright.step_cache import build_hash
 
 SEEDS = (1, 2, 3)
 
@@ -35,9 +34,11 @@ def require_tools(target: str) -> None:
 
 def synth(
     folder: str | Path, target: str = "ecp5-25k", seeds: Sequence[int] = SEEDS,
-    progress: api.Progress | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    progress: Progress | None = None,
+) -> SynthesisResult:  # fmt: skip
     """Synthesise, place and route a build: its clock, what limits it, and what it takes.
+
+    Writes `synth/TARGET/report.json`.
 
     Parameters
     ----------
@@ -45,11 +46,8 @@ def synth(
         A device by name: ecp5-25k, ecp5-45k, ecp5-85k, ice40-hx8k.
     seeds
         Of the placement; the median clock counts.
-
-    Returns
-    -------
-    dict
-        What `synth/TARGET/report.json` holds, which is written too: see docs/commands.md.
+    progress
+        Called with parts done, parts in all, and words.
 
     Raises
     ------
@@ -58,46 +56,22 @@ def synth(
     CheckFailed
         If a tool fails, as when the design does not fit the device, or a check of the netlist.
     """
-    from spikewright.golden.network import file
     from spikewright.sim.synth.flow import synthesise
     from spikewright.sim.synth.targets import target_of
     from spikewright.sim.synth.tools import versions
 
-    place, device = BuildFolder(Path(folder)), target_of(target)
-    place.require_built()
-    network = file.load(place.network)
-    work = place.synthesis(target)
-    found = synthesise(place.path, work, device, seeds, progress=progress)
-    lanes = results.image_figures(place)["lanes"]
-    result = {
-        **results.describe(network),
-        "fingerprint": file.fingerprint(network),
-        "build": api.content_hash(place),
-        **found.as_dict(),
-        "seeds": list(seeds),
-        "available": _available(device),
-        "lanes": lanes,
-        "lut4_per_lane": round(found.luts / sum(lanes.values()), 1),
-        "versions": versions(device.family),
-    }
-    write_json(work / "report.json", result)
+    build_folder, device = BuildFolder(Path(folder)), target_of(target)
+    build_folder.require_built()
+    work = build_folder.synthesis(target)
+    synthesis = synthesise(build_folder.path, work, device, seeds, progress=progress)
+    lanes = {core.node: core.lanes for core in load_image(build_folder.path).cores}
+    result = SynthesisResult(
+        **facts(file.load(build_folder.network)),
+        **synthesis.as_dict() | {"limit": synthesis.limit},
+        build=build_hash(build_folder), seeds=tuple(seeds),
+        available={"lut4": device.luts, "block_rams": device.rams, "dsps": device.dsps},
+        lanes=lanes, lut4_per_lane=round(synthesis.luts / sum(lanes.values()), 1),
+        versions=versions(device.family),
+    )  # fmt: skip
+    write_json(work / "report.json", result.as_dict())
     return result
-
-
-def _available(device: Target) -> dict[str, int]:
-    return {"lut4": device.luts, "block_rams": device.rams, "dsps": device.dsps}
-
-
-def synth_step(
-    folder: BuildFolder, target: str, seeds: Sequence[int], console: Console, force: bool = False
-) -> dict[str, Any]:
-    """`synth`, unless that very build was synthesised so."""
-    folder.require_built()
-    report = folder.synthesis(target) / "report.json"
-    inputs = {"build": api.content_hash(folder), "target": target, "seeds": list(seeds)}
-
-    def work() -> None:
-        synth(folder.path, target, seeds, console.progress)
-
-    Steps(folder, console, force).run(f"synth {target}", inputs, [report], work)
-    return read_json(report)

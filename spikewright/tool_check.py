@@ -23,7 +23,17 @@ DATA_FOLDERS = ("MNIST", "FashionMNIST", "cifar-10-batches-py", "N-MNIST")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked for. `needed` False: only some commands or options want it."""
+    """One thing looked for.
+
+    Attributes
+    ----------
+    found
+        Version or place; None if it is not there.
+    needed
+        False: only some commands or options want it.
+    remedy
+        How to install it.
+    """
 
     name: str
     found: str | None
@@ -31,30 +41,39 @@ class Finding:
     remedy: str
 
 
-def examine() -> list[Finding]:
-    """Look for everything, in the order in which a user would install it."""
-    return [_python(), *_packages(), *_programs(), _gpu(), _data()]
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was looked for, in the order in which a user would install it."""
+
+    findings: tuple[Finding, ...]
+    platform: str
+    cores: int | None
+
+    @property
+    def missing(self) -> tuple[Finding, ...]:
+        """What is needed and not there."""
+        return tuple(each for each in self.findings if each.needed and each.found is None)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every command works."""
+        return not self.missing
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"ok": self.ok, **asdict(self)}
 
 
-def failures(findings: list[Finding]) -> list[Finding]:
-    """What is needed and missing."""
-    return [finding for finding in findings if finding.needed and finding.found is None]
+def doctor() -> Diagnosis:
+    """Look for everything that the commands need: what is there, which version, how to mend it."""
+    findings = (_python(), *_packages(), *_programs(), _gpu(), _data())
+    return Diagnosis(findings, platform.platform(), os.cpu_count())
 
 
-def as_dict(findings: list[Finding]) -> dict[str, Any]:
-    """Plain values for JSON."""
-    return {
-        "ok": not failures(findings),
-        "findings": [asdict(finding) for finding in findings],
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-    }
-
-
-def lines(findings: list[Finding]) -> list[str]:
+def lines(diagnosis: Diagnosis) -> list[str]:
     """One line for each finding."""
     rows = []
-    for finding in findings:
+    for finding in diagnosis.findings:
         state = "ok" if finding.found else ("MISSING" if finding.needed else "absent")
         text = finding.found or finding.remedy
         rows.append(f"{state:8}{finding.name:14} {text}")
@@ -63,10 +82,10 @@ def lines(findings: list[Finding]) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Python and our dependencies, as they are installed: for the report's provenance."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in ("spikewright", *PACKAGES):
-        found[package] = _version(package) or "absent"
-    return found
+        installed[package] = _version(package) or "absent"
+    return installed
 
 
 class WarmUp:

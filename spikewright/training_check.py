@@ -2,54 +2,87 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from spikewright import equality_chain, stimulus
-from spikewright.equality_chain import Progress
+from spikewright.golden.equality_chain import Link, Program, Progress, follow, reference_program
 from spikewright.golden.errors import BadInput, CheckFailed
-from spikewright.layout import BuildFolder, write_json
+from spikewright.golden.models import engine
+from spikewright.golden.network import file
+from spikewright.layout import BuildFolder
+from spikewright.results.base import Result
+from spikewright.stimulus import choose_stimulus
+
+if TYPE_CHECKING:
+    from spikewright.model.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class TrainingCheck(Result):
+    """A trained model against its exported network.
+
+    Attributes
+    ----------
+    links
+        The one link "torch == reference".
+    accuracy, accuracy_images
+        By the engine on the whole test set, 0..1.
+    """
+
+    fingerprint: str
+    links: tuple[Link, ...]
+    mismatches: int
+    first_mismatch: str | None
+    accuracy: float | None
+    accuracy_images: int
+    stimulus: str
+
+    def require(self) -> None:
+        """Raise `CheckFailed` naming the first mismatch, if there is one."""
+        if self.mismatches:
+            raise CheckFailed(f"{self.mismatches} values differ; first: {self.first_mismatch}")
 
 
 def check_training(
-    recipe: Any,
-    training: Path,
-    data: Path | None,
-    folder: BuildFolder,
-    images: int,
-    progress: Progress,
-) -> None:
-    """Compare torch with the reference on test images, and write `report/check.json`.
+    recipe: Recipe, folder: str | Path, data: str | Path | None = None, images: int = 360,
+    progress: Progress | None = None,
+) -> TrainingCheck:  # fmt: skip
+    """Compare torch with the reference on test images, in every spike, membrane and logit.
 
-    It also holds the accuracy on the whole test set, by the engine.
+    Parameters
+    ----------
+    folder
+        Where `recipe` was trained: checkpoint and network.
+    data
+        The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
+    images
+        How many test images at most.
+
+    Raises
+    ------
+    BadInput
+        If the checkpoint is missing, damaged or of another recipe, or the data set is missing.
     """
-    from spikewright.golden.models import engine, reference
-    from spikewright.golden.network import file
     from spikewright.model.training import checkpoint
     from spikewright.model.training.run import trained as trained_network
     from spikewright.model.training.train import exact_settings
 
-    network = file.load(training / "network.safetensors")
-    state = checkpoint.load(training, recipe)
+    training = BuildFolder(Path(folder))
+    network = file.load(training.network)
+    state = checkpoint.load(training.path, recipe)
     if state is None:
-        raise BadInput(f"{training}: the checkpoint is missing; train again with --force")
+        raise BadInput(f"{training.path}: the checkpoint is missing; train again with --force")
     trained = trained_network(recipe, state)
-    chosen = stimulus.choose(network, "test", data)
-    part = chosen.first(min(images, len(chosen)))
+    stimulus = choose_stimulus(network, "test", data)
+    inputs = stimulus.first(min(images, len(stimulus))).inputs
     programs = (
-        ("torch", lambda slot: trained.trace(part.inputs[slot])),
-        ("reference", lambda slot: reference.run(network, part.inputs[slot])),
+        Program.of("torch", lambda part: trained.trace(inputs[part])),
+        reference_program(network, inputs),
     )
     with exact_settings(recipe.training.threads):
-        links = equality_chain.follow(programs, len(part), progress)
-    result = {
-        "fingerprint": file.fingerprint(network),
-        "links": [link.as_dict() for link in links],
-        "accuracy": chosen.accuracy(engine.logits(network, chosen.inputs)),
-        "accuracy_images": len(chosen),
-        "stimulus": chosen.source,
-    }
-    write_json(folder.result("check"), result)
-    for link in links:
-        if link.mismatches:
-            raise CheckFailed(f"{link.name}: {link.mismatches} values differ; first: {link.first}")
+        equality = follow(programs, len(inputs), progress=progress)
+    return TrainingCheck(
+        file.fingerprint(network), equality.links, equality.mismatches, equality.first,
+        stimulus.accuracy(engine.logits(network, stimulus.inputs)), len(stimulus), stimulus.source,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 COUNTERS = {
@@ -42,3 +43,16 @@ class Counters:
     def as_dict(self) -> dict[str, int]:
         """Counts by name."""
         return {name: getattr(self, name) for name in COUNTERS}
+
+    def with_units(self) -> dict[str, int]:
+        """Counts by name for JSON; those of cycles end in `_cycles`."""
+        return {_with_unit(name): count for name, count in self.as_dict().items()}
+
+    @classmethod
+    def from_units(cls, node: str, counts: Mapping[str, int]) -> Counters:
+        """What `with_units` gave."""
+        return cls(node, **{name: counts[_with_unit(name)] for name in COUNTERS})
+
+
+def _with_unit(name: str) -> str:
+    return name if name in ("events_in", "events_out", "synops") else f"{name}_cycles"

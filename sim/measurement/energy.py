@@ -12,6 +12,7 @@ one kept weight (border positions that do not exist are not counted).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -126,6 +127,12 @@ class Energy:
             "ratios": ratios,
             "layers": [asdict(layer) for layer in self.layers],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Energy:
+        """What `as_dict` gave."""
+        layers = tuple(LayerEnergy(**row) for row in values["layers"])
+        return cls(layers, tuple(values["assumptions"]))
 
 
 def op_count_energy(network: Network, operations: OperationCounts) -> Energy:

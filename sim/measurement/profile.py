@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikewright.golden.image.counters import Counters
 from spikewright.golden.image.memory_image import Image
-from spikewright.sim.accelerator_bench import Run
+
+if TYPE_CHECKING:  # so that a result can be read without the simulation's tools
+    from spikewright.sim.accelerator_bench import Run
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,17 @@ class LayerProfile:
     counters: Counters
     utilization: float
     memory_bits: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, with units in the keys."""
+        named = asdict(self) | {"shape": list(self.shape)}
+        return named | {"counters": self.counters.with_units()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LayerProfile:
+        """What `as_dict` gave."""
+        counters = Counters.from_units(values["node"], values["counters"])
+        return cls(**{**values, "shape": tuple(values["shape"]), "counters": counters})
 
 
 @dataclass(frozen=True)
@@ -57,15 +71,15 @@ class Profile:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, with schema and units in the keys."""
-        rows = []
-        for layer in self.layers:
-            row = asdict(layer) | {"shape": list(layer.shape)}
-            counts = layer.counters.as_dict()
-            row["counters"] = {f"{name}_cycles" if place < 5 else name: value
-                               for place, (name, value) in enumerate(counts.items())}  # fmt: skip
-            rows.append(row)
         values = {name: value for name, value in vars(self).items() if name != "layers"}
-        return {"schema": 1, **values, "layers": rows}
+        return {"schema": 1, **values, "layers": [layer.as_dict() for layer in self.layers]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Profile:
+        """What `as_dict` gave."""
+        layers = tuple(map(LayerProfile.from_dict, values["layers"]))
+        own = {name: value for name, value in values.items() if name != "schema"}
+        return cls(**{**own, "layers": layers})
 
 
 def profile_of(image: Image, run: Run) -> Profile:

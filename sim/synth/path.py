@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,11 @@ class CriticalPath:
     def as_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self) | {"through": list(self.through)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CriticalPath:
+        """What `as_dict` gave."""
+        return cls(**{**values, "through": tuple(values["through"])})
 
 
 def signal(cell: str) -> str:

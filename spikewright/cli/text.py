@@ -49,10 +49,10 @@ def _plan(plan: Values) -> list[str]:
         f"{plan[key]['taken']}" + (f" of {plan[key]['of']}" if limited else "") + f" {name}"
         for key, name in kinds
     ]
-    place = f"on {plan['target']}" if limited else "no target, counted as ECP5"
+    device = f"on {plan['target']}" if limited else "no target, counted as ECP5"
     head = ("core", "lanes", "cycles", "busy", "RAMs", "LUTs", "bound by", "no more lanes, as")
     rows = [
-        f"plan        {place}: {', '.join(taken)}",
+        f"plan        {device}: {', '.join(taken)}",
         f"            {plan['interval_cycles']:.1f} cycles per inference expected",
         "  {:12}{:>6}{:>10}{:>6}{:>6}{:>7}  {:10}{}".format(*head),
     ]
@@ -69,7 +69,7 @@ def _plan(plan: Values) -> list[str]:
 
 def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     """Every link with its counts, and the verdict."""
-    waves = [f"waves       {folder.path / place}" for place in result["waves"]]
+    waves = [f"waves       {folder.path / wave}" for wave in result["waves"]]
     lines = [_accuracy(result), *_links(result), _compared(result, "Verilog")]
     return [*lines, _predicted(result), _cycles(result), *waves]
 
@@ -96,8 +96,9 @@ def of_profile(result: Values) -> list[str]:
     rows = [f"  {'layer':12}{'lanes':>6}{'synops':>12}{'busy':>10}{'sweep':>10}{'utilization':>13}"]
     for row in result["layers"]:
         busy, sweep = (row["counters"][f"{kind}_cycles"] / images for kind in ("busy", "sweep"))
+        synops = "-" if row["synops"] is None else f"{row['synops']:.1f}"
         rows.append(
-            f"  {row['node']:12}{row['lanes']:>6}{row['synops']:>12.1f}{busy:>10.1f}{sweep:>10.1f}"
+            f"  {row['node']:12}{row['lanes']:>6}{synops:>12}{busy:>10.1f}{sweep:>10.1f}"
             f"{row['utilization']:>13.1%}"
         )
     return [_cycles(result), *rows]
@@ -118,9 +119,9 @@ def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
 
 def _links(result: Values) -> list[str]:
     rows = []
-    for place, link in enumerate(result["links"]):
+    for number, link in enumerate(result["links"]):
         values = link["spikes"] + link["membranes"] + link["logits"]
-        head = "" if place else "equality"
+        head = "" if number else "equality"
         rows.append(
             f"{head:12}{link['link']:26}{values:>11} values, {link['mismatches']} mismatches"
         )

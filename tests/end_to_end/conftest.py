@@ -101,5 +101,5 @@ def small_network() -> spikewright.Network:
 @pytest.fixture
 def small_file(small_network: spikewright.Network, tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"
-    spikewright.save(small_network, path)
+    spikewright.save_network(small_network, path)
     return path

@@ -174,7 +174,7 @@ def test_a_network_that_a_lane_cannot_hold(command, tmp_path: Path) -> None:
             spikewright.Edge("map", "out", (spikewright.SumPool2d((16, 16)), dense)),
         ),
     )
-    spikewright.save(large, tmp_path / "large.safetensors")
+    spikewright.save_network(large, tmp_path / "large.safetensors")
     out = tmp_path / "out"
     outcome = command("build", tmp_path / "large.safetensors", "--out", out)
     assert outcome.code == 2

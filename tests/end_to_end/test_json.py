@@ -135,7 +135,7 @@ def test_a_network_whose_data_set_is_not_there_gets_random_inputs(
     monkeypatch.delenv("SPIKEWRIGHT_DATA", raising=False)
     for data in ("mnist", "something else"):
         network = dataclasses.replace(small_network, meta={"data": data})
-        spikewright.save(network, tmp_path / "net.safetensors")
+        spikewright.save_network(network, tmp_path / "net.safetensors")
         outcome = command("run", tmp_path / "net.safetensors", "--json")
         assert outcome.code == 0, outcome.err
         assert outcome.json["stimulus"] == "random integers, seed 0"

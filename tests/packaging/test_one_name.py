@@ -30,8 +30,8 @@ network = sw.Network(
         sw.Edge("hidden", "out", (sw.Linear(np.array([[1, -1], [0, 3]]), 4),)),
     ),
 )
-sw.build(network, "built", inputs=np.arange(12).reshape(4, 3))
-assert sw.verify("built")["mismatches"] == 0
+sw.build(network, "built", stimulus=sw.Stimulus(np.arange(12).reshape(4, 3)))
+assert sw.verify("built").mismatches == 0
 mine = {"model", "hw", "sim", "golden"} & set(sys.modules)
 assert not mine, mine
 print("done")

@@ -1,0 +1,136 @@
+"""A network on the golden models: its traces, its accuracy, and that both models agree."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikewright.golden.equality_chain import (
+    Progress,
+    Recorder,
+    engine_program,
+    follow,
+    reference_program,
+)
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.memory_image import Image
+from spikewright.golden.models import engine
+from spikewright.golden.network import file, operations
+from spikewright.golden.network.graph import Network
+from spikewright.golden.network.trace import Trace
+from spikewright.layout import BuildFolder, write_bytes
+from spikewright.results.base import facts, layer_work
+from spikewright.results.models import Evaluation, compared
+from spikewright.stimulus import Stimulus, choose_stimulus
+
+
+def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
+    """Run `inputs` through the golden engine.
+
+    Parameters
+    ----------
+    inputs
+        Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+
+    Returns
+    -------
+    Trace
+        `spikes[name]` uint8 and `membranes[name]` int64, each (batch, timesteps, *shape); `logits`
+        int64 (batch, classes).
+
+    Raises
+    ------
+    BadInput
+        If the inputs do not fit the network.
+    """
+    return engine.run(network, inputs)
+
+
+def evaluate(
+    network: Network | str | Path, stimulus: Stimulus | None = None, compare: int = 100,
+    trace_file: str | Path | None = None, progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """Measure a network on the golden models: its accuracy, and that they agree in every value.
+
+    Parameters
+    ----------
+    network
+        A network, its file, or a build folder, for which the cycles are predicted too.
+    stimulus
+        None takes test images of the network's data set, or 100 random inputs without one.
+    compare
+        On how many of them, at most, reference and engine are compared value by value.
+    trace_file
+        An `.npz` file to write these images' spikes, membranes and logits to.
+    progress
+        Called with images compared, images in all, and words.
+
+    Raises
+    ------
+    BadInput
+        If network or folder cannot be read, or the inputs do not fit.
+    """
+    image = None
+    if not isinstance(network, Network):
+        network, image = open_network(Path(network))
+    stimulus = stimulus or choose_stimulus(network)
+    logits = engine.logits(network, stimulus.inputs)
+    part = stimulus.first(min(compare, len(stimulus)))
+    frames = network.check_inputs(part.inputs)
+    recorder = Recorder("engine", membranes=trace_file is not None)
+    programs = (reference_program(network, frames), engine_program(network, frames))
+    equality = follow(programs, len(frames), recorder, progress)
+    trace = recorder.trace
+    counts = operations.count(network, frames, trace)
+    if trace_file:
+        _save_trace(Path(trace_file), trace)
+    return Evaluation(
+        **facts(network), **compared(equality), stimulus=stimulus.source,
+        accuracy=stimulus.accuracy(logits), accuracy_images=stimulus.labelled, images=len(part),
+        mismatches=equality.mismatches, first_mismatch=equality.first,
+        synops=counts.synops_per_inference, spike_rate=counts.spike_rate, zeta=counts.zeta,
+        layers=layer_work(counts), **_predicted(image, frames, trace),
+    )  # fmt: skip
+
+
+def open_network(path: Path) -> tuple[Network, Image | None]:
+    """The network of a file; of a build folder its memory image too.
+
+    Raises
+    ------
+    BadInput
+        If it is no network file and no finished build.
+    """
+    if not path.is_dir():
+        return file.load(path), None
+    folder = BuildFolder(path)
+    folder.require_built()
+    return file.load(folder.network), load_image(path)
+
+
+def _predicted(image: Image | None, inputs: NDArray[np.int64], trace: Trace) -> dict[str, Any]:
+    """Cycles and utilization of these inputs in the accelerator of `image`; none without one."""
+    if image is None or not len(inputs):
+        return {}
+    from spikewright.golden.cycles.prediction import Source, predict
+
+    # As `verify` runs it: the first beat is offered in the seventh cycle after the reset.
+    prediction = predict(image, inputs, trace, Source(start=7))
+    lane_cycles = sum(core.lanes for core in image.cores) * prediction.busy_cycles
+    return {
+        "cycles_per_inference": prediction.cycles_per_inference,
+        "latency_cycles": prediction.latency_cycles,
+        "utilization": sum(core.synops for core in prediction.cores) / lane_cycles,
+    }
+
+
+def _save_trace(path: Path, trace: Trace) -> None:
+    arrays = {f"spikes.{name}": values for name, values in trace.spikes.items()}
+    arrays |= {f"membranes.{name}": values for name, values in trace.membranes.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays, logits=trace.logits)  # pyright: ignore[reportArgumentType]
+    write_bytes(path, buffer.getvalue())
