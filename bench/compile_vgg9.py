@@ -103,10 +103,9 @@ def measure(network: Network, folder: Path, simulate: bool) -> dict[str, Any]:
         "image_mismatches": comparison.mismatches,
     }
     if simulate:
-        found = verify(folder, inputs, stalls=(0,))
-        compared = (found.compared_spikes, found.compared_membranes, found.compared_logits)
-        row |= {"rtl_values_compared": sum(compared), "rtl_mismatches": found.mismatches,
-                "rtl_cycles": found.cycles}  # fmt: skip
+        verdict = verify(folder, inputs)
+        row |= {"rtl_values_compared": verdict.verilog.values,
+                "rtl_mismatches": verdict.mismatches, "rtl_cycles": verdict.cycles}  # fmt: skip
     return row
 
 

@@ -38,6 +38,7 @@ from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.options import BuildOptions
 from spikewright.sim import pysim
 from spikewright.sim.measurement.cycle_check import CycleCheck
+from spikewright.sim.options import SimulationOptions
 from spikewright.sim.verify import verify
 
 
@@ -179,7 +180,7 @@ def by_verilator(
         build(network, Path(name), BuildOptions(lanes))
         verify(Path(name), inputs[:1])
         begin = time.perf_counter()
-        verification = verify(Path(name), inputs, stalls=(stall,))
+        verification = verify(Path(name), inputs, SimulationOptions(stalls=(stall,)))
         spent = time.perf_counter() - begin
     return spent, verification.cycles, verification.cycles_checked
 

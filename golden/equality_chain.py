@@ -108,8 +108,10 @@ class Link:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Link:
         """What `as_dict` gave."""
-        kinds = (values[name] for name in ("images", "spikes", "membranes", "logits"))
-        return cls(values["link"], *kinds, values["mismatches"], values["first_mismatch"])
+        return cls(
+            values["link"], values["images"], values["spikes"], values["membranes"],
+            values["logits"], values["mismatches"], values["first_mismatch"],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

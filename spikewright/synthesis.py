@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from spikewright.golden.equality_chain import Progress
 from spikewright.golden.image.image_file import load_image
@@ -65,9 +66,9 @@ def synth(
     work = build_folder.synthesis(target)
     synthesis = synthesise(build_folder.path, work, device, seeds, progress=progress)
     lanes = {core.node: core.lanes for core in load_image(build_folder.path).cores}
+    figures: dict[str, Any] = synthesis.as_dict() | {"limit": synthesis.limit}
     result = SynthesisResult(
-        **facts(file.load(build_folder.network)),
-        **synthesis.as_dict() | {"limit": synthesis.limit},
+        **facts(file.load(build_folder.network)), **figures,
         build=build_hash(build_folder), seeds=tuple(seeds),
         available={"lut4": device.luts, "block_rams": device.rams, "dsps": device.dsps},
         lanes=lanes, lut4_per_lane=round(synthesis.luts / sum(lanes.values()), 1),

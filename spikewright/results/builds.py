@@ -53,9 +53,11 @@ class Plan(Result):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """What `as_dict` gave."""
-        shares = (Share(**values[name]) for name in ("block_rams", "luts", "dsps"))
-        cores = tuple(PlannedCore(**core) for core in values["cores"])
-        return cls(values["target"], values["interval_cycles"], *shares, cores)
+        return cls(
+            values["target"], values["interval_cycles"],
+            Share(**values["block_rams"]), Share(**values["luts"]), Share(**values["dsps"]),
+            tuple(PlannedCore(**core) for core in values["cores"]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

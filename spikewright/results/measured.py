@@ -121,12 +121,10 @@ def profiled_layers(
     profile: Sequence[LayerProfile], work: Sequence[LayerWork]
 ) -> tuple[ProfiledLayer, ...]:
     """What was measured of every core, and what its node did."""
-    by_node = {row.node: row for row in work}
-    kinds = ("events_in", "synops", "spike_rate", "zeta")
+    by_node = {row.node: row.as_dict() for row in work}
+    nothing: dict[str, Any] = dict.fromkeys(("events_in", "synops", "spike_rate", "zeta"))
     return tuple(
-        ProfiledLayer(
-            **vars(layer), **{kind: getattr(by_node.get(layer.node), kind, None) for kind in kinds}
-        )
+        ProfiledLayer(**{**nothing, **vars(layer), **by_node.get(layer.node, {})})
         for layer in profile
     )
 

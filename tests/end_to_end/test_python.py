@@ -22,7 +22,8 @@ def test_every_name_is_there() -> None:
 
 def test_names_and_help_come_without_torch() -> None:
     program = (
-        "import sys, spikewright, spikewright.cli.main as c; spikewright.load_network; spikewright.run; "
+        "import sys, spikewright, spikewright.cli.main as c; "
+        "spikewright.load_network; spikewright.run; "
         "code = c.run(['demo', '--help']); "
         "heavy = {'torch', 'amaranth', 'cocotb', 'sklearn'} & set(sys.modules); "
         "sys.exit(f'imported {heavy}' if heavy else code)"

@@ -18,6 +18,7 @@ from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.options import BuildOptions
 from spikewright.sim.benches import SETTINGS
 from spikewright.sim.harness.components import components_verilog
+from spikewright.sim.options import SimulationOptions
 from spikewright.sim.simulators import lint, runner
 from spikewright.sim.verify import verify
 
@@ -54,10 +55,10 @@ def test_no_warning(folder):
 
 
 def test_both_simulators_see_the_same_values_in_the_same_cycles(folder):
-    left = verify(folder, _inputs(), simulator="icarus", stalls=(0, 50))
-    right = verify(folder, _inputs(), simulator="verilator", stalls=(0, 50))
+    left = verify(folder, _inputs(), SimulationOptions("icarus", (0, 50)))
+    right = verify(folder, _inputs(), SimulationOptions("verilator", (0, 50)))
     assert left.mismatches == right.mismatches == 0
-    assert left.compared_membranes == right.compared_membranes > 0
+    assert left.verilog.membranes == right.verilog.membranes > 0
     assert left.profile == right.profile
     logs = list((folder / "sim" / "icarus").glob("*/build.log"))
     assert len(logs) == 1
@@ -68,14 +69,13 @@ def test_both_simulators_see_the_same_values_in_the_same_cycles(folder):
 def test_random_networks(tmp_path, seed):
     network = random_chain.random_network(seed)
     build(network, tmp_path, BuildOptions(3))
-    result = verify(
-        tmp_path, random_chain.random_inputs(network, 3, seed), simulator="icarus", stalls=(0, 50)
-    )
+    inputs = random_chain.random_inputs(network, 3, seed)
+    result = verify(tmp_path, inputs, SimulationOptions("icarus", (0, 50)))
     assert result.mismatches == 0, result.first
 
 
 def test_waves_are_kept(folder):
-    verify(folder, _inputs(1), simulator="icarus", waves=True)
+    verify(folder, _inputs(1), SimulationOptions("icarus", waves=True))
     assert (folder / "sim" / "icarus" / "stall-0" / "dump.fst").stat().st_size > 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikewright.golden import equality_chain
 from spikewright.golden.cycles.prediction import predict
 from spikewright.golden.errors import BadInput, CheckFailed
+from spikewright.golden.image import interpreter
 from spikewright.golden.image.counters import COUNTERS
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.timing import Latencies
@@ -23,13 +26,17 @@ from spikewright.golden.network import file, operations
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
+from spikewright.golden.network.trace import Trace
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
 from spikewright.sim import verify as module
+from spikewright.sim.accelerator_bench import simulate
 from spikewright.sim.harness.counters import check_cycles
 from spikewright.sim.measurement import cycle_check
+from spikewright.sim.measurement.profile import Profile
+from spikewright.sim.options import SimulationOptions
 from spikewright.sim.simulators import lint, runner
-from spikewright.sim.verify import Expected, check_operations, verify
+from spikewright.sim.verify import check_operations, verify
 
 BATCH = 8
 
@@ -66,7 +73,9 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def verification(folder):
     calls = []
-    result = verify(folder, _inputs(), stalls=(0, 50), progress=lambda *call: calls.append(call))
+    result = verify(
+        folder, _inputs(), SimulationOptions(stalls=(0, 50)), lambda *call: calls.append(call)
+    )
     return result, calls
 
 
@@ -75,12 +84,14 @@ def test_every_value_is_compared_and_equal(verification):
     assert result.mismatches == 0
     assert result.first is None
     hidden, classes = 4 * 36 + 4 * 9, 5
-    assert result.compared_spikes == 2 * BATCH * 3 * hidden
-    assert result.compared_membranes == 2 * BATCH * 3 * (hidden + classes)
-    assert result.compared_logits == 2 * BATCH * classes
+    for link, runs in zip(result.equality.links, (1, 1, 2), strict=True):
+        assert link.spikes == runs * BATCH * 3 * hidden
+        assert link.membranes == runs * BATCH * 3 * (hidden + classes)
+        assert link.logits == runs * BATCH * classes
+    assert result.verilog.name == "memory image == Verilog"
+    assert result.equality.values == sum(link.values for link in result.equality.links)
     assert 0 < result.trace.spikes["conv"].mean() < 1
-    assert [call[0] for call in calls] == [0, 1, 2, 3, 4]
-    assert {call[1] for call in calls} == {4}
+    assert [call[:2] for call in calls] == [(0, 3), (1, 3), (2, 3), (3, 3), (BATCH, BATCH)]
 
 
 def test_measured_cycles_hang_together(verification):
@@ -106,43 +117,64 @@ def test_measured_cycles_hang_together(verification):
 
 
 def test_json_has_schema_and_units(verification):
-    values = verification[0].as_dict()
+    profile = verification[0].profile
+    values = profile.as_dict()
     assert values["schema"] == 1
-    assert values["stalls_percent"] == [0, 50]
-    assert {
-        "mismatches",
-        "cycles_per_inference",
-        "utilization",
-        "synops",
-        "compared_spikes",
-    } <= set(values)
-    rows = verification[0].profile.as_dict()["layers"]
-    assert set(rows[0]["counters"]) == {
+    assert {"cycles_per_inference", "latency_cycles", "utilization", "synops"} <= set(values)
+    assert set(values["layers"][0]["counters"]) == {
         f"{n}_cycles" if i < 5 else n for i, n in enumerate(COUNTERS)
     }
+    assert Profile.from_dict(json.loads(json.dumps(values))) == profile
 
 
 def test_the_same_seed_measures_the_same(verification, folder):
-    again = verify(folder, _inputs(), stalls=(0,))
+    again = verify(folder, _inputs())
     assert again.profile == verification[0].profile
 
 
-@pytest.mark.parametrize("link", ["reference", "engine"])
-def test_a_planted_difference_in_either_model_is_found_and_named(folder, monkeypatch, link):
-    source = {"reference": reference, "engine": engine}[link].run
+def wrong(trace: Trace) -> Trace:
+    """A trace with one membrane that is one off."""
+    membranes = {name: values.copy() for name, values in trace.membranes.items()}
+    membranes["pool"][3, 1, 2, 0, 1] += 1
+    return replace(trace, membranes=membranes)
 
-    def planted(network, inputs):
-        trace = source(network, inputs)
-        membranes = {name: values.copy() for name, values in trace.membranes.items()}
-        membranes["pool"][3, 1, 2, 0, 1] += 1
-        return replace(trace, membranes=membranes)
 
-    monkeypatch.setattr(getattr(module, link), "run", planted)
+@pytest.mark.parametrize(
+    ("program", "links"),
+    [
+        (reference, ["reference == engine"]),
+        (engine, ["reference == engine", "engine == memory image"]),
+        (interpreter, ["engine == memory image", "memory image == Verilog"]),
+    ],
+)
+def test_a_planted_difference_in_a_golden_program_is_found_and_named(
+    folder, monkeypatch, program, links
+):
+    right = program.run
+    monkeypatch.setattr(program, "run", lambda *given: wrong(right(*given)))
     result = verify(folder, _inputs())
-    assert result.mismatches == 1
-    message = r"1 values; first: image 3, step 1, node 'pool', neuron \(2, 0, 1\): membrane is"
-    with pytest.raises(CheckFailed, match=message):
+    broken = {link.name: link.mismatches for link in result.equality.links if link.mismatches}
+    assert broken == dict.fromkeys(links, 1)
+    assert result.mismatches == len(links)
+    message = rf"{len(links)} values differ; first: {links[0]}.*: image 3, step 1, node 'pool', "
+    with pytest.raises(CheckFailed, match=message + r"neuron \(2, 0, 1\): membrane is"):
         result.require_equal()
+
+
+def test_a_planted_difference_at_one_stall_rate_is_found_and_named(folder, monkeypatch):
+    def captured(bench, inputs, work, **options):
+        (run,) = simulate(bench, inputs, work, **options)
+        if options["stall"] != 50:
+            return [run]
+        return [replace(run, capture=replace(run.capture, trace=wrong(run.capture.trace)))]
+
+    monkeypatch.setattr(module, "simulate", captured)
+    result = verify(folder, _inputs(), SimulationOptions(stalls=(0, 50)))
+    assert [link.mismatches for link in result.equality.links] == [0, 0, 1]
+    start = "memory image == Verilog at 50 % stalls: image 3, step 1, node 'pool'"
+    assert result.first is not None
+    assert result.first.startswith(start)
+    assert result.cycles_checked.compared == 0  # wrong spikes make wrong counts
 
 
 @pytest.mark.parametrize("name", ["synops", "events_in", "events_out"])
@@ -165,7 +197,7 @@ def test_a_cycle_that_is_one_off_is_named(folder, monkeypatch):
         return predict(*given, latencies=Latencies()._replace(decode=Latencies().decode + 1))
 
     monkeypatch.setattr(cycle_check, "predict", slower)
-    result = verify(folder, _inputs(), stalls=(25,))
+    result = verify(folder, _inputs(), SimulationOptions(stalls=(25,)))
     assert result.mismatches == 0 < result.cycles_checked.differences
     message = r"differ from the predicted in \d+ counts; first: the cycle of image 0, logit 0 is"
     with pytest.raises(CheckFailed, match=message):
@@ -188,7 +220,7 @@ def test_a_cycle_in_no_class_is_named(verification):
 )
 def test_bad_options_are_one_line(folder, options, message):
     with pytest.raises(BadInput, match=message):
-        verify(folder, _inputs(), **options)
+        verify(folder, _inputs(), SimulationOptions(**options))
 
 
 def test_bad_inputs_are_one_line(folder):
@@ -214,16 +246,16 @@ def test_an_incomplete_folder_is_refused(folder, tmp_path):
 
 
 def test_a_rate_given_twice_runs_once(folder, monkeypatch):
-    places, simulate = [], module.simulate
+    places = []
 
     def counted(bench, inputs, place, **options):
         places.append(place.name)
         return simulate(bench, inputs, place, **options)
 
     monkeypatch.setattr(module, "simulate", counted)
-    result = verify(folder, _inputs()[:2], stalls=(25, 25))
+    result = verify(folder, _inputs()[:2], SimulationOptions(stalls=(25, 25)))
     assert places == ["stall-25"]
-    assert result.compared_logits == 2 * 5
+    assert result.verilog.logits == 2 * 5
 
 
 def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeypatch):
@@ -249,7 +281,7 @@ def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeyp
 
 
 def test_waves_are_kept(folder):
-    verify(folder, _inputs()[:1], waves=True)
+    verify(folder, _inputs()[:1], SimulationOptions(waves=True))
     waves = folder / "sim" / "verilator" / "stall-0" / "dump.vcd"
     assert "in_valid" in waves.read_text()
 
@@ -280,7 +312,22 @@ def test_a_warning_would_be_seen(folder, tmp_path):
     assert any("WIDTHTRUNC" in line for line in lint.verilator_warnings(tmp_path))
 
 
-def test_expected_counts_come_from_the_reference(verification):
+def test_counts_come_from_the_reference(verification):
     network, inputs = _network(), _inputs()
-    expected = Expected.of(network, inputs)
-    assert expected.operations == operations.count(network, inputs, reference.run(network, inputs))
+    counts = operations.count(network, inputs, reference.run(network, inputs))
+    assert verification[0].operations == counts
+
+
+def test_golden_runs_once_on_every_image(folder, monkeypatch):
+    seen = []
+    for program in (reference, engine, interpreter):
+        right = program.run
+
+        def counted(subject, inputs, program=program, right=right):
+            seen.append((program, len(inputs)))
+            return right(subject, inputs)
+
+        monkeypatch.setattr(program, "run", counted)
+    monkeypatch.setattr(equality_chain, "BATCH", 3)
+    verify(folder, _inputs(), SimulationOptions(stalls=(0, 25)))
+    assert seen == [(program, n) for n in (3, 3, 2) for program in (reference, engine, interpreter)]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from spikewright import stimulus
 from spikewright.golden.errors import BadInput
 from spikewright.golden.models import engine, reference
 from spikewright.golden.network import file
@@ -29,6 +28,7 @@ from spikewright.model.training import stage_network
 from spikewright.model.training.evaluate import evaluate
 from spikewright.model.training.train import HISTORY_NAME, NETWORK_NAME, train
 from spikewright.model.training.trainer import Trainer
+from spikewright.stimulus import choose_stimulus
 
 WIDE: dict[str, Any] = {
     "name": "wide",
@@ -229,7 +229,7 @@ def test_poisson_recipes_are_exact_and_reproducible(tmp_path: Path) -> None:
     assert result.test_accuracy > 0.7
     again = train(recipe.from_dict(content), tmp_path)
     assert again.test_accuracy == result.test_accuracy
-    chosen = stimulus.choose(network, "test")  # what every other command runs it on
+    chosen = choose_stimulus(network, "test")  # what every other command runs it on
     assert chosen.inputs.shape == (360, 6, 1, 8, 8)
     assert chosen.accuracy(engine.logits(network, chosen.inputs)) == result.test_accuracy
 
