@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +14,8 @@ import numpy as np
 import pytest
 
 import spikewright
+from spikewright.golden.models import reference
+from spikewright.layout import to_json
 
 
 def test_every_name_is_there() -> None:
@@ -18,6 +24,23 @@ def test_every_name_is_there() -> None:
         assert getattr(spikewright, name) is not None
     with pytest.raises(AttributeError, match="frobnicate"):
         _ = spikewright.frobnicate
+
+
+def test_no_name_is_that_of_a_module() -> None:
+    """An imported module becomes an attribute of the package, and would hide the name."""
+    modules = {module.name for module in pkgutil.iter_modules(spikewright.__path__)}
+    assert modules >= {"api", "golden", "hw", "model", "reporting", "sim"}
+    assert not modules & set(spikewright.__all__)
+
+
+def test_names_are_sorted_documented_and_typed() -> None:
+    assert sorted(spikewright.__all__) == sorted(set(spikewright.__all__)) == dir(spikewright)
+    for name in spikewright.__all__:
+        value = getattr(spikewright, name)
+        assert value.__doc__, name
+        if inspect.isfunction(value):
+            result = str(inspect.signature(value).return_annotation)
+            assert not re.search(r"Any|dict|Mapping|inspect", result), f"{name} -> {result}"
 
 
 def test_names_and_help_come_without_torch() -> None:
@@ -93,3 +116,83 @@ def test_inputs_that_do_not_fit(small_network: spikewright.Network, tmp_path: Pa
     with pytest.raises(spikewright.BadInput, match="shape"):
         spikewright.build(small_network, tmp_path / "small", stimulus=stimulus)
     assert not (tmp_path / "small").exists()
+
+
+@pytest.fixture
+def residual_network() -> spikewright.Network:
+    """A skip connection, and a spiking output."""
+    rng = np.random.default_rng(0)
+
+    def neurons(name: str, shape: tuple[int, ...]) -> spikewright.LIF:
+        zeros = [0] * shape[0]
+        return spikewright.LIF(name, shape, [20] * shape[0], zeros, 0, 0, "subtract", 10)
+
+    def weights(*shape: int) -> np.ndarray:
+        return rng.integers(-8, 8, shape)
+
+    return spikewright.Network(
+        3,
+        (
+            spikewright.Input("pixels", (1, 4, 4), "direct", bits=4),
+            neurons("a", (2, 4, 4)),
+            neurons("b", (2, 4, 4)),
+            neurons("out", (3,)),
+        ),
+        (
+            spikewright.Edge("pixels", "a", (spikewright.Conv2d(weights(2, 1, 3, 3), 4, (1, 1)),)),
+            spikewright.Edge("a", "b", (spikewright.Conv2d(weights(2, 2, 3, 3), 4, (1, 1)),)),
+            spikewright.Edge("a", "b", (spikewright.Identity([3, 3], 4),)),
+            spikewright.Edge("b", "out", (spikewright.Linear(weights(3, 32), 4),)),
+        ),
+    )
+
+
+def test_layers_where_edges_meet_and_spikes_are_counted(
+    residual_network: spikewright.Network, tmp_path: Path
+) -> None:
+    inputs = np.random.default_rng(1).integers(0, 16, (3, 1, 4, 4))
+    folder, stimulus = tmp_path / "residual", spikewright.Stimulus(inputs)
+    spikewright.build(residual_network, folder, stimulus=stimulus)
+    verified = spikewright.verify(folder)
+    assert verified.mismatches == 0
+    work = {layer.node: layer for layer in verified.layers}
+    assert list(work) == ["a", "b", "out"]
+    # Both edges into b bring every spike of a: 32 neurons, zeta spikes each.
+    assert work["b"].events_in == pytest.approx(2 * 32 * work["a"].zeta)
+    assert sum(layer.synops for layer in verified.layers) > 0
+    assert spikewright.evaluate(folder, stimulus).layers == verified.layers
+    measured = spikewright.profile(folder)
+    assert [layer.node for layer in measured.layers] == ["a", "b", "out", "out_count"]
+    assert measured.layers[-1].synops is None
+    assert measured.layers[1].synops == work["b"].synops
+
+
+def test_results_survive_json(demo_folder: Path) -> None:
+    for name, kind in (
+        ("verification", spikewright.Verification),
+        ("profile", spikewright.ProfileResult),
+    ):
+        text = (demo_folder / "report" / f"{name}.json").read_text()
+        assert to_json(kind.from_dict(json.loads(text)).as_dict()) == text
+
+
+def test_a_planted_difference_in_training_is_named(
+    demo_folder: Path, tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = spikewright.load_recipe(tiny_recipe)
+    right = reference.run
+
+    def wrong(network, inputs):
+        trace = right(network, inputs)
+        trace.membranes["conv1"][2, 1, 2, 3, 4] += 1
+        return trace
+
+    assert spikewright.check_training(recipe, demo_folder / "train", images=5).mismatches == 0
+    monkeypatch.setattr(reference, "run", wrong)
+    checked = spikewright.check_training(recipe, demo_folder / "train", images=5)
+    assert checked.mismatches == 1
+    start = "torch == reference: image 2, step 1, node 'conv1', neuron (2, 3, 4): membrane is"
+    assert checked.first_mismatch is not None
+    assert checked.first_mismatch.startswith(start)
+    with pytest.raises(spikewright.CheckFailed, match="1 values differ; first: torch == reference"):
+        checked.require()
