@@ -154,12 +154,12 @@ def follow(
         part = slice(start, min(start + BATCH, images))
         before: Trace | None = None
         traces: dict[str, Trace] = {}
-        for place, program in enumerate(programs):
+        for index, program in enumerate(programs):
             for label, run in program.runs.items():
                 trace = run(part)
                 traces.setdefault(program.name, trace)
                 if before is not None:
-                    links[place - 1].add(compare(before, trace), start, label)
+                    links[index - 1].add(compare(before, trace), start, label)
             before = traces[program.name]
         if observe:
             observe(traces)

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Accelerator": "spikewright.driver",
     "BadInput": "spikewright.golden.errors",
-    "Board": "spikewright.driver",
+    "Board": "spikewright.transport",
     "BuildOptions": "spikewright.hw.options",
     "BuildResult": "spikewright.results.builds",
     "CheckFailed": "spikewright.golden.errors",
@@ -67,7 +67,7 @@ _HOMES = {
     "Trace": "spikewright.golden.network.trace",
     "TrainResult": "spikewright.results.models",
     "TrainingCheck": "spikewright.training_check",
-    "Transport": "spikewright.driver",
+    "Transport": "spikewright.transport",
     "Verification": "spikewright.results.measured",
     "build": "spikewright.api",
     "check_training": "spikewright.training_check",
@@ -154,7 +154,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from spikewright.api import build, compile_network, profile, report, verify
-    from spikewright.driver import Accelerator, Board, Transport
+    from spikewright.driver import Accelerator
     from spikewright.evaluation import evaluate, run
     from spikewright.experiments import experiment
     from spikewright.golden.equality_chain import Link
@@ -191,6 +191,7 @@ if TYPE_CHECKING:
     from spikewright.tool_check import Diagnosis, doctor
     from spikewright.training import load_data, load_recipe, train
     from spikewright.training_check import TrainingCheck, check_training
+    from spikewright.transport import Board, Transport
 
 
 def __getattr__(name: str) -> Any:

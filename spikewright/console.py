@@ -83,7 +83,7 @@ class Console:
         self.say(self._line(f"ok {time.perf_counter() - started:.1f} s"))
 
     def kept(self, name: str) -> None:
-        """A step whose result stands, because none of its inputs changed."""
+        """A step whose result is kept, because none of its inputs changed."""
         self._begin(name, live=False)
         self.say(self._line("kept (nothing changed)"))
 

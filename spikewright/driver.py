@@ -2,15 +2,14 @@
 
 The driver knows registers (`golden.image.registers`), streams (`golden.image.load_stream`,
 `sim.harness.stimulus`) and the image of the build. How a register is reached and a packet moved is
-the business of a `Transport`: `sim.simulated_device.Simulation` is one; `Board` is one over what
-drivers of SoC boards offer.
+the business of a `Transport`: `sim.simulated_device.Simulation` is one; `transport.Board` is one
+over what drivers of SoC boards offer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,114 +25,21 @@ from spikewright.golden.image.registers import (  # fmt: skip
     MAGIC,
     SHAPE_WORDS,
     VERSION,
+    Identity,
     hash_words,
     pack,
     register,
     unpack,
 )
 from spikewright.sim.harness.stimulus import input_beats
+from spikewright.transport import Transport
 
 POLLS = 10_000
 """Readings of a status that does not change, after which it counts as stuck."""
 
 
-class Transport(Protocol):
-    """How the driver reaches a device."""
-
-    def read32(self, offset: int) -> int:
-        """The register at a byte offset."""
-        ...
-
-    def write32(self, offset: int, value: int) -> None:
-        """Write the register at a byte offset."""
-        ...
-
-    def send(self, stream: str, packet: Sequence[int]) -> None:
-        """Hand over a packet for the stream "events" or "load".
-
-        One beat a number, `tlast` on the last one. It may still be under way at the return.
-        """
-        ...
-
-    def receive(self) -> Sequence[int]:
-        """The next packet of logits, waited for."""
-        ...
-
-
-class Board:
-    """A transport over memory-mapped registers and DMA engines, as PYNQ has them.
-
-    Parameters
-    ----------
-    registers
-        Has `read(offset)` and `write(offset, value)`: a `pynq.MMIO` or a `DefaultIP`.
-    senders
-        By stream ("events", "load") what starts sending an array of beats.
-    receive
-        Gives the next packet of logits as an array of beats.
-    event_bytes
-        Width of `s_axis_events_tdata` in bytes.
-
-    With PYNQ, whose DMA engines move allocated buffers::
-
-        def sender(channel, kind):
-            def send(beats):
-                buffer = pynq.allocate(beats.shape, kind)
-                buffer[:] = beats
-                channel.transfer(buffer)
-                channel.wait()
-            return send
-
-        def receive():
-            buffer = pynq.allocate((10,), np.uint32)     # logits, each in 4 bytes
-            overlay.dma_events.recvchannel.transfer(buffer)
-            overlay.dma_events.recvchannel.wait()
-            return np.array(buffer)
-
-        board = Board(
-            overlay.accelerator.mmio,
-            {"events": sender(overlay.dma_events.sendchannel, np.uint16),
-             "load": sender(overlay.dma_load.sendchannel, np.uint32)},
-            receive, event_bytes=2,
-        )
-        accelerator = Accelerator(board, "build/digits")
-    """
-
-    def __init__(
-        self, registers: Any, senders: dict[str, Callable[[NDArray[np.generic]], object]],
-        receive: Callable[[], NDArray[np.generic]], event_bytes: int,
-    ) -> None:  # fmt: skip
-        self.registers, self.senders, self._receive = registers, senders, receive
-        self.types = {"events": np.dtype(f"<u{_container(event_bytes)}"), "load": np.dtype("<u4")}
-
-    def read32(self, offset: int) -> int:
-        """The register at a byte offset."""
-        return int(self.registers.read(offset))
-
-    def write32(self, offset: int, value: int) -> None:
-        """Write the register at a byte offset."""
-        self.registers.write(offset, value)
-
-    def send(self, stream: str, packet: Sequence[int]) -> None:
-        """Start a transfer of beats as little-endian numbers."""
-        self.senders[stream](np.array(packet, self.types[stream]))
-
-    def receive(self) -> Sequence[int]:
-        """The next packet of logits."""
-        return self._receive().tolist()
-
-
-def _container(width: int) -> int:
-    """Bytes of the number that a DMA engine takes for a beat.
-
-    >>> [_container(width) for width in (1, 2, 3, 4, 5)]
-    [1, 2, 4, 4, 8]
-    """
-    return 1 << (width - 1).bit_length()
-
-
 class Accelerator:
-    """An accelerator behind a transport.
+    """An accelerator that a transport reaches.
 
     Parameters
     ----------
@@ -143,7 +49,7 @@ class Accelerator:
     Raises
     ------
     CheckFailed
-        If there is no accelerator behind the transport, or one of another shape.
+        If the transport reaches no accelerator, or one of another shape.
     """
 
     def __init__(self, transport: Transport, build: Image | str | Path) -> None:
@@ -151,8 +57,8 @@ class Accelerator:
         self.image = build if isinstance(build, Image) else load_image(build)
         self.identify()
 
-    def identify(self) -> dict[str, Any]:
-        """What the device says it is: features, shape and network in hexadecimal digits.
+    def identify(self) -> Identity:
+        """What the device says it is.
 
         Raises
         ------
@@ -174,9 +80,13 @@ class Accelerator:
                 f"device: SHAPE is {_digits(shape)}, must be {_digits(due)}: another build"
             )
         network = [self._read("NETWORK", index) for index in range(FINGERPRINT_WORDS)]
-        sizes = {name.lower(): self._read(name) for name in ("TIMESTEPS", "INPUTS", "OUTPUTS")}
         features = unpack("FEATURES", self._read("FEATURES"))
-        return {**features, **sizes, "shape": _digits(shape), "network": _digits(network)}
+        return Identity(
+            cores=features["cores"], lanes=features["lanes"],
+            timesteps=self._read("TIMESTEPS"), inputs=self._read("INPUTS"),
+            outputs=self._read("OUTPUTS"), shape=_digits(shape), network=_digits(network),
+            loadable=bool(features["loadable"]), counters=bool(features["counters"]),
+        )  # fmt: skip
 
     def status(self) -> dict[str, int]:
         """The fields of STATUS."""
@@ -254,22 +164,22 @@ class Accelerator:
         layout, count = self.image.output_layout, int(np.prod(self.image.cores[-1].shape))
         if len(packet) != count:
             raise CheckFailed(f"device: {len(packet)} logits came, must be {count}")
-        found = np.zeros(count, np.int64)
-        found[layout.unpack(packet, "index")] = layout.unpack(packet, "value", signed=True)
-        return found
+        logits = np.zeros(count, np.int64)
+        logits[layout.unpack(packet, "index")] = layout.unpack(packet, "value", signed=True)
+        return logits
 
     def counters(self, clear: bool = False) -> tuple[Counters, ...]:
         """The counters of every core; with `clear` they then start again at 0."""
-        found = []
+        counters = []
         for index, core in enumerate(self.image.cores):
             values = {
                 name: self._read("COUNTERS", STRIDE * index + k) for k, name in enumerate(COUNTERS)
             }
-            found.append(Counters(core.node, **values))
+            counters.append(Counters(core.node, **values))
         if clear:
             enabled = unpack("CONTROL", self._read("CONTROL"))["enable"]
             self._control(enable=enabled, clear_counters=1)
-        return tuple(found)
+        return tuple(counters)
 
     def _read(self, name: str, index: int = 0) -> int:
         return self.transport.read32(register(name).offset + 4 * index)

@@ -128,8 +128,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        found = values.get("schema") if isinstance(values, dict) else type(values).__name__
-        raise BadInput(f"{path}: schema is {found}, must be {SCHEMA}")
+        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
+        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}")
     return values
 
 

@@ -155,8 +155,8 @@ def _has_test_images(name: str | None, data: Path | None) -> bool:
     """Whether a data set can be expected: if its files are missing or damaged, that is an error."""
     from spikewright.model import data as datasets
 
-    given = data is not None or bool(os.environ.get("SPIKEWRIGHT_DATA"))
-    return name in datasets.NAMES and (given or name == "digits")
+    has_folder = data is not None or bool(os.environ.get("SPIKEWRIGHT_DATA"))
+    return name in datasets.NAMES and (has_folder or name == "digits")
 
 
 def _random(network: Network, images: int, seed: int) -> Stimulus:

@@ -163,7 +163,7 @@ def _data() -> Finding:
     remedy = "for recipes other than `digits`: name their folder in SPIKEWRIGHT_DATA"
     if not root or not Path(root).is_dir():
         return Finding("data sets", None, False, remedy)
-    held = [
+    present = [
         path.name for path in sorted(Path(root).iterdir()) if path.name.startswith(DATA_FOLDERS)
     ]
-    return Finding("data sets", ", ".join(held) or None, False, remedy)
+    return Finding("data sets", ", ".join(present) or None, False, remedy)

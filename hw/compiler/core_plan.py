@@ -38,7 +38,7 @@ MAX_STEPS = 32
 
 @dataclass(frozen=True, eq=False)
 class Sender:
-    """What a node sends: its map behind the sweep's window, its channel codes, its events."""
+    """What a node sends: its map after the sweep's window, its channel codes, its events."""
 
     name: str
     shape: Shape
@@ -96,7 +96,7 @@ def windows(network: Network) -> dict[str, Window]:
     BadInput
         If the edges out of a node do not agree: a sweep sends one stream of events.
     """
-    found = {}
+    chosen = {}
     for node in network.nodes:
         sizes = [
             edge.pool.kernel_size if isinstance(edge.pool, MaxPool2d) else (1, 1)
@@ -106,8 +106,8 @@ def windows(network: Network) -> dict[str, Window]:
         require(len(set(sizes)) == 1, f"node {node.name!r}", "max-pool windows of its edges", shown,
                 f"one; all of them {sizes[0][0]} x {sizes[0][1]}, "
                 "or the others from a LIF of their own")  # fmt: skip
-        found[node.name] = sizes[0]
-    return found
+        chosen[node.name] = sizes[0]
+    return chosen
 
 
 def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[Synapses, ...]:
@@ -169,8 +169,8 @@ def work_of(
         weights = synapses.weights
         row = weights.channel << synapses.row_bits | weights.position
         rows = synapses.channels << synapses.row_bits
-        place = np.where(inside, channel | position, -1)
-        parts.append(walked(synapses.outputs, row, weights.out, rows, place, rates))
+        target = np.where(inside, channel | position, -1)
+        parts.append(walked(synapses.outputs, row, weights.out, rows, target, rates))
     return joined(parts[0].channels, parts)
 
 
@@ -181,7 +181,7 @@ def direct(network: Network, edge: Edge) -> bool:
 
 
 def windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
-    """Events behind a sweep that merges windows, as if no two places of one fired together."""
+    """Events after a sweep that merges windows, as if no two places of one fired together."""
     if window == (1, 1):
         return rates
     (ky, kx), (channels, height, width) = window, rates.shape
@@ -197,12 +197,12 @@ def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Syna
     and nothing else, so of what fits the form that copies most is taken.
     """
     best = list(edges)
-    for place, synapses in enumerate(edges):
+    for index, synapses in enumerate(edges):
         if not synapses.moves or synapses.taps == 1:
             continue
         room = _blocks(best, lanes, width)
         for axes in ((True, True), (True, False), (False, True)):
-            trial = [*best[:place], bordered(synapses, axes), *best[place + 1 :]]
+            trial = [*best[:index], bordered(synapses, axes), *best[index + 1 :]]
             if _blocks(trial, lanes, width) <= room:
                 best = trial
                 break

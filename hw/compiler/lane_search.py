@@ -121,8 +121,10 @@ def provide(
         If the cores do not fit the device however few lanes they have, or with those that are
         given: the node that takes most, the limit, and what would fit.
     """
-    found = _searched(demands, device, limit, given or {}, False)
-    return _better(found, _searched(demands, device, limit, given or {}, True)) if widen else found
+    narrow = _searched(demands, device, limit, given or {}, False)
+    if not widen:
+        return narrow
+    return _better(narrow, _searched(demands, device, limit, given or {}, True))
 
 
 def _searched(
@@ -186,7 +188,7 @@ def _remedy(plan: Provision, demands: Sequence[Demand]) -> str:
 
 
 def _fits(loads: Sequence[Load], device: Device) -> bool:
-    return _together(need(found.shape, device) for found in loads).exceeds(device) is None
+    return _together(need(core.shape, device) for core in loads).exceeds(device) is None
 
 
 def _together(needs: Iterable[Need]) -> Need:
@@ -205,7 +207,7 @@ class _Search:
         self.loads = {
             name: load(d, given.get(name, d.least_lanes)) for name, d in self.demands.items()
         }
-        self.needs = {name: need(found.shape, device) for name, found in self.loads.items()}
+        self.needs = {name: need(core.shape, device) for name, core in self.loads.items()}
         self.stopped: dict[str, str] = {}
 
     def slowest(self) -> str:
@@ -229,7 +231,7 @@ class _Search:
             self.stopped[name] = reason
             return False
         loads = [load(*option) for option in options]
-        shares = [need(found.shape, self.device).share(self.device) for found in loads]
+        shares = [need(core.shape, self.device).share(self.device) for core in loads]
         best = shares.index(min(shares))
         self.demands[name], self.loads[name] = options[best][0], loads[best]
         self.needs[name] = need(loads[best].shape, self.device)
@@ -237,10 +239,10 @@ class _Search:
 
     def _lacking(self, name: str, demand: Demand, lanes: int) -> str | None:
         """Why a core does not become this one; None if that gains something and fits."""
-        found = load(demand, lanes)
-        taken = need(found.shape, self.device)
-        if found.cycles > GAIN * self.loads[name].cycles:
-            return f"{lanes} lanes gain nothing: {_why(found, demand.work)}"
+        wider = load(demand, lanes)
+        taken = need(wider.shape, self.device)
+        if wider.cycles > GAIN * self.loads[name].cycles:
+            return f"{lanes} lanes gain nothing: {_why(wider, demand.work)}"
         lacking = _together({**self.needs, name: taken}.values()).exceeds(self.device)
         return f"{lanes} lanes take more {_WORDS[lacking]} than there are" if lacking else None
 

@@ -41,7 +41,7 @@ class Synthesis:
     limit
         What limits the clock with the median seed.
     used
-        Cells by kind, behind placement.
+        Cells by kind, after placement.
     luts, carry_cells, flip_flops, rams, dsps
         Cells of the netlist; `luts` counts a carry cell of ECP5 as the two LUTs that it takes.
     block_memories

@@ -72,7 +72,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     """The one line for a user, and the exit code; a fault of ours is raised again."""
     # An import that an interrupt cut short may end in any error.
     if Interrupts.came or isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted; the same command goes on where it stopped", INTERRUPTED
+        return "interrupted; the same command resumes where it stopped", INTERRUPTED
     if isinstance(error, SpikewrightError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):

@@ -202,7 +202,7 @@ def _positive(text: str) -> int:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers between commas; none if anything else stands there."""
+    """Whole numbers between commas; none if there is anything else."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -77,9 +77,9 @@ def of_verification(result: Values, folder: BuildFolder) -> list[str]:
 def of_synthesis(result: Values, folder: BuildFolder) -> list[str]:
     """The clock and what limits it, and what of the device is taken."""
     each = ", ".join(f"seed {seed} {mhz:.1f}" for seed, mhz in result["mhz"].items())
-    limit, given = result["limit"], result["available"]
+    limit, available = result["limit"], result["available"]
     kinds = (("lut4", "LUT4"), ("block_rams", "block RAMs"), ("dsps", "multipliers"))
-    taken = [f"{result[key]} of {given[key]} {name}" for key, name in kinds]
+    taken = [f"{result[key]} of {available[key]} {name}" for key, name in kinds]
     delay = f"{limit['logic_ns']:.2f} ns logic, {limit['routing_ns']:.2f} ns routing"
     taken.append(f"{result['flip_flops']} flip-flops")
     return [

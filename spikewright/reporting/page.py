@@ -10,8 +10,8 @@ import jinja2
 from numpy.typing import NDArray
 
 from spikewright.golden.network.trace import Trace
-from spikewright.reporting import charts
-from spikewright.reporting.charts import quantity
+from spikewright.reporting import charts, spike_maps
+from spikewright.reporting.shapes import quantity
 
 Values = Mapping[str, Any]
 
@@ -144,13 +144,13 @@ def _totals(layers: Sequence[Values]) -> dict[str, int]:
 def _raster(shown: Shown) -> str:
     spikes = {name: fired[0] for name, fired in shown.trace.spikes.items()}
     last = list(shown.trace.membranes.values())[-1][0]
-    return charts.spike_maps(shown.frame, spikes, last.reshape(len(last), -1), shown.label)
+    return spike_maps.spike_maps(shown.frame, spikes, last.reshape(len(last), -1), shown.label)
 
 
 def _raster_caption(shown: Shown, summary: Values) -> str:
     found = int(shown.trace.predictions[0])
     is_class = "" if shown.label is None else f", whose class is {shown.label},"
-    small = summary["timesteps"] <= charts.MAPS_UP_TO
+    small = summary["timesteps"] <= spike_maps.MAPS_UP_TO
     how = (
         "Every square is a spike; a panel is a channel"
         if small

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spikewright.driver import Accelerator, Board
+from spikewright.driver import Accelerator
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image.host_interface import Outside
 from spikewright.golden.models import reference
@@ -15,6 +15,7 @@ from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.options import BuildOptions
 from spikewright.sim.simulated_device import Simulation
+from spikewright.transport import Board
 
 
 def network(seed, inputs=12, units=9):
@@ -50,8 +51,8 @@ def test_identify_run_count_and_reset(tmp_path):
     with Simulation(tmp_path) as device:
         accelerator = Accelerator(device, tmp_path)
         about = accelerator.identify()
-        assert (about["cores"], about["lanes"], about["loadable"]) == (2, 4, 0)
-        assert about["network"] == accelerator.image.fingerprint
+        assert (about.cores, about.lanes, about.loadable) == (2, 4, False)
+        assert about.network == accelerator.image.fingerprint
         accelerator.counters(clear=True)
         expected = reference.run(net, inputs)
         np.testing.assert_array_equal(accelerator.run(inputs), expected.logits)

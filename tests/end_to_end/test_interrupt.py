@@ -56,7 +56,7 @@ def test_interrupted_training_goes_on(
         assert out == ""
         assert "Traceback" not in errors
         assert errors.splitlines()[-1] == (
-            "spikewright: interrupted; the same command goes on where it stopped"
+            "spikewright: interrupted; the same command resumes where it stopped"
         )
         assert [path for path in broken.iterdir() if path.name.endswith(".part")] == []
 
