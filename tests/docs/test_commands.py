@@ -46,8 +46,8 @@ def refused(line: str) -> str | None:
         return None if name in EVERY else f"{line}: no such option"
     if name not in COMMANDS:
         return f"{line}: no such command"
-    wrong = [word for word in arguments
-             if word.startswith("--") and word.split("=")[0] not in flags(COMMANDS[name])]  # fmt: skip
+    options = {word.split("=")[0] for word in arguments if word.startswith("--")}
+    wrong = sorted(options - flags(COMMANDS[name]))
     if wrong:
         return f"{line}: {', '.join(wrong)}"
     if re.search(r"\b[A-Z]+\b", line) or "..." in line:  # a usage line, with placeholders
