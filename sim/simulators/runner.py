@@ -30,9 +30,9 @@ from spikewright.sim.simulators.toolchain import (
     find_verilator,
 )
 from spikewright.sim.simulators.verilated import (
-    OPTIMIZE_DESIGN,
     RANDOM_START,
     compile_model,
+    optimize_design,
     run_logged,
 )
 
@@ -182,7 +182,7 @@ def _key(tool: Verilator | Icarus, sources: list[Path], top: str, waves: bool) -
         type(tool).__name__,
         tool.version,
         cocotb_version(),
-        OPTIMIZE_DESIGN,
+        optimize_design(),
         RANDOM_START,
     )
     return hashlib.sha256(repr((settings, top, waves, texts)).encode()).hexdigest()[:16]

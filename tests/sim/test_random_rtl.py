@@ -5,8 +5,9 @@ Several networks share one simulator binary, since building one costs more than 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,140 +29,159 @@ from spikewright.hw.options import BuildOptions
 from spikewright.sim.accelerator_bench import Bench, prepare, simulate
 from spikewright.sim.verify import conclude
 
-GROUPS, IN_GROUP, BATCH = 7, 10, 6
-OF_MOTIFS = 3  # behind the groups of graphs of chance; then those of the parallel
-PARALLEL = 8  # of these in a group
-MOTIFS_OF_GROUP = ("self loop", "two loops", "residual", "delayed skip", "crossed diamonds",
-                   "spiking output")  # fmt: skip
-SEEDS = (*range(29), 44)  # 44 has a sum pool before an identity, which few have
+BATCH = 6
+CHANCE = [range(10), range(10, 20), (*range(20, 29), 44)]  # 44: a sum pool before an identity
+PARALLEL = [range(first, first + 8) for first in (100, 108, 116)]
+MOTIFS = ("self loop", "two loops", "residual", "delayed skip", "crossed diamonds",
+          "spiking output")  # fmt: skip
+# What `make test` runs besides the motifs: few and small, with every corner and option below.
+SAMPLE = (18, 20, 23, 44, 102, 113, 114, 115, 117, 121, 122)
 LANES = (1, 3, 2, 5, 4, 8, 2, 1, 6, 3)
 STALLS = (0, 25, 50, 75)
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Networks that share a simulator, and their inputs."""
+class Case:
+    """A network, the options of its build, and its inputs."""
 
-    networks: list[Network]
-    inputs: list[np.ndarray]
+    network: Network
+    options: BuildOptions
+    inputs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Cases that share a simulator."""
+
+    cases: list[Case]
     bench: Bench
 
 
-def _networks(group: int) -> list[Network]:
-    """Graphs of chance, those in which streams could wait in a circle, those without delays."""
-    if group > OF_MOTIFS:
-        return [random_graph(seed, delays=False) for seed in _parallel_seeds(group)]
-    if group == OF_MOTIFS:
-        codings = ("events", "direct") * 3
-        return [motif(name, coding) for name, coding in zip(MOTIFS_OF_GROUP, codings, strict=True)]
-    return [random_graph(seed) for seed in SEEDS[group * IN_GROUP :][:IN_GROUP]]
+def _case(network: Network, index: int, options: BuildOptions | None = None) -> Case:
+    """`index` is the case's place in its group: it picks the lanes and the inputs."""
+    inputs = network.check_inputs(random_inputs(network, BATCH, index))
+    return Case(network, options or BuildOptions(LANES[index]), inputs)
 
 
-def _parallel_seeds(group: int) -> range:
-    first = 100 + (group - OF_MOTIFS - 1) * PARALLEL
-    return range(first, first + PARALLEL)
+def _chance(seed: int, index: int) -> Case:
+    return _case(random_graph(seed), index)
 
 
-def _options(group: int, networks: list[Network]) -> list[BuildOptions]:
-    """Of the compiler: lanes; for the last groups also channels a word and steps a pass."""
-    if group > OF_MOTIFS:
-        pairs = zip(networks, _parallel_seeds(group), strict=True)
-        return [random_options(network, seed) for network, seed in pairs]
-    return [BuildOptions(lanes) for lanes in LANES[: len(networks)]]
+def _parallel(seed: int, index: int) -> Case:
+    """Also several channels a word and several steps a pass, which delays would rule out."""
+    network = random_graph(seed, delays=False)
+    return _case(network, index, random_options(network, seed))
 
 
-def _inputs(network: Network, seed: int) -> np.ndarray:
-    return network.check_inputs(random_inputs(network, BATCH, seed))
+def _motifs() -> list[Case]:
+    """Graphs in which streams could wait in a circle."""
+    codings = ("events", "direct") * 3
+    pairs = zip(MOTIFS, codings, strict=True)
+    return [_case(motif(name, coding), index) for index, (name, coding) in enumerate(pairs)]
 
 
-@pytest.fixture(scope="module", params=range(GROUPS))
+def _sample() -> list[Case]:
+    """The cases of `SAMPLE`, each as it is in its group."""
+    return [
+        make(seed, index)
+        for make, groups in ((_chance, CHANCE), (_parallel, PARALLEL))
+        for seeds in groups
+        for index, seed in enumerate(seeds)
+        if seed in SAMPLE
+    ]
+
+
+GROUPS: dict[str, Callable[[], list[Case]]] = {"motifs": _motifs, "sample": _sample}
+CAMPAIGN = {
+    f"{make.__name__[1:]} {number}": partial(list, map(make, seeds, range(len(seeds))))
+    for make, groups in ((_chance, CHANCE), (_parallel, PARALLEL))
+    for number, seeds in enumerate(groups)
+}
+
+
+@pytest.fixture(scope="module", params=[*GROUPS, *CAMPAIGN])
 def group(request, tmp_path_factory, simulations: Path) -> Group:
-    networks = _networks(request.param)
-    inputs = [_inputs(network, seed) for seed, network in enumerate(networks)]
+    cases = (GROUPS | CAMPAIGN)[request.param]()
     place = tmp_path_factory.mktemp("random")
-    folders = [place / str(number) for number in range(len(networks))]
-    with ThreadPoolExecutor(2) as pool:
-        jobs = zip(networks, folders, _options(request.param, networks), strict=True)
-        list(pool.map(lambda job: build(*job), jobs))
-    return Group(networks, inputs, prepare(folders, place / "work", cache=simulations))
+    folders = [place / str(number) for number in range(len(cases))]
+    for case, folder in zip(cases, folders, strict=True):
+        build(case.network, folder, case.options)
+    return Group(cases, prepare(folders, place / "work", cache=simulations))
 
 
+@pytest.mark.sample(group=tuple(GROUPS))
 @pytest.mark.parametrize("stall", STALLS)
 def test_rtl_equals_both_golden_models(group: Group, tmp_path: Path, stall: int):
+    inputs = [case.inputs for case in group.cases]
     reset_after = 700 if stall == 25 else 0
     runs = simulate(
-        group.bench, group.inputs, tmp_path / "run", stall=stall, seed=stall, deadline_s=120,
-        reset_after=reset_after,
-    )  # fmt: skip
+        group.bench, inputs, tmp_path / "run", stall=stall, seed=stall, reset_after=reset_after
+    )
     share = sum(run.stall_share for run in runs) / len(runs)
     assert share == pytest.approx(stall / 100, abs=0.08 if stall else 0)
-    for network, image, inputs, run in zip(
-        group.networks, group.bench.images, group.inputs, runs, strict=True
-    ):
-        result = conclude(network, image, inputs, {stall: run})
-        assert result.mismatches == 0, f"{network.meta['name']}: {result.first}"
+    for case, image, run in zip(group.cases, group.bench.images, runs, strict=True):
+        name = case.network.meta["name"]
+        result = conclude(case.network, image, case.inputs, {stall: run})
+        assert result.mismatches == 0, f"{name}: {result.first}"
         cycles = result.cycles_checked
-        assert cycles.compared > 0 == cycles.differences, f"{network.meta['name']}: {cycles.first}"
-        neurons = sum(int(np.prod(node.shape)) for node in network.nodes if isinstance(node, LIF))
-        assert result.verilog.spikes == BATCH * network.timesteps * neurons > 0
+        assert cycles.compared > 0 == cycles.differences, f"{name}: {cycles.first}"
+        hidden = [node for node in case.network.nodes if isinstance(node, LIF)]
+        neurons = sum(int(np.prod(node.shape)) for node in hidden)
+        assert result.verilog.spikes == BATCH * case.network.timesteps * neurons > 0
 
 
+@pytest.mark.sample(group=tuple(GROUPS))
 def test_the_interpreted_images_are_those_of_the_rtl(group: Group):
-    for network, image, inputs in zip(
-        group.networks, group.bench.images, group.inputs, strict=True
-    ):
-        trace = interpreter.run(image, inputs)
-        assert compare(reference.run(network, inputs), trace).mismatches == 0
+    for case, image in zip(group.cases, group.bench.images, strict=True):
+        expected = reference.run(case.network, case.inputs)
+        assert compare(expected, interpreter.run(image, case.inputs)).mismatches == 0
 
 
 RESETS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597)
 
 
-@pytest.mark.parametrize("group", [OF_MOTIFS], indirect=True)
+@pytest.mark.parametrize("group", ["motifs"], indirect=True)
 def test_a_reset_at_any_cycle_leaves_no_trace(group: Group, tmp_path: Path):
-    """Of values, of cycles, of counters: all are those of a run that was never broken off."""
+    """Values, cycles and counters are those of a run without a reset."""
+    inputs = [case.inputs for case in group.cases]
     for after in RESETS:
         runs = simulate(
-            group.bench, group.inputs, tmp_path / str(after), stall=30, seed=after,
-            deadline_s=120, reset_after=after,
-        )  # fmt: skip
-        for network, image, inputs, run in zip(
-            group.networks, group.bench.images, group.inputs, runs, strict=True
-        ):
-            result = conclude(network, image, inputs, {30: run})
+            group.bench, inputs, tmp_path / str(after), stall=30, seed=after, reset_after=after
+        )
+        for case, image, run in zip(group.cases, group.bench.images, runs, strict=True):
+            result = conclude(case.network, image, case.inputs, {30: run})
             assert result.mismatches == 0, f"reset in cycle {after}: {result.first}"
             cycles = result.cycles_checked
             assert cycles.compared > 0 == cycles.differences, f"cycle {after}: {cycles.first}"
 
 
-def test_there_are_sixty_networks():
-    assert sum(len(_networks(group)) for group in range(GROUPS)) == 60
+def test_the_campaign_has_sixty_networks():
+    assert sum(map(len, (*CHANCE, *PARALLEL, MOTIFS))) == 60
+    assert len(_sample()) == len(SAMPLE)
 
 
-def test_the_parallel_networks_use_every_option():
+def test_the_sampled_parallel_networks_use_every_option():
     steps, widths, columns = set(), set(), set()
-    for group in range(OF_MOTIFS + 1, GROUPS):
-        networks = _networks(group)
-        for network, options in zip(networks, _options(group, networks), strict=True):
-            image = compile_network(network, options)
-            steps.add((image.steps_per_pass, image.input.direct))
-            widths |= {core.channels_per_word for core in image.cores}
-            columns |= {core.size[0] % core.columns > 0 for core in image.cores}
+    for case in _sample():
+        if case.options.channels_per_word is None:
+            continue
+        image = compile_network(case.network, case.options)
+        steps.add((image.steps_per_pass, image.input.direct))
+        widths |= {core.channels_per_word for core in image.cores}
+        columns |= {core.size[0] % core.columns > 0 for core in image.cores}
     assert len({count for count, _ in steps} | {1}) >= 4
     assert {direct for count, direct in steps if count > 1} == {False, True}
     assert (widths, columns) == ({1, 2, 4}, {False, True})
 
 
-def test_the_networks_visit_every_corner():
+def test_the_sampled_networks_visit_every_corner():
     found = dict.fromkeys(CORNERS, 0)
     kinds = set()
-    for group in range(GROUPS):
-        for seed, network in enumerate(_networks(group)):
-            inputs = _inputs(network, seed)
-            trace = reference.run(network, inputs)
-            for corner, times in coverage(network, trace, inputs).items():
-                found[corner] += times
-            kinds |= _kinds(network)
+    for case in (*_sample(), *_motifs()):
+        trace = reference.run(case.network, case.inputs)
+        for corner, times in coverage(case.network, trace, case.inputs).items():
+            found[corner] += times
+        kinds |= _kinds(case.network)
     assert all(found.values()), found
     assert kinds >= {
         *GRAPH_FEATURES, "direct", "events", "signed events",
