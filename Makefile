@@ -24,7 +24,7 @@ demo: $(READY)  ## real digits to verified Verilog; writes build/digits/report/r
 	$(BIN)/spikewright demo $(ARGS)
 
 test: $(READY)  ## every test that needs nothing beyond PyPI
-	$(BIN)/pytest -n auto --dist loadscope -m 'not icarus' $(ARGS)
+	$(BIN)/pytest -n auto --dist loadscope -m 'not icarus and not campaign' --durations=10 $(ARGS)
 
 test-icarus: $(READY)  ## the tests on the second simulator; needs Debian's package iverilog
 	$(BIN)/pytest -m icarus $(ARGS)

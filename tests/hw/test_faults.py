@@ -1,13 +1,13 @@
 """A test of the tests: faults planted in the hardware's source, each killed by a named test.
 
-A fault is one replacement in a copy of `hw/` that stands before the real one on the path. The
-named test must fail on it, by its own assertions, within its own deadline; that it passes without
-the fault is what the rest of the suite shows, and `test_named_tests_pass_without_faults`.
+A fault is one replacement in the source of a module of `hw`, made as it is imported. The named test
+must fail on it, by its own assertions, within its deadline; that it passes without the fault is
+what the rest of the suite shows, and `test_named_tests_pass_without_faults`.
 """
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parents[1]
 JUDGEMENT = r"^E +(AssertionError|assert |Failed: |spikewright\.golden\.errors\.CheckFailed)"
-DEADLINE = 300  # seconds; a hung bench ends by its own count of cycles long before
+DEADLINE_S = 600  # a hung bench ends by its own count of cycles long before
 
 
 @dataclass(frozen=True)
@@ -276,27 +276,38 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def run(folder, *tests):
-    """Run named tests of this folder with the `hw` of `folder`; the exit code and the output."""
-    config = ROOT / "pyproject.toml"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    command += ["-c", str(config)]
-    # The copy stands first; all else is that of this tree, whatever is installed.
-    path = os.pathsep.join((str(folder), str(ROOT)))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [*command, *(str(TESTS / test) for test in tests)], cwd=folder, env=environment,
-        capture_output=True, text=True, check=False, timeout=DEADLINE,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+class Runner:
+    """Runs named tests of this folder in forks of one process (`planted.py`)."""
+
+    def __init__(self, folder):
+        path = os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))
+        self.log = folder / "pytest.log"
+        self.process = subprocess.Popen(
+            [sys.executable, str(TESTS / "planted.py")], text=True, cwd=folder,
+            env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, *tests, fault=None):
+        """Pytest's exit code and output; None as the code if it ran past the deadline."""
+        planted = [fault.file, fault.old, fault.new] if fault else []
+        request = {"fault": planted, "tests": [str(TESTS / test) for test in tests],
+                   "log": str(self.log), "deadline_s": DEADLINE_S}  # fmt: skip
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        code = json.loads(self.process.stdout.readline())
+        return code, self.log.read_text()
+
+    def close(self):
+        self.process.stdin.close()
+        assert self.process.wait(60) == 0
+        self.process.stdout.close()
 
 
-@pytest.fixture
-def copy(tmp_path):
-    """A copy of the source, before any fault."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "spikewright", tmp_path / "spikewright", ignore=ignored)
-    return tmp_path
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    runner = Runner(tmp_path_factory.mktemp("faults"))
+    yield runner
+    runner.close()
 
 
 def test_there_are_enough_faults_with_names_of_their_own():
@@ -304,18 +315,16 @@ def test_there_are_enough_faults_with_names_of_their_own():
     assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
 
-def test_named_tests_pass_without_faults(copy):
-    code, output = run(copy, *sorted({fault.test for fault in FAULTS}))
+def test_named_tests_pass_without_faults(run):
+    code, output = run(*sorted({fault.test for fault in FAULTS}))
     assert code == 0, output
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_fault_is_killed(copy, fault):
-    path = copy / "spikewright" / "hw" / fault.file
-    text = path.read_text()
+def test_fault_is_killed(run, fault):
+    text = (ROOT / "spikewright" / "hw" / fault.file).read_text()
     assert text.count(fault.old) == 1, f"{fault.old!r} is not once in {fault.file}"
-    path.write_text(text.replace(fault.old, fault.new))
-    code, output = run(copy, fault.test)
+    code, output = run(fault.test, fault=fault)
     # 1: tests ran and failed; anything else (an import error, no test found) proves nothing.
     assert code == 1, output
     assert "1 failed" in output
