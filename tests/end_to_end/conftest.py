@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,20 @@ density = 0.5
 [training]
 epochs = 4
 batch_size = 64
+"""
+
+ROOT = Path(__file__).parents[2]
+STAND_STILL = """
+import time
+from spikewright.model.training import checkpoint
+
+save = checkpoint.save
+
+def save_and_wait(*arguments):
+    save(*arguments)
+    time.sleep(3600)
+
+checkpoint.save = save_and_wait
 """
 
 
@@ -76,6 +91,18 @@ def demo_folder(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     code = run(["demo", "--recipe", str(tiny_recipe), "--out", str(folder), "--images", "20"])
     assert code == 0
     return folder
+
+
+@pytest.fixture
+def standing_still(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that stands still once its first checkpoint is in place.
+
+    So whoever interrupts it there need not be quick.
+    """
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(STAND_STILL)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
 
 
 @pytest.fixture

@@ -91,8 +91,17 @@ def test_a_sweep_is_drawn(command, tmp_path: Path) -> None:
 
 
 def start(path: Path, folder: Path) -> subprocess.Popen[str]:
-    program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
-    command = [*program, "experiment", str(path), "--out", str(folder), "--jobs", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "spikewright",
+        "experiment",
+        str(path),
+        "--out",
+        str(folder),
+        "--jobs",
+        "2",
+    ]
     # Whoever runs the tests in the background may ignore interrupts: the experiment must not.
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -105,13 +114,13 @@ def test_an_interrupt_ends_all_runs_and_keeps_them(tmp_path: Path) -> None:
     path.write_text(TWO.replace("[0]", "[0, 1, 2]").replace("epochs = 1,", "epochs = 200,"))
     process = start(path, folder)
     kept = [folder / "runs" / name / "checkpoint.pt" for name in ("four-bits-0", "two-bits-0")]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not all(file.exists() for file in kept):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no checkpoints"
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, errors = process.communicate(timeout=120)  # and no worker holds the streams open
+    out, errors = process.communicate(timeout=600)  # and no worker holds the streams open
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("spikewright: interrupted")

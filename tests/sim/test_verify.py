@@ -264,7 +264,7 @@ def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeyp
     def late(*_, **__):
         begun.set()
         time.sleep(0.3)  # as if it still wrote its stimulus
-        launched.append(subprocess.Popen(["sleep", "30"], start_new_session=True))
+        launched.append(subprocess.Popen(["sleep", "3600"], start_new_session=True))
         runner._running.add(launched[0])
         launched[0].wait()
 

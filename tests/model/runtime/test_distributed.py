@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.distributed import TCPStore
 
 from spikewright.model import data
 from spikewright.model.data import batches
@@ -25,7 +25,7 @@ from spikewright.model.runtime import distributed, torchrun
 from spikewright.model.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[3]
-DEADLINE_S = 300
+DEADLINE_S = 600
 
 PARTS = """
 import json, sys, torch
@@ -103,10 +103,10 @@ train(tiny, sys.argv[2] + "/stopped", progress=stop)
 
 def together(script: str, content: dict[str, Any], folder: Path) -> list[tuple[int, str, str]]:
     """Exit code and both outputs of each of two processes, as torchrun would start them."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    started = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    # The store is here, as it is in torchrun: a free port that is only looked up can be lost again.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    started = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+               "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **started}
     command = [sys.executable, "-W", "error", "-c", script, json.dumps(content), str(folder)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

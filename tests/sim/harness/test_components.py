@@ -111,9 +111,7 @@ def results(request, bench, tmp_path_factory) -> runner.RunResult:
     settings, build = bench
     environment = {SETTINGS: json.dumps(settings | {"stall": request.param})}
     place = tmp_path_factory.mktemp("run")
-    return runner.run(
-        build, "spikewright.sim.benches.components", place, deadline_s=120, environment=environment
-    )
+    return runner.run(build, "spikewright.sim.benches.components", place, environment=environment)
 
 
 @pytest.mark.parametrize("component", ["decoder", "lane", "sweep", "serialiser", "core"])
@@ -161,7 +159,7 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
     noticed = set()
     for stall in (0, 0.5):
         result = runner.run(
-            build, "spikewright.sim.benches.components", tmp_path / f"run-{stall}", deadline_s=300,
+            build, "spikewright.sim.benches.components", tmp_path / f"run-{stall}",
             environment={SETTINGS: json.dumps(settings | {"stall": stall, "seed": 7})},
         )  # fmt: skip
         noticed |= {test.name for test in result.failures}

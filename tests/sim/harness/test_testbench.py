@@ -94,7 +94,6 @@ def test_accelerators_side_by_side_equal_the_reference(sound, tmp_path, stall, r
         stall=stall,
         seed=stall,
         reset_after=reset_after,
-        deadline_s=60,
     )
     for network, values, run in zip(networks, inputs, runs, strict=True):
         trace = reference.run(network, values)
@@ -108,7 +107,7 @@ def test_accelerators_side_by_side_equal_the_reference(sound, tmp_path, stall, r
 def test_streams_are_held_as_often_as_asked(sound, tmp_path, stall):
     networks, bench = sound
     inputs = [_inputs(network) for network in networks]
-    runs = simulate(bench, inputs, tmp_path / "run", stall=stall, seed=1, deadline_s=60)
+    runs = simulate(bench, inputs, tmp_path / "run", stall=stall, seed=1)
     cycles = sum(int(run.capture.last_output[-1]) for run in runs)
     share = sum(run.stall_share * int(run.capture.last_output[-1]) for run in runs) / cycles
     assert share == pytest.approx(stall / 100, abs=0.04 if stall else 0)
@@ -119,9 +118,7 @@ def test_the_same_seed_gives_the_same_cycles_and_another_one_does_not(sound, tmp
     inputs = [_inputs(network) for network in networks]
     ends = []
     for index, seed in enumerate((1, 1, 2)):
-        run = simulate(bench, inputs, tmp_path / f"run{index}", stall=50, seed=seed, deadline_s=60)[
-            0
-        ]
+        run = simulate(bench, inputs, tmp_path / f"run{index}", stall=50, seed=seed)[0]
         ends.append(run.capture.last_output.tolist())
     assert ends[0] == ends[1] != ends[2]
 
@@ -163,7 +160,7 @@ def test_every_broken_accelerator_is_named(tmp_path, simulations):
     settings = {"rate": 128, "seed": 5, "inferences": BATCH, "patience": 3000, "reset_after": 0,
                 "accelerators": [settings_of(image)] * len(texts)}  # fmt: skip
     result = runner.run(bench.build, "spikewright.sim.benches.accelerator", folder,
-                        environment={SETTINGS: json.dumps(settings)}, deadline_s=60)  # fmt: skip
+                        environment={SETTINGS: json.dumps(settings)})  # fmt: skip
     assert len(result.failures) == 1
     reports = json.loads((folder / "result.json").read_text())
     found = {}

@@ -89,8 +89,6 @@ def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     sources = [*(rtl / name for name in (rtl / "filelist.f").read_text().split()), harness]
     built = runner.build(sources, "tb", simulations)
     data = [*rtl.glob("*.mem"), settings]
-    result = runner.run(
-        built, "spikewright.sim.benches.top", tmp_path / "run", data=data, deadline_s=120
-    )
+    result = runner.run(built, "spikewright.sim.benches.top", tmp_path / "run", data=data)
     result.require_passed()
     assert tuple(test.name for test in result.tests) == TESTS

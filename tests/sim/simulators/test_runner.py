@@ -78,11 +78,11 @@ def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
         log = tmp_path / "run" / "run.log"
         start = time.monotonic()
         while not (log.exists() and "hangs" in log.read_text()):
-            assert time.monotonic() - start < 60
+            assert time.monotonic() - start < 600
             time.sleep(0.05)
         runner.stop_all()
         with pytest.raises(CheckFailed, match="no result"):
-            future.result(20)
+            future.result(600)
 
 
 def test_a_run_that_dies_says_where_to_look(bench, tmp_path):
