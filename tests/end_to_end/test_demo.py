@@ -1,5 +1,8 @@
 """The demo: everything is there, everything is equal, nothing is done twice."""
 
+# Through these also reporting.charts, reporting.page, reporting.spike_maps, reporting.summary,
+# step_cache, training_check.
+
 from __future__ import annotations
 
 import re

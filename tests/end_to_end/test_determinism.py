@@ -29,7 +29,7 @@ def test_another_folder_another_hash_seed_same_bytes(
         ["train", tiny_recipe, "--out", again / "train"],
         ["build", network, "--out", again, "--images", "20"],
     ):
-        program = [sys.executable, "-c", "from spikewright.cli import main; main()"]
+        program = [sys.executable, "-m", "spikewright"]
         command = [*program, *map(str, arguments)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

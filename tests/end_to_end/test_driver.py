@@ -1,5 +1,7 @@
 """The driver against the simulated top: the same calls that a board gets."""
 
+# Through these also sim.benches.device.
+
 import numpy as np
 import pytest
 

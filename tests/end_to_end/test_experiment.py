@@ -1,5 +1,7 @@
 """`spikewright experiment`: table, picture and JSON; a second call keeps what is there."""
 
+# Through these also results.experiments.
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """Ctrl-C and kill -9 in training: the same command goes on, and ends in the same bytes."""
 
+# Through these also __main__.
+
 from __future__ import annotations
 
 import signal

@@ -1,5 +1,8 @@
 """`--json`: one object on standard output, progress on standard error, the same in all commands."""
 
+# Through these also cli.text, results.base, results.builds, results.measured, results.models,
+# results.report.
+
 from __future__ import annotations
 
 from pathlib import Path

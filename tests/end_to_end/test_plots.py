@@ -1,5 +1,7 @@
 """Plots of experiments: marks where the numbers are, names that do not cover each other."""
 
+# Through these also reporting.shapes.
+
 from __future__ import annotations
 
 import itertools

@@ -1,5 +1,7 @@
 """`synth`: clock and area of a build; without nextpnr one line and exit code 3."""
 
+# Through these also results.synthesis.
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,5 +1,7 @@
 """Build folders: reproducible, complete, refused when damaged; memories as in the image."""
 
+# Through these also hw.verilog.
+
 import hashlib
 import json
 import os

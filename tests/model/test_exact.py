@@ -1,5 +1,7 @@
 """torch in eval mode == golden reference == engine, after training, export, save and reload."""
 
+# Through these also model.layers.neuron.
+
 from __future__ import annotations
 
 import itertools

@@ -1,5 +1,8 @@
 """`top` behind AXI masters of another author: registers, streams, resets, the load stream."""
 
+# Through these also hw.system.axilite, hw.system.gates, hw.system.loader, hw.system.registers,
+# hw.system.shell, sim.benches.loading.
+
 import json
 from dataclasses import replace
 

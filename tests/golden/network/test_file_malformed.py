@@ -4,6 +4,8 @@ Cases are built from a good file. Those that change the graph or the tensors sig
 in code of their own, so that the checks behind the signature are reached.
 """
 
+# Through these also golden.network.schema.
+
 import hashlib
 import io
 import json

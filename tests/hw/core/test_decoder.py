@@ -1,5 +1,7 @@
 """The decoder against convolution geometry, worked out without tables."""
 
+# Through these also hw.compiler.decoder_tables.
+
 import random
 
 import pytest

@@ -1,5 +1,7 @@
 """The whole machine in Amaranth's simulator: equality, inferences in flight, counters, idleness."""
 
+# Through these also hw.core.lane.
+
 from dataclasses import replace
 
 import numpy as np

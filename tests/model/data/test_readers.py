@@ -1,5 +1,7 @@
 """Readers: small files written here, damaged files, and the real data sets where present."""
 
+# Through these also model.data.digits.
+
 from __future__ import annotations
 
 import gzip

@@ -1,5 +1,7 @@
 """The fused scan against the same rule written as a plain loop over autograd."""
 
+# Through these also model.ops.threads.
+
 from __future__ import annotations
 
 import itertools

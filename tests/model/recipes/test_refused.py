@@ -1,5 +1,8 @@
 """Recipes that cannot work are refused before training: one line, which key, what is right."""
 
+# Through these also model.recipes.check_dataset, model.recipes.check_sparsity,
+# model.recipes.check_starts, model.recipes.unused_keys.
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,5 +1,7 @@
 """Conversion of whole networks: what is folded, floats and integers, the collapse at T = 2."""
 
+# Through these also model.ops.clipped_relu.
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Every hardware component by itself under cocotb; one simulator build per network for all."""
 
+# Through these also sim.benches.expected.
+
 from __future__ import annotations
 
 import json

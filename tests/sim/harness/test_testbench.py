@@ -1,5 +1,7 @@
 """The bench itself, around behavioural accelerators: sound ones pass, each broken one is named."""
 
+# Through these also sim.benches.stream.
+
 from __future__ import annotations
 
 import importlib.util

@@ -1,5 +1,7 @@
 """The runner: tools that are missing, builds that are reused, and runs that fail, crash or hang."""
 
+# Through these also sim.simulators.cocotb_child, sim.simulators.verilated.
+
 from __future__ import annotations
 
 import time
