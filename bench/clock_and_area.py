@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import peer_case
 
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.network import file
 from spikewright.golden.network.edges import Conv2d, Edge, Linear
 from spikewright.golden.network.graph import Network
@@ -132,7 +132,7 @@ def bits_rows(path: Path) -> list[Row]:
     """Rows and pointers of every core of a network, in bits for each weight that is not 0."""
     network = file.load(path)
     image, loadable = (
-        compile_network(network, BuildOptions(LANES, outside=Outside(loadable=each)))
+        compile_network(network, BuildOptions(LANES, host=HostInterface(loadable=each)))
         for each in (False, True)
     )
     whole, least = (bits_per_weight(network, one) for one in (image, loadable))

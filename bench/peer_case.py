@@ -16,7 +16,7 @@ from hardware_cases import BITS, draw_weights, pruner
 from numpy.typing import NDArray
 
 from spikewright.golden.cycles.prediction import Source, predict
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.models import engine
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
@@ -92,7 +92,7 @@ def build_point(point: Point, folder: Path) -> tuple[float, float]:
     made = network(point.density, point.lanes, inputs)
     options = BuildOptions(
         {"hidden": point.lanes, "readout": 1}, {"hidden": point.channels_per_word},
-        point.steps_per_pass, outside=Outside(registers=False, counters=False),
+        point.steps_per_pass, host=HostInterface(registers=False, counters=False),
     )  # fmt: skip
     image = build(made, folder, options)
     trace = engine.run(made, inputs)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spikewright.golden.errors import require
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
@@ -41,7 +41,7 @@ class BuildOptions:
         entries of an average row.
     budget
         What of the target may be taken: `ram` (block RAMs), `lut` (LUTs), `dsp` (multipliers).
-    outside
+    host
         Registers, counters and load stream around the cores.
     also
         Networks of the same shape that a loadable build must have room for.
@@ -57,11 +57,11 @@ class BuildOptions:
     steps_per_pass: int = 1
     target: str | None = None
     budget: Mapping[str, int] = field(default_factory=dict)
-    outside: Outside = field(default_factory=Outside)
+    host: HostInterface = field(default_factory=HostInterface)
     also: tuple[Network, ...] = ()
 
     def __post_init__(self) -> None:
-        require(self.outside.loadable or not self.also, "build", "number of other networks",
+        require(self.host.loadable or not self.also, "build", "number of other networks",
                 len(self.also), "0 unless the build is loadable")  # fmt: skip
 
     @property
@@ -84,7 +84,7 @@ class BuildOptions:
             "steps_per_pass": self.steps_per_pass,
             "target": self.target,
             "budget": dict(self.budget),
-            "outside": asdict(self.outside),
+            "host": asdict(self.host),
             "also": [fingerprint(network) for network in self.also],
         }
 

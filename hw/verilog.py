@@ -15,7 +15,7 @@ from amaranth.hdl import Elaboratable
 
 from spikewright.golden.errors import CheckFailed, ToolMissing
 from spikewright.golden.image import registers
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.image_file import memory_files
 from spikewright.golden.image.load_stream import load_words
 from spikewright.golden.image.memory_image import Image
@@ -85,7 +85,7 @@ filesets:
 
 
 def rtl_files(
-    image: Image, outside: Outside | None = None, name: str = "network"
+    image: Image, host: HostInterface | None = None, name: str = "network"
 ) -> dict[str, bytes]:
     """Every file of the `rtl` folder by name: Verilog, `.mem`, register map, lists of files.
 
@@ -93,37 +93,37 @@ def rtl_files(
 
     Parameters
     ----------
-    outside
+    host
         What surrounds the cores; registers and counters if not given.
     name
         Of the FuseSoC core.
     """
-    outside = outside or Outside()
-    about = identity(image, outside)
-    network = "Memories to be loaded" if outside.loadable else f"Network {image.fingerprint}"
+    host = host or HostInterface()
+    about = identity(image, host)
+    network = "Memories to be loaded" if host.loadable else f"Network {image.fingerprint}"
     designs: dict[str, tuple[Elaboratable, object]] = {
         "accelerator": (
-            Accelerator(image, outside.loadable), Instances(image, outside.loadable)
+            Accelerator(image, host.loadable), Instances(image, host.loadable)
         )
     }  # fmt: skip
-    if outside.registers:
+    if host.registers:
         designs["shell"] = (Shell(image, about), None)
     library = {file: (_TEMPLATES / file).read_bytes() for file in LIBRARY}
     verilog = _convert(designs, library)
     files = library | {
         f"{top}.v": (_HEADER.format(what=network) + text).encode() for top, text in verilog.items()
     }
-    files["top.v"] = top_verilog(image, outside).encode()
+    files["top.v"] = top_verilog(image, host).encode()
     sources, contents = list(files), memory_files(image)
     files |= contents
-    if outside.registers:
+    if host.registers:
         listed = json.dumps(registers.describe(about), indent=1) + "\n"
         files |= {"regs.json": listed.encode(), "regs.h": registers.c_header(about).encode()}
-    if outside.loadable:
+    if host.loadable:
         files["load.bin"] = load_words(image).astype("<u4").tobytes()
     files["filelist.f"] = "".join(f"{source}\n" for source in sources).encode()
     plain = re.sub(r"\W+", "_", name)
-    read = [] if outside.loadable else sorted(contents)
+    read = [] if host.loadable else sorted(contents)
     files[f"{plain}.core"] = _core_file(plain, image.fingerprint, sources, read)
     return files
 

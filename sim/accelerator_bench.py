@@ -115,7 +115,7 @@ def _refuse_empty(folder: Path) -> None:
     """A loadable build has nothing to run before its load stream has come through `top`."""
     manifest = json.loads((folder / "manifest.json").read_text())
     require(
-        not manifest["outside"]["loadable"], str(folder), "build", "loadable",
+        not manifest["host"]["loadable"], str(folder), "build", "loadable",
         "initialised to be verified core by core; build it without --loadable",
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ _HOMES = {
     "Link": "spikewright.golden.equality_chain",
     "MaxPool2d": "spikewright.golden.network.edges",
     "Network": "spikewright.golden.network.graph",
-    "Outside": "spikewright.golden.image.host_interface",
+    "HostInterface": "spikewright.golden.image.host_interface",
     "ProfileResult": "spikewright.results.measured",
     "Readout": "spikewright.golden.network.nodes",
     "Recipe": "spikewright.model.recipes.recipe",
@@ -116,7 +116,7 @@ __all__ = [
     "Link",
     "MaxPool2d",
     "Network",
-    "Outside",
+    "HostInterface",
     "ProfileResult",
     "Readout",
     "Recipe",
@@ -159,7 +159,7 @@ if TYPE_CHECKING:
     from spikewright.experiments import experiment
     from spikewright.golden.equality_chain import Link
     from spikewright.golden.errors import BadInput, CheckFailed, ToolMissing
-    from spikewright.golden.image.host_interface import Outside
+    from spikewright.golden.image.host_interface import HostInterface
     from spikewright.golden.image.memory_image import Image
     from spikewright.golden.network.edges import (
         Conv2d,

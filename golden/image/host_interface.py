@@ -8,7 +8,7 @@ from spikewright.golden.errors import require
 
 
 @dataclass(frozen=True)
-class Outside:
+class HostInterface:
     """The register block, its counters, the load stream.
 
     Attributes

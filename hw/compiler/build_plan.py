@@ -117,4 +117,4 @@ def _compiled(network: Network, options: BuildOptions, plan: Provision, borders:
     widths = {node.name: plan.widths[node.name] for node in network.neurons}
     settled = replace(options, lanes=plan.lanes, channels_per_word=widths, target=None, budget={})
     images = [compile_network(one, settled, borders=borders) for one in (network, *options.also)]
-    return common_image(images) if options.outside.loadable else images[0]
+    return common_image(images) if options.host.loadable else images[0]

@@ -90,7 +90,7 @@ def compile_network(
     for node in whole.neurons[MAX_CORES:][:1]:
         require(False, f"node {node.name!r}", "number of cores up to it", MAX_CORES + 1,
                 f"at most {MAX_CORES}; drop {len(whole.neurons) - MAX_CORES} nodes")  # fmt: skip
-    steps, loadable = options.steps_per_pass, options.outside.loadable
+    steps, loadable = options.steps_per_pass, options.host.loadable
     check_steps(network, steps)
     names = [node.name for node in network.neurons]
     check_names("channels_per_word", options.channels_per_word, names)
@@ -167,7 +167,7 @@ def _core(settled: _Settled, node: LIF | Readout) -> CoreImage:
     """Pack the memories of one node's core."""
     where, lif = f"node {node.name!r}", node if isinstance(node, LIF) else None
     core, senders, widths = settled.plans[node.name], settled.senders, settled.widths[node.name]
-    into, loadable = settled.network.into(node.name), settled.options.outside.loadable
+    into, loadable = settled.network.into(node.name), settled.options.host.loadable
     address_bits = max(bits_for(_membrane_words(node, core)), 1)
     arriving = arrivals(core.edges, [senders[edge.source].codes for edge in into], loadable)
     packed = pack_lanes(where, arriving, core.codes, core.lanes, core.width, core.local, loadable)

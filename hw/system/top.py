@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikewright.golden.image.counters import COUNTERS, STRIDE
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.load_stream import HEADER, body_words, shape_hash
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.image.registers import ADDRESS_BITS, Identity
@@ -40,13 +40,13 @@ def bytes_up(bits: int) -> int:
     return -(-bits // 8) * 8
 
 
-def identity(image: Image, outside: Outside) -> Identity:
+def identity(image: Image, host: HostInterface) -> Identity:
     """What the registers of a build say."""
     return Identity(
         cores=len(image.cores), lanes=sum(core.lanes for core in image.cores),
         timesteps=image.timesteps, inputs=_size(image.input.shape),
         outputs=_size(image.cores[-1].shape), shape=shape_hash(image),
-        network=image.fingerprint, loadable=outside.loadable, counters=outside.counters,
+        network=image.fingerprint, loadable=host.loadable, counters=host.counters,
     )  # fmt: skip
 
 
@@ -57,30 +57,30 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def top_verilog(image: Image, outside: Outside) -> str:
+def top_verilog(image: Image, host: HostInterface) -> str:
     """The text of `top.v`."""
-    body = _with_shell if outside.registers else _bare
-    ports, inside = body(image, outside)
+    body = _with_shell if host.registers else _bare
+    ports, inside = body(image, host)
     declared = ",\n".join(f"    {port}" for port in ports)
     return (
-        f"{_comment(image, outside)}{_WAIVERS}`default_nettype none\n"
+        f"{_comment(image, host)}{_WAIVERS}`default_nettype none\n"
         f"module top (\n{declared}\n);\n{inside}endmodule\n`default_nettype wire\n"
     )
 
 
-def _comment(image: Image, outside: Outside) -> str:
+def _comment(image: Image, host: HostInterface) -> str:
     inputs, outputs = image.input.event, image.output_layout
     text = _HEADER.format(
         cores=len(image.cores),
         steps=image.timesteps,
-        network="Memories to be loaded" if outside.loadable else f"Network {image.fingerprint}",
+        network="Memories to be loaded" if host.loadable else f"Network {image.fingerprint}",
         inputs=", ".join(f"{name} ({width})" for name, width in inputs.fields) or "none",
         outputs=", ".join(f"{name} ({width})" for name, width in outputs.fields),
         unit="frame" if image.input.direct else "time step",
     )
-    text += _REGISTERS if outside.registers else ""
-    text += _LOAD.format(words=HEADER + body_words(image)) if outside.loadable else ""
-    if outside.counters and not outside.registers:
+    text += _REGISTERS if host.registers else ""
+    text += _LOAD.format(words=HEADER + body_words(image)) if host.loadable else ""
+    if host.counters and not host.registers:
         named = ", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS))
         text += _PERF.format(stride=STRIDE, counters=named)
     return text
@@ -133,12 +133,12 @@ def _verification(image: Image) -> dict[str, str]:
     return pins | {"broken": "", "hold": f"{holds}'d0"}
 
 
-def _bare(image: Image, outside: Outside) -> tuple[list[str], str]:
+def _bare(image: Image, host: HostInterface) -> tuple[list[str], str]:
     """Ports and contents without registers: the accelerator alone."""
     ports, events, logits = _streams(image)
     nets, pins = _outer(logits, events)
     counts = {"count_select": f"{SELECT_BITS}'d0", "count_value": "", "count_clear": "1'b0"}
-    if outside.counters:
+    if host.counters:
         ports += [f"input  wire [{SELECT_BITS - 1}:0] perf_select",
                   "output wire [31:0] perf_value", "input  wire perf_clear"]  # fmt: skip
         counts = {f"count_{name}": f"perf_{name}" for name in ("select", "value", "clear")}
@@ -146,7 +146,7 @@ def _bare(image: Image, outside: Outside) -> tuple[list[str], str]:
     return ports, nets + _instance("accelerator", "core", pins)
 
 
-def _with_shell(image: Image, outside: Outside) -> tuple[list[str], str]:
+def _with_shell(image: Image, host: HostInterface) -> tuple[list[str], str]:
     """Ports and contents with registers: the shell, and the accelerator inside it."""
     ports, events, logits = _streams(image)
     nets, outer = _outer(logits, events)
@@ -163,7 +163,7 @@ def _with_shell(image: Image, outside: Outside) -> tuple[list[str], str]:
         for of, wide in (("in", events), ("out", logits))
         for name, bits in (("data", wide), ("valid", 1), ("ready", 1), ("last", 1))
     }
-    if outside.counters:
+    if host.counters:
         inner |= {"count_select": SELECT_BITS, "count_value": 32, "count_clear": 1}
     else:  # synthesis drops counters that nobody reads
         shell |= {"count_select": "", "count_value": "32'd0", "count_clear": ""}
@@ -171,7 +171,7 @@ def _with_shell(image: Image, outside: Outside) -> tuple[list[str], str]:
     for name, bits in inner.items():
         nets += f"    wire [{bits - 1}:0] {name};\n"
         shell[name] = core[name] = name
-    if outside.loadable:
+    if host.loadable:
         ports += _stream_ports("s_axis_load", 32, slave=True)
         shell |= {f"load_{name}": f"s_axis_load_t{name}" for name in _STREAM}
         bus = LoadBus(image)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spikewright.golden.errors import BadInput
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.hw.options import BuildOptions, Count
 from spikewright.layout import to_json
 
@@ -133,7 +133,7 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:  # fmt: skip
         chosen = BuildOptions(
             parse_count("--lanes", lanes), parse_count("--channels-per-word", channels_per_word),
-            steps_per_pass, target, parse_budget(budget), Outside(registers, counters, loadable),
+            steps_per_pass, target, parse_budget(budget), HostInterface(registers, counters, loadable),
             _networks(also),
         )  # fmt: skip
         return command(options=chosen, **others)

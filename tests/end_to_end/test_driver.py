@@ -7,7 +7,7 @@ import pytest
 
 from spikewright.driver import Accelerator
 from spikewright.golden.errors import BadInput, CheckFailed
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
@@ -42,7 +42,9 @@ def frames(net, batch=5):
 @pytest.fixture(scope="module")
 def loadable(tmp_path_factory):
     folder = tmp_path_factory.mktemp("loadable")
-    build(network(0), folder, BuildOptions(2, outside=Outside(loadable=True), also=(network(1),)))
+    build(
+        network(0), folder, BuildOptions(2, host=HostInterface(loadable=True), also=(network(1),))
+    )
     return folder
 
 
@@ -79,7 +81,7 @@ def test_load_and_reload(loadable):
             accelerator.start()
         for seed in (0, 1, 0):
             accelerator.load(
-                compile_network(network(seed), BuildOptions(2, outside=Outside(loadable=True)))
+                compile_network(network(seed), BuildOptions(2, host=HostInterface(loadable=True)))
             )
             accelerator.start()
             expected = reference.run(network(seed), inputs).logits
@@ -87,7 +89,7 @@ def test_load_and_reload(loadable):
         with pytest.raises(BadInput, match=r"load: core 'hidden': (shape|state_bits) is"):
             accelerator.load(
                 compile_network(
-                    network(0, units=10), BuildOptions(2, outside=Outside(loadable=True))
+                    network(0, units=10), BuildOptions(2, host=HostInterface(loadable=True))
                 )
             )
 
@@ -95,7 +97,7 @@ def test_load_and_reload(loadable):
 def test_another_build_is_not_taken_for_this_one(loadable):
     with Simulation(loadable) as device:
         other = compile_network(
-            network(0, units=10), BuildOptions(2, outside=Outside(loadable=True))
+            network(0, units=10), BuildOptions(2, host=HostInterface(loadable=True))
         )
         with pytest.raises(CheckFailed, match=r"SHAPE is .* another build"):
             Accelerator(device, other)
@@ -123,7 +125,7 @@ def test_a_board_moves_the_same_packets(loadable):
         board = Board(Mmio(device), senders, lambda: np.array(device.receive()), event_bytes=1)
         accelerator = Accelerator(board, loadable)
         accelerator.load(
-            compile_network(network(1), BuildOptions(2, outside=Outside(loadable=True)))
+            compile_network(network(1), BuildOptions(2, host=HostInterface(loadable=True)))
         )
         accelerator.start()
         expected = reference.run(network(1), inputs).logits

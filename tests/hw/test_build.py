@@ -14,7 +14,7 @@ import pytest
 
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image import interpreter
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.load_stream import load_words, memories
 from spikewright.golden.models import reference
@@ -74,7 +74,7 @@ def test_every_memory_file_is_read_by_the_verilog_and_exists(built):
 
 def test_a_loadable_build_reads_no_file(built, tmp_path):
     network, _, _ = built
-    image = build(network, tmp_path, BuildOptions(4, outside=Outside(loadable=True)))
+    image = build(network, tmp_path, BuildOptions(4, host=HostInterface(loadable=True)))
     text = (tmp_path / "rtl" / "accelerator.v").read_text()
     assert ".INIT" not in text
     assert (tmp_path / "rtl" / "load.bin").read_bytes() == load_words(image).tobytes()

@@ -9,7 +9,7 @@ from spikewright.golden.cycles.prediction import Source, predict
 from spikewright.golden.cycles.stalls import Holds
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image import interpreter
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.load_stream import fit, load_words, room
 from spikewright.golden.image.pass_events import gathered
 from spikewright.golden.models import engine, reference
@@ -211,7 +211,7 @@ def test_a_reloadable_build_widens_every_weight():
             BuildOptions(
                 {"lif": 1, "readout": 1},
                 channels_per_word={"lif": 4},
-                outside=Outside(loadable=True),
+                host=HostInterface(loadable=True),
             ),
         )
         for n in networks

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spikewright.golden.image.counters import COUNTERS, STRIDE
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.load_stream import fit, load_words
 from spikewright.golden.image.registers import FINGERPRINT_WORDS, describe, hash_words
 from spikewright.golden.models import reference
@@ -72,10 +72,10 @@ def counters(network, inputs):
     ]
 
 
-def plan(image, network, inputs, outside):
-    about = describe(identity(image, outside))
+def plan(image, network, inputs, host):
+    about = describe(identity(image, host))
     return {
-        "loadable": outside.loadable,
+        "loadable": host.loadable,
         "registers": [row for row in about["registers"] if row["name"] != "COUNTERS"],
         "unknown": [0x050, 0x0FFC, 0x1000 + 4 * STRIDE * len(image.cores), 0x1FFC],
         "first": exchange(image, network, inputs),
@@ -98,7 +98,7 @@ def test_registers_streams_and_resets(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
     image = build(network, tmp_path / "build", BuildOptions(2))
-    settings = plan(image, network, inputs, Outside())
+    settings = plan(image, network, inputs, HostInterface())
     run(tmp_path / "build", tmp_path, simulations, "spikewright.sim.benches.outside", settings)
 
 
@@ -107,16 +107,16 @@ def test_the_load_stream(seed, tmp_path, simulations):
     networks = {"first": random_network(seed, SMALL)}
     networks["second"] = sibling(networks["first"], seed)
     inputs = networks["first"].check_inputs(random_inputs(networks["first"], 5, seed))
-    outside = Outside(loadable=True)
+    host = HostInterface(loadable=True)
     machine = build(
         networks["first"],
         tmp_path / "build",
-        BuildOptions(2, outside=outside, also=(networks["second"],)),
+        BuildOptions(2, host=host, also=(networks["second"],)),
     )
-    settings = plan(machine, networks["first"], inputs, outside)
+    settings = plan(machine, networks["first"], inputs, host)
     for which, network in networks.items():
         image = fit(
-            compile_network(network, BuildOptions(2, outside=Outside(loadable=True))), machine
+            compile_network(network, BuildOptions(2, host=HostInterface(loadable=True))), machine
         )
         settings[which] = exchange(machine, network, inputs) | {
             "load": load_words(image).tolist(),

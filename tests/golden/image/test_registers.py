@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spikewright.golden.errors import BadInput
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.registers import (
     ADDRESS_BITS,
     REGISTERS,
@@ -62,4 +62,4 @@ def test_what_cannot_be_is_one_line():
     with pytest.raises(BadInput, match="number of cores is 129, must be at most 128"):
         Identity(**{**vars(IDENTITY), "cores": 129})
     with pytest.raises(BadInput, match="registers is left out, must be there in a loadable"):
-        Outside(registers=False, loadable=True)
+        HostInterface(registers=False, loadable=True)

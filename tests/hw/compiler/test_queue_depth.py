@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spikewright.golden.cycles.prediction import predict
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.models import engine
 from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear
@@ -79,7 +79,7 @@ def cycles(net: Network, image: Image) -> float:
 def test_every_edge_into_a_join_has_a_queue():
     net = network("a", "b", "c", skip=True)
     # A tenth of 256 neurons, a quarter more, and the token: 34.
-    found = depths(compile_network(net, BuildOptions(1, outside=Outside(loadable=True))))
+    found = depths(compile_network(net, BuildOptions(1, host=HostInterface(loadable=True))))
     assert found == {("b", "c"): 64, ("a", "c"): 64}
     assert set(depths(compile_network(net, BuildOptions(1)))) >= set(found)
 
@@ -91,7 +91,7 @@ def test_measured_activity_decides_how_deep():
     found = depths(compile_network(busy, BuildOptions(1)))
     assert (found["a", "c"], found["b", "c"]) == (256, 64)
     assert (
-        depths(compile_network(busy, BuildOptions(1, outside=Outside(loadable=True))))["a", "c"]
+        depths(compile_network(busy, BuildOptions(1, host=HostInterface(loadable=True))))["a", "c"]
         == 64
     )
 
@@ -101,7 +101,7 @@ def test_neighbours_of_equal_work_have_a_queue_and_gain_by_it():
     image = compile_network(net, BuildOptions(1))
     assert ("b", "c") in depths(image)
     assert cycles(net, image) < 0.9 * cycles(net, without(image))
-    assert depths(compile_network(net, BuildOptions(1, outside=Outside(loadable=True)))) == {}
+    assert depths(compile_network(net, BuildOptions(1, host=HostInterface(loadable=True)))) == {}
 
 
 def test_a_core_that_waits_anyway_has_none():

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from spikewright.golden.image.counters import COUNTERS, STRIDE
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.models import reference
 from spikewright.golden.network.operations import count
 from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
@@ -79,7 +79,7 @@ def plan(image, network, inputs):
 def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
-    image = build(network, tmp_path / "build", BuildOptions(2, outside=Outside(registers=False)))
+    image = build(network, tmp_path / "build", BuildOptions(2, host=HostInterface(registers=False)))
     rtl = tmp_path / "build" / "rtl"
     high = widths((rtl / "top.v").read_text())
     harness = tmp_path / "tb.v"

@@ -15,7 +15,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.testing.random_chain import Limits, random_network
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
-from spikewright.hw.system.top import Outside
+from spikewright.hw.system.top import HostInterface
 from spikewright.sim.synth import memories, outreg, rule, scripts
 from spikewright.sim.synth.flow import synthesise
 from spikewright.sim.synth.path import longest
@@ -41,7 +41,7 @@ def network() -> Network:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synth")
-    build(network(), folder, BuildOptions(1, outside=Outside(registers=False, counters=False)))
+    build(network(), folder, BuildOptions(1, host=HostInterface(registers=False, counters=False)))
     found = synthesise(folder, folder / "synth", SMALL, seeds=[1])
     return folder, found
 
