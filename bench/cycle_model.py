@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.cycles.prediction import Source, predict
-from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image.counters import COUNTERS
 from spikewright.golden.image.memory_image import Image
@@ -160,7 +160,7 @@ def by_amaranth(
     begin = time.process_time()
     run = pysim.simulate(image, inputs, stall / 100, seed=1, deadline=10**7)
     spent = time.process_time() - begin
-    prediction = predict(image, inputs, trace, Source(1, holds=Holds.of(stall, 1)))
+    prediction = predict(image, inputs, trace, Source(1, stalls=Stalls.from_percent(stall, 1)))
     wrong = int((prediction.logits != run.logits).sum())
     expected = prediction.counters([run.counted] * len(run.counters))
     pairs = zip(expected, run.counters, strict=True)
@@ -199,7 +199,10 @@ def measure(case: Case, options: argparse.Namespace, simulator: str) -> Row:
             f"{case.name}: {found.differences} numbers differ from the {simulator} run"
         )
     many = stimulus(case.network, 200, case.rate, options.seed)
-    trace, source = engine.run(case.network, many), Source(1, holds=Holds.of(case.stall, 1))
+    trace, source = (
+        engine.run(case.network, many),
+        Source(1, stalls=Stalls.from_percent(case.stall, 1)),
+    )
     best, prediction = float("inf"), predict(image, many, trace, source)
     for _ in range(options.repeats):
         begin = time.process_time()

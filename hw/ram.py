@@ -19,12 +19,12 @@ from amaranth.hdl import (
     Signal,
     Value,
 )
-from amaranth.lib.memory import Memory as Ram
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.load_stream import memories
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.image.rows import Memory
+from spikewright.hw.hdl import Ram, like
 from spikewright.hw.shapes import struct
 
 SHALLOW, FEW = 32, 2048
@@ -60,7 +60,7 @@ class LoadBus:
         for name, cycles in (("valid", 1), ("memory", 1), ("address", 2), ("data", 2)):
             value = getattr(self, name)
             for cycle in range(cycles):
-                held = Signal.like(value, name=f"load_{name}_{cycle}")
+                held = like(value, name=f"load_{name}_{cycle}")
                 m.d.sync += held.eq(value)
                 value = held
             setattr(later, name, value)
@@ -71,9 +71,9 @@ class ImageRam(Ram):
     """A memory of the image; with the load bus it wakes up empty."""
 
     def __init__(self, memory: Memory, loaded: bool) -> None:
-        shape = struct(memory.layout)
-        words = [] if loaded else [shape.from_bits(int(word)) for word in memory.words]
-        super().__init__(shape=shape, depth=len(memory.words), init=words)
+        shape = cast(Any, struct(memory.layout))  # its constants have no type in the stubs
+        words = () if loaded else map(int, memory.words)
+        super().__init__(shape=shape, depth=len(memory.words), init=map(shape.from_bits, words))
         self.memory = memory
 
 
@@ -117,7 +117,7 @@ class Instances:
             return _block(memory, name)
         if isinstance(memory, ImageRam):
             return _table(memory, name)
-        return cast(Elaboratable, Ram.elaborate(memory, None))
+        return Ram.elaborate(memory, None)
 
 
 def _ports(memory: Ram, name: str) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _block(memory: Ram, name: str) -> Module:
 def _table(memory: Ram, name: str) -> Module:
     m, (port,) = Module(), memory.read_ports
     ports = _ports(memory, name)
-    read = Signal.like(Value.cast(port.data))
+    read = like(Value.cast(port.data))
     m.submodules.table = Instance(
         "spikewright_table", **ports, i_clk=ClockSignal(),
         i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=read,
@@ -167,7 +167,7 @@ def _table(memory: Ram, name: str) -> Module:
     if port.domain == "comb":
         m.d.comb += data.eq(read)
         return m
-    held = Signal.like(data, reset_less=True)
+    held = like(data, reset_less=True)
     with m.If(port.en):
         m.d.sync += held.eq(read)
     m.d.comb += data.eq(held)

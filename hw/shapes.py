@@ -1,13 +1,13 @@
 """Amaranth shapes of the packed words of the memory image, and memories filled from it."""
 
-from typing import Any
+from typing import Any, cast
 
 from amaranth.hdl import Const, Signal, Value
-from amaranth.lib import data
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.golden.image.rows import COUNT_BITS, Layout
+from spikewright.hw.hdl import View, data
 
 
 def struct(layout: Layout) -> data.StructLayout:
@@ -15,18 +15,17 @@ def struct(layout: Layout) -> data.StructLayout:
     return data.StructLayout(dict(layout.fields))
 
 
-def field(view: data.View, layout: Layout, name: str) -> Value:
+def field(view: View, layout: Layout, name: str) -> Value:
     """A field of a word; a constant 0 if the layout has no bits for it."""
     return Value.cast(view[name]) if layout.bits(name) else Const(0, 1)
 
 
-def record(layout: data.Layout, reset_less: bool = False, name: str | None = None) -> data.View:
+def record(layout: data.Layout, reset_less: bool = False, name: str | None = None) -> View:
     """A signal with the fields of `layout`, named after the variable that it is assigned to."""
-    signal: Any = Signal(layout, name=name, reset_less=reset_less, src_loc_at=1)
-    return signal
+    return cast(View, Signal(layout, name=name, reset_less=reset_less, src_loc_at=1))
 
 
-def elements(array: data.View) -> list[Any]:
+def elements(array: View) -> list[Any]:
     """The elements of an array, the first lowest."""
     return [array[place] for place in range(array.shape().length)]
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
 from amaranth.hdl import Elaboratable
 
 from spikewright.golden.errors import CheckFailed, ToolMissing
@@ -19,6 +18,7 @@ from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.image_file import memory_files
 from spikewright.golden.image.load_stream import load_words
 from spikewright.golden.image.memory_image import Image
+from spikewright.hw.hdl import rtlil_text
 from spikewright.hw.ram import Instances
 from spikewright.hw.system.accelerator import Accelerator
 from spikewright.hw.system.shell import Shell
@@ -150,8 +150,8 @@ def _convert(
         (folder / "library.v").write_text("".join(map(_interface, library.values())))
         for top, (design, platform) in designs.items():
             with _no_garbage_collection():
-                text = rtlil.convert(design, top, platform, emit_src=False)
-            (folder / f"{top}.il").write_text(str(text))
+                text = rtlil_text(design, top, platform, emit_src=False)
+            (folder / f"{top}.il").write_text(text)
         (folder / "all.ys").write_text("".join(_SCRIPT.format(top=top) for top in designs))
         _yosys(folder, "all.ys")
         return {top: _plain((folder / f"{top}.v").read_text()) for top in designs}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spikewright.golden.atomic import write_bytes
 from spikewright.golden.cycles.prediction import Source
-from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.image.counters import Counters
 from spikewright.golden.image.image_file import load_image
@@ -159,7 +159,7 @@ def simulate(
         (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, values)))
     largest = max(core.words for image in bench.images for core in image.cores)
     settings = {
-        "rate": Holds.of(stall, seed).rate, "seed": seed, "inferences": batch,
+        "rate": Stalls.from_percent(stall, seed).rate, "seed": seed, "inferences": batch,
         # A core moves at least once in the time that all entries of its queued rows take.
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
         "accelerators": [settings_of(image) for image in bench.images],
@@ -172,7 +172,7 @@ def simulate(
     reports = json.loads((folder / "result.json").read_text())
     pairs = enumerate(zip(bench.images, reports, strict=True))
     return [
-        _collect(image, report, folder, batch, Holds.of(stall, seed, index), result.log)
+        _collect(image, report, folder, batch, Stalls.from_percent(stall, seed, index), result.log)
         for index, (image, report) in pairs
     ]
 
@@ -187,11 +187,11 @@ def settings_of(image: Image) -> dict[str, Any]:
 
 
 def _collect(
-    image: Image, report: dict[str, Any], folder: Path, batch: int, holds: Holds, log: Path
+    image: Image, report: dict[str, Any], folder: Path, batch: int, stalls: Stalls, log: Path
 ) -> Run:
-    capture = read_capture(image, folder, batch, holds.bench)
+    capture = read_capture(image, folder, batch, stalls.bench)
     counters = from_values(report["cores"], report["counters"])
     check_cycles(counters, report["counted_cycles"])
     # The first beat is loaded in the cycle in which the run begins, and offered in the next.
-    began, source = report["began"], Source(report["began"] + 1, report["cleared"] + 1, holds)
+    began, source = report["began"], Source(report["began"] + 1, report["cleared"] + 1, stalls)
     return Run(capture, counters, source, began, report["stall_share"], log)

@@ -16,7 +16,7 @@ from amaranth.sim import (
 )
 from numpy.typing import NDArray
 
-from spikewright.golden.cycles.stalls import EXTRA, Holds
+from spikewright.golden.cycles.stalls import EXTRA, Stalls
 from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image.counters import COUNTERS, STRIDE, Counters
 from spikewright.golden.image.memory_image import CoreImage, Image
@@ -96,7 +96,7 @@ def simulate(
     swept = [len(inputs) * image.timesteps * core.words for core in image.cores]
     gates = len(accelerator.hold)
     source = _Source(accelerator, input_beats(image, inputs).tolist(), start)
-    held = Holds.of(round(100 * stall), seed).bits(gates - 1 + EXTRA)
+    held = Stalls.from_percent(round(100 * stall), seed).bits(gates - 1 + EXTRA)
 
     async def watch(ctx: SimulatorContext) -> None:
         rest = _REST

@@ -1,7 +1,7 @@
 """One clock edge of a core: join, decoder, lanes, sweep and serialiser, in control only.
 
-Within a cycle every part sees the registers as they were: `join` has run before, then `step` goes
-through a core from those who read a register to those who write it.
+Within a cycle every part sees the registers as they were: `join` runs first, then `step` evaluates
+a core in such an order that every register is read before it is written.
 """
 
 from __future__ import annotations
@@ -18,230 +18,234 @@ from spikewright.golden.cycles.state import (  # fmt: skip
     SWEEP,
     TOKEN,
     TURN,
-    Machine,
+    CycleState,
 )
 from spikewright.golden.image.timing import Latencies
 from spikewright.golden.jit import part
 
-_PLACE = RING - 1
-_HISTORY = (1 << 16) - 1  # of `rooms` and `waits`, longer than any latency
+_SLOT = RING - 1
+_HISTORY = (1 << 16) - 1  # bits of the histories: longer than any latency
 
 
 @part
-def join(m: Machine, t: Latencies, k: int, cycle: int) -> bool:
-    """Decide which heads a core takes, and feed its decoder; true if it takes any."""
-    core: Any = m.cores[k]
-    first, chosen, tokens = core.edge_at, -1, True
+def join(state: CycleState, t: Latencies, k: int, cycle: int) -> bool:
+    """Choose the beats that a core takes, and feed its decoder; true if it takes any."""
+    core: Any = state.cores[k]
+    first, chosen, tokens = core.first_edge, -1, True
     for e in range(first, first + core.edges):
-        edge: Any = m.edges[e]
+        edge: Any = state.edges[e]
         edge.ready = 0
-        if edge.seldom and core.step:
+        if edge.first_step_only and core.step:
             continue
-        if edge.head >= 0 and (chosen < 0 or core.downward):
+        if edge.head >= 0 and (chosen < 0 or core.reverse_priority):
             chosen = e
         tokens = tokens and edge.head == TOKEN
-    if not core.rooms >> (t.room - 1) & 1 or (chosen < 0 and not tokens):
+    if not core.room_history >> (t.room - 1) & 1 or (chosen < 0 and not tokens):
         return False
-    place = (cycle + core.decode) & _PLACE
-    core.opening, core.fresh = core.fresh, 0
+    slot = (cycle + core.decode) & _SLOT
+    core.opens_inference, core.new_inference = core.new_inference, 0
     if chosen >= 0:
-        edge = m.edges[chosen]
+        edge = state.edges[chosen]
         edge.ready = 1
-        core.downward = not core.downward
-        at = edge.row_at + edge.head
+        core.reverse_priority = not core.reverse_priority
+        at = edge.first_row + edge.head
         core.events_in += 1
-        core.synops += m.reach[at]
-        if m.row[at] >= 0:
-            m.decoding[k, place] = core.length_at + m.row[at] * core.lanes
+        core.synops += state.synops[at]
+        if state.rows[at] >= 0:
+            state.decoders[k, slot] = core.first_length + state.rows[at] * core.lanes
         return True
     for e in range(first, first + core.edges):
-        m.edges[e].ready = not (m.edges[e].seldom and core.step)
-    m.decoding[k, place] = TOKEN
+        state.edges[e].ready = not (state.edges[e].first_step_only and core.step)
+    state.decoders[k, slot] = TOKEN
     core.step += 1
-    if core.step == core.tokens:
-        core.step, core.fresh = 0, 1
+    if core.step == core.tokens_per_inference:
+        core.step, core.new_inference = 0, 1
     return True
 
 
 @part
-def step(m: Machine, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
-    """The rest of a core; `taken`: its output beat is. True if it does any work."""
-    core: Any = m.cores[k]
-    accumulating = core.state == ACCUMULATE
-    held = core.state == SWEEP and core.credits == 0
-    go = core.state == SETTLE and core.pause == t.release - 1
-    busy = _lanes(m, t, k, cycle, go)
+def step(state: CycleState, t: Latencies, k: int, cycle: int, taken: bool) -> bool:
+    """All of a core but its join; `taken`: its output beat leaves. True if it does any work."""
+    core: Any = state.cores[k]
+    accumulating = core.phase == ACCUMULATE
+    held = core.phase == SWEEP and core.vector_credits == 0
+    release = core.phase == SETTLE and core.pause_cycles == t.release - 1
+    busy = _lanes(state, t, k, cycle, release)
     if not accumulating:
         core.stalled += held
         core.sweep += not held
     elif busy:
         core.busy += 1
-    elif core.opened:
+    elif core.open_inferences:
         core.waiting += 1
     else:
         core.idle += 1
-    core.opened += core.opening - (go and core.complete)
-    core.opening = 0
-    _sweep(m, t, k, cycle)
-    _serialise(m, k, cycle, taken)
+    core.open_inferences += core.opens_inference - (release and core.inference_complete)
+    core.opens_inference = 0
+    _sweep(state, t, k, cycle)
+    _serialise(state, k, cycle, taken)
     return busy or not (accumulating or held)
 
 
 @part
-def _lanes(m: Machine, t: Latencies, k: int, cycle: int, go: bool) -> bool:
+def _lanes(state: CycleState, t: Latencies, k: int, cycle: int, release: bool) -> bool:
     """All lanes, and the request that comes out of the decoder; true if any lane reads an entry."""
-    core: Any = m.cores[k]
+    core: Any = state.cores[k]
     room, waiting, busy = 1, 1, False
-    for place in range(core.lanes):
-        lane: Any = m.lanes[core.lane_at + place]
-        if core.written - lane.read > core.most:
+    for number in range(core.lanes):
+        lane: Any = state.lanes[core.first_lane + number]
+        if core.requests_written - lane.requests_read > core.ready_level:
             room = 0
         if not lane.waiting:
             waiting = 0
-        if cycle < lane.until:
+        if cycle < lane.busy_until:
             busy = True
-        if core.stirred or go or cycle >= lane.wake:
-            _lane(m, t, k, place, cycle, go)
-    core.rooms = (core.rooms << 1 | room) & _HISTORY
-    core.waits = (core.waits << 1 | waiting) & _HISTORY
-    core.stirred = 0
-    request = m.decoding[k, cycle & _PLACE]
+        if core.wake_lanes or release or cycle >= lane.wake_cycle:
+            _lane(state, t, k, number, cycle, release)
+    core.room_history = (core.room_history << 1 | room) & _HISTORY
+    core.waiting_history = (core.waiting_history << 1 | waiting) & _HISTORY
+    core.wake_lanes = 0
+    request = state.decoders[k, cycle & _SLOT]
     if request != NONE:
-        m.decoding[k, cycle & _PLACE] = NONE
-        m.requests[k, core.written & _PLACE] = request
-        core.written += 1
-        core.stirred = 1
+        state.decoders[k, cycle & _SLOT] = NONE
+        state.request_queues[k, core.requests_written & _SLOT] = request
+        core.requests_written += 1
+        core.wake_lanes = 1
     return busy
 
 
 @part
-def _lane(m: Machine, t: Latencies, k: int, place: int, cycle: int, go: bool) -> None:
-    """Queue of requests, pointer memory, queue of descriptors, walker."""
-    core: Any = m.cores[k]
-    at = core.lane_at + place
-    lane: Any = m.lanes[at]
-    asks = lane.shown and lane.credits > 0
-    loads = lane.found and not lane.waiting and cycle >= lane.until - 1
-    got = m.pipes[at, cycle & _PLACE]
+def _lane(state: CycleState, t: Latencies, k: int, number: int, cycle: int, release: bool) -> None:
+    """Request queue, pointer memory, descriptor queue, walker; lengths stand for descriptors."""
+    core: Any = state.cores[k]
+    at = core.first_lane + number
+    lane: Any = state.lanes[at]
+    asks = lane.request_valid and lane.descriptor_credits > 0
+    loads = lane.descriptor_valid and not lane.waiting and cycle >= lane.busy_until - 1
+    fetched = state.pointer_pipelines[at, cycle & _SLOT]
     if loads:
-        length = m.rows[at, lane.taken & _PLACE]
+        length = state.descriptor_queues[at, lane.descriptors_read & _SLOT]
         lane.waiting = length == TOKEN
         if length != TOKEN:
-            lane.until = cycle + 1 + length
-    if go:
+            lane.busy_until = cycle + 1 + length
+    if release:
         lane.waiting = 0
-    more = lane.queued - lane.taken > lane.found
-    lane.taken += loads
-    lane.found = more or (lane.found and not loads)
-    lane.credits += lane.back - asks
-    lane.back = loads + (got == 0)
-    if got != NONE:
-        m.pipes[at, cycle & _PLACE] = NONE
-        lane.asked -= 1
-        if got != 0:
-            m.rows[at, lane.queued & _PLACE] = got
-            lane.queued += 1
-    more = core.written - lane.read > lane.shown
+    more = lane.descriptors_written - lane.descriptors_read > lane.descriptor_valid
+    lane.descriptors_read += loads
+    lane.descriptor_valid = more or (lane.descriptor_valid and not loads)
+    lane.descriptor_credits += lane.credits_returning - asks
+    lane.credits_returning = loads + (fetched == 0)
+    if fetched != NONE:
+        state.pointer_pipelines[at, cycle & _SLOT] = NONE
+        lane.lookups_pending -= 1
+        if fetched != 0:
+            state.descriptor_queues[at, lane.descriptors_written & _SLOT] = fetched
+            lane.descriptors_written += 1
+    more = core.requests_written - lane.requests_read > lane.request_valid
     if asks:
-        request = m.requests[k, lane.read & _PLACE]
-        length = TOKEN if request == TOKEN else m.lengths[request + place]
-        m.pipes[at, (cycle + t.pointer) & _PLACE] = length
-        lane.asked += 1
-        lane.read += 1
-    lane.shown = more or (lane.shown and not asks)
-    lane.wake = _wake(lane, core.written, cycle)
+        request = state.request_queues[k, lane.requests_read & _SLOT]
+        length = TOKEN if request == TOKEN else state.row_lengths[request + number]
+        state.pointer_pipelines[at, (cycle + t.pointer) & _SLOT] = length
+        lane.lookups_pending += 1
+        lane.requests_read += 1
+    lane.request_valid = more or (lane.request_valid and not asks)
+    lane.wake_cycle = _wake(lane, core.requests_written, cycle)
 
 
 @part
-def _wake(lane: Any, written: int, cycle: int) -> int:
-    """The next cycle in which a lane changes of itself."""
-    if lane.asked or lane.back or (written > lane.read and (lane.credits > 0 or not lane.shown)):
+def _wake(lane: Any, requests_written: int, cycle: int) -> int:
+    """The next cycle in which a lane changes without a new request."""
+    if lane.lookups_pending or lane.credits_returning:
         return cycle + 1
-    if lane.queued == lane.taken:
+    if requests_written > lane.requests_read and (
+        lane.descriptor_credits > 0 or not lane.request_valid
+    ):
+        return cycle + 1
+    if lane.descriptors_written == lane.descriptors_read:
         return FAR
-    if not lane.found:
+    if not lane.descriptor_valid:
         return cycle + 1
-    return FAR if lane.waiting else max(cycle + 1, lane.until - 1)
+    return FAR if lane.waiting else max(cycle + 1, lane.busy_until - 1)
 
 
 @part
-def _sweep(m: Machine, t: Latencies, k: int, cycle: int) -> None:
-    """The sweep controller; a visit brings its vector `result` cycles later."""
-    core: Any = m.cores[k]
-    if core.state == ACCUMULATE:
-        if core.waits >> (t.met - 2) & 1 and core.sweeps < core.due:
-            core.state = SWEEP
-    elif core.state == SWEEP:
-        if core.credits > 0:
-            _visit(m, k, cycle)
-    elif core.state == CLEAR:
+def _sweep(state: CycleState, t: Latencies, k: int, cycle: int) -> None:
+    """The sweep controller; a visit's vector follows `result` cycles later."""
+    core: Any = state.cores[k]
+    if core.phase == ACCUMULATE:
+        if core.waiting_history >> (t.sweep_start - 2) & 1 and core.sweeps_done < core.sweeps_due:
+            core.phase = SWEEP
+    elif core.phase == SWEEP:
+        if core.vector_credits > 0:
+            _visit(state, k, cycle)
+    elif core.phase == CLEAR:
         core.visit += 1
         if core.visit == core.visits:
-            core.visit, core.state = 0, SETTLE
+            core.visit, core.phase = 0, SETTLE
     else:
-        core.pause += 1
-        if core.state == TURN and core.pause == core.turn:
-            core.pause, core.state = 0, SWEEP
-        elif core.state == SETTLE and core.pause == t.pause:
-            core.pause, core.state = 0, ACCUMULATE
+        core.pause_cycles += 1
+        if core.phase == TURN and core.pause_cycles == core.turn_pause:
+            core.pause_cycles, core.phase = 0, SWEEP
+        elif core.phase == SETTLE and core.pause_cycles == t.pause:
+            core.pause_cycles, core.phase = 0, ACCUMULATE
 
 
 @part
-def _visit(m: Machine, k: int, cycle: int) -> None:
-    """Visit a word, at one step of the pass; behind the last visit the sweep is over."""
-    core: Any = m.cores[k]
-    core.credits -= 1
-    spikes, limit = 0, m.frames[core.frame_at + core.sweeps]
-    bound = m.bounds[core.visit_at + core.visit]
-    while core.counted < limit and m.events[core.counted] < bound:
-        core.counted += 1
+def _visit(state: CycleState, k: int, cycle: int) -> None:
+    """Visit a word, at one step of the pass; the last visit ends the sweep."""
+    core: Any = state.cores[k]
+    core.vector_credits -= 1
+    spikes, limit = 0, state.frame_ends[core.first_frame + core.sweeps_done]
+    bound = state.visit_bounds[core.first_visit + core.visit]
+    while core.events_counted < limit and state.events[core.events_counted] < bound:
+        core.events_counted += 1
         spikes += 1
     core.visit += 1
     end = core.visit == core.visits
-    m.flight[k, (cycle + core.result) & _PLACE] = 2 * spikes + end
+    state.sweep_pipelines[k, (cycle + core.result) & _SLOT] = 2 * spikes + end
     if end:
         core.visit = 0
-        core.sweeps += 1
-        core.complete = core.sweeps % core.steps == 0
-        if core.complete or not core.framed:
-            core.state = SETTLE
-        elif core.turn > 0:
-            core.state = TURN
-    elif core.turn > 0 and core.visit % core.words == 0:
-        core.state = TURN
+        core.sweeps_done += 1
+        core.inference_complete = core.sweeps_done % core.passes_per_inference == 0
+        if core.inference_complete or not core.frame_only:
+            core.phase = SETTLE
+        elif core.turn_pause > 0:
+            core.phase = TURN
+    elif core.turn_pause > 0 and core.visit % core.words == 0:
+        core.phase = TURN
 
 
 @part
-def _serialise(m: Machine, k: int, cycle: int, taken: bool) -> None:
-    """The vector that comes out of the sweep, the queue of vectors, the picker of events."""
-    core: Any = m.cores[k]
-    owes = core.end and not core.logits
-    advances = taken or m.offers[k + 1] == NONE
-    finished = not core.active or (advances and core.left + owes <= 1)
+def _serialise(state: CycleState, k: int, cycle: int, taken: bool) -> None:
+    """The vector that leaves the sweep, the vector queue, the selection of events."""
+    core: Any = state.cores[k]
+    token_due = core.ends_step and not core.is_readout
+    advances = taken or state.offers[k + 1] == NONE
+    finished = not core.active or (advances and core.events_left + token_due <= 1)
     if advances:
-        m.offers[k + 1] = NONE
-        if core.active and core.left == 0:
-            m.offers[k + 1] = TOKEN
+        state.offers[k + 1] = NONE
+        if core.active and core.events_left == 0:
+            state.offers[k + 1] = TOKEN
         elif core.active:
-            m.offers[k + 1] = m.events[core.sent]
-            core.sent += 1
-            core.left -= 1
-    core.credits += core.back
-    reads = finished and core.shown
-    core.back = reads
+            state.offers[k + 1] = state.events[core.events_sent]
+            core.events_sent += 1
+            core.events_left -= 1
+    core.vector_credits += core.credits_returning
+    reads = finished and core.vector_valid
+    core.credits_returning = reads
     if finished:
-        core.active = core.shown
+        core.active = core.vector_valid
     if reads:
-        vector = m.vectors[k, core.taken & _PLACE]
-        core.left, core.end = vector >> 1, vector & 1
-    more = core.queued - core.taken > core.shown
-    core.taken += reads
-    core.shown = more or (core.shown and not reads)
-    vector = m.flight[k, cycle & _PLACE]
+        vector = state.vector_queues[k, core.vectors_read & _SLOT]
+        core.events_left, core.ends_step = vector >> 1, vector & 1
+    more = core.vectors_written - core.vectors_read > core.vector_valid
+    core.vectors_read += reads
+    core.vector_valid = more or (core.vector_valid and not reads)
+    vector = state.sweep_pipelines[k, cycle & _SLOT]
     if vector != NONE:
-        m.flight[k, cycle & _PLACE] = NONE
-        if vector > core.logits:  # a readout sends no token
-            m.vectors[k, core.queued & _PLACE] = vector
-            core.queued += 1
+        state.sweep_pipelines[k, cycle & _SLOT] = NONE
+        if vector > core.is_readout:  # a readout sends no token
+            state.vector_queues[k, core.vectors_written & _SLOT] = vector
+            core.vectors_written += 1
         else:
-            core.back += 1
+            core.credits_returning += 1

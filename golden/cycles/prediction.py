@@ -13,16 +13,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden.cycles.clock import run
-from spikewright.golden.cycles.lookup import beats_of, machine_of
-from spikewright.golden.cycles.stalls import EXTRA, Holds
+from spikewright.golden.arrays import Ints, Spikes
+from spikewright.golden.cycles.clock import run_clock
+from spikewright.golden.cycles.lookup import initial_state, input_addresses
+from spikewright.golden.cycles.stalls import EXTRA, Stalls
 from spikewright.golden.errors import CheckFailed, require
 from spikewright.golden.image.counters import COUNTERS, Counters
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.image.timing import Latencies
 from spikewright.golden.network.trace import Trace
-
-Ints = NDArray[np.int64]
 
 _PATIENCE = 20_000
 """Cycles without any work, more than a stalled stream ever waits, until the model gives up."""
@@ -89,13 +88,13 @@ class Source:
         The cycle from which on the first beat is offered; each next one follows at once.
     counted
         The first cycle that counters count: behind the one in which they were cleared.
-    holds
-        In which cycles streams are held; never, if not given.
+    stalls
+        In which cycles streams are stalled; never by default.
     """
 
     start: int = 0
     counted: int = 0
-    holds: Holds = field(default_factory=Holds)
+    stalls: Stalls = field(default_factory=Stalls)
 
 
 def predict(
@@ -127,26 +126,26 @@ def predict(
     shape = (batch, *(() if image.input.direct else (steps,)), *image.input.shape)
     require(batch > 0, "cycle model", "number of inputs", batch, "at least 1")
     require(inputs.shape == shape, "cycle model", "shape of the inputs", inputs.shape, str(shape))
-    machine = machine_of(image, _spikes(image, trace, batch), batch, t)
+    state = initial_state(image, _spikes(image, trace, batch), batch, t)
     logits = np.zeros(batch * image.cores[-1].size[0], np.int64)
-    result, holds = np.zeros(3, np.int64), source.holds
-    run(
-        machine, t, beats_of(image, inputs), (source.start, source.counted, _PATIENCE),
-        holds.registers(len(machine.edges) + EXTRA), holds.rate, holds.seed & 1, logits, result,
+    result, stalls = np.zeros(3, np.int64), source.stalls
+    run_clock(
+        state, t, input_addresses(image, inputs), (source.start, source.counted, _PATIENCE),
+        stalls.registers(len(state.edges) + EXTRA), stalls.rate, stalls.seed & 1, logits, result,
     )  # fmt: skip
     first, cycles, stuck = (int(value) for value in result)
     if stuck:
         raise CheckFailed(f"cycle model: nothing moves any more after {cycles - _PATIENCE} cycles")
     cores = tuple(
-        Counters(core.node, **{name: int(machine.cores[name][k]) for name in COUNTERS})
+        Counters(core.node, **{name: int(state.cores[name][k]) for name in COUNTERS})
         for k, core in enumerate(image.cores)
     )
     return Prediction(cores, first, logits.reshape(batch, -1), cycles - source.counted)
 
 
-def _spikes(image: Image, trace: Trace, batch: int) -> dict[str, NDArray[np.uint8]]:
+def _spikes(image: Image, trace: Trace, batch: int) -> dict[str, Spikes]:
     """(batch, timesteps, *shape) of every spiking core."""
-    found = {}
+    by_node: dict[str, Spikes] = {}
     for core in image.cores:
         if core.kind == "readout":
             continue
@@ -156,5 +155,5 @@ def _spikes(image: Image, trace: Trace, batch: int) -> dict[str, NDArray[np.uint
         require(spikes is not None, where, "trace", "without them", "of the same network")
         assert spikes is not None
         require(spikes.shape == shape, where, "shape", spikes.shape, str(shape))
-        found[core.node] = spikes
-    return found
+        by_node[core.node] = spikes
+    return by_node

@@ -1,4 +1,4 @@
-"""Random stalls: the very bits with which benches hold streams, so that a stalled run can be known.
+"""Random stalls: the same bits with which benches stall streams, so that such runs are predictable.
 
 Every stream has a 32-bit xorshift register that steps in every cycle after reset. Half of the
 streams decide anew in every cycle whether they are held, half keep a decision for 8 cycles on
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Spikes
 from spikewright.golden.errors import require
 from spikewright.golden.jit import part
 
@@ -24,13 +25,13 @@ _MOST = 253  # of 256: nothing stands still for ever
 
 
 @dataclass(frozen=True)
-class Holds:
-    """In which cycles streams are held.
+class Stalls:
+    """In which cycles streams are stalled.
 
     Attributes
     ----------
     rate
-        The share of held cycles, in 1/256.
+        The share of stalled cycles, in 1/256.
     seed
         32 bits; its lowest says which half of the streams decides anew in every cycle.
     bench
@@ -42,9 +43,9 @@ class Holds:
     bench: int = 0
 
     @classmethod
-    def of(cls, percent: int, seed: int, bench: int = 0) -> Holds:
-        """As many as `percent` (0..99) of the cycles, near enough."""
-        require(0 <= percent <= 99, "holds", "stall", percent, "0..99 (percent)")
+    def from_percent(cls, percent: int, seed: int, bench: int = 0) -> Stalls:
+        """`percent` (0..99) of the cycles, to the nearest 1/256."""
+        require(0 <= percent <= 99, "stalls", "stall", percent, "0..99 (percent)")
         return cls(min(round(percent * 256 / 100), _MOST), seed, bench)
 
     def registers(self, streams: int) -> NDArray[np.uint32]:
@@ -55,7 +56,7 @@ class Holds:
         ]
         return np.array(first, np.uint32)
 
-    def bits(self, streams: int) -> Iterator[NDArray[np.uint8]]:
+    def bits(self, streams: int) -> Iterator[Spikes]:
         """For every cycle from the first after reset on, 1 for each stream that is held."""
         random, held = self.registers(streams), np.zeros(streams, np.uint8)
         while True:
@@ -64,7 +65,7 @@ class Holds:
 
 
 @part
-def draw(random: NDArray[np.uint32], held: NDArray[np.uint8], rate: int, odd: int) -> None:
+def draw(random: NDArray[np.uint32], held: Spikes, rate: int, odd: int) -> None:
     """One clock edge: `held` becomes the bits of the next cycle."""
     for stream in range(len(random)):
         x = random[stream]

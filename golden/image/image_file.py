@@ -9,39 +9,39 @@ import hashlib
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Array, Ints
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image.memory_image import CoreImage, EdgeImage, Image, InputImage
-from spikewright.golden.image.rows import Layout, Memory, words_of
+from spikewright.golden.image.rows import Layout, Memory, word_dtype
 
 SCHEMA = 2
 
 
 def memory_files(image: Image) -> dict[str, bytes]:
     """The `.mem` files of an image: name -> text, one binary word a line, as $readmemb reads it."""
-    files = {}
+    files: dict[str, bytes] = {}
     for core in image.cores:
         for name, memory in core.memories.items():
-            places = _places(memory.layout)
-            lines = np.full((len(memory.words), len(places) + 1), ord("\n"), np.uint8)
-            lines[:, :-1] = (memory.words[:, None] >> places & 1).astype(np.uint8) + ord("0")
+            digits = _digits(memory.layout)
+            lines = np.full((len(memory.words), len(digits) + 1), ord("\n"), np.uint8)
+            lines[:, :-1] = (memory.words[:, None] >> digits & 1).astype(np.uint8) + ord("0")
             files[f"{core.node}_{name}.mem"] = lines.tobytes()
     return files
 
 
-def _places(layout: Layout) -> NDArray[np.int64]:
-    """The places of a word's binary digits, as they are written: highest first."""
+def _digits(layout: Layout) -> Ints:
+    """The bit numbers of a word in the order in which its digits are written: highest first."""
     return np.arange(layout.width - 1, -1, -1)
 
 
 def describe(image: Image) -> dict[str, Any]:
     """The structure of an image as JSON values; the words stay in the `.mem` files."""
     files = memory_files(image)
-    cores = []
+    cores: list[dict[str, Any]] = []
     for core in image.cores:
         row = _plain(core)
         row["edges"] = [_plain(edge) for edge in core.edges]
@@ -106,7 +106,7 @@ def load_image(folder: str | Path) -> Image:
 
 
 def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
-    memories = {}
+    memories: dict[str, Memory] = {}
     for name, about in row.pop("memories").items():
         path = folder / f"{row['node']}_{name}.mem"
         try:
@@ -116,11 +116,11 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
         if hashlib.sha256(text).hexdigest() != about["sha256"]:
             raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
         layout = _layout(about["fields"])
-        places = _places(layout)
-        lines = np.frombuffer(text, np.uint8).reshape(-1, len(places) + 1)
-        kind = words_of(layout.width)
-        digits = lines[:, :-1].astype(kind) - ord("0")
-        words = np.asarray(digits @ (np.ones(1, kind) << places.astype(kind)), kind)
+        numbers = _digits(layout)
+        lines = np.frombuffer(text, np.uint8).reshape(-1, len(numbers) + 1)
+        dtype = word_dtype(layout.width)
+        digits: Array = lines[:, :-1].astype(dtype) - ord("0")
+        words = np.asarray(digits @ (np.ones(1, dtype) << numbers.astype(dtype)), dtype)
         memories[name] = Memory(layout, words)
     edges = tuple(EdgeImage(**_typed(edge)) for edge in row.pop("edges"))
     return CoreImage(edges=edges, memories=memories, **_typed(row))
@@ -128,7 +128,10 @@ def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
     """JSON values as the fields of a part: lists become tuples, `event` a layout."""
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    values = {
+        name: tuple(cast(list[Any], value)) if isinstance(value, list) else value
+        for name, value in row.items()
+    }
     return values | ({"event": _layout(row["event"])} if "event" in row else {})
 
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.image.memory_image import CoreImage, EdgeImage, Image
-from spikewright.golden.image.pass_events import gathered
+from spikewright.golden.image.pass_events import pass_events
 from spikewright.golden.network.trace import Trace
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +100,11 @@ def _pass(
 
 
 def _frame_events(image: Image, frames: NDArray[np.generic]) -> Events:
-    beats = gathered(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
+    events = pass_events(np.asarray(frames, np.int64).reshape(len(frames), -1), len(frames))
     shape = (*image.input.shape, 1, 1)[:3]
-    c, y, x = np.unravel_index(beats.place, shape)
+    c, y, x = np.unravel_index(events.neuron, shape)
     return Events(
-        c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), beats.value, beats.steps
+        c.astype(np.int64), y.astype(np.int64), x.astype(np.int64), events.value, events.steps
     )
 
 

@@ -16,16 +16,17 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Array, Ints
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.image.image_file import describe
 from spikewright.golden.image.memory_image import CoreImage, Image
 from spikewright.golden.image.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
-from spikewright.golden.image.rows import Layout, Memory, pack_weights, unpack_weights, words_of
+from spikewright.golden.image.rows import Layout, Memory, pack_weights, unpack_weights, word_dtype
 
 MAGIC = 0x53574C31
 """The first word: "SWL1"."""
@@ -59,10 +60,10 @@ def shape_hash(image: Image) -> str:
 
 def _without_contents(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: item for key, item in value.items() if key not in _CONTENT}
-        return {key: _without_contents(item) for key, item in kept.items()}
+        items = cast(dict[str, Any], value).items()
+        return {key: _without_contents(item) for key, item in items if key not in _CONTENT}
     if isinstance(value, list | tuple):
-        return [_without_contents(item) for item in value]
+        return [_without_contents(item) for item in cast(Sequence[Any], value)]
     return value
 
 
@@ -88,7 +89,7 @@ def load_words(image: Image) -> NDArray[np.uint32]:
     ]  # fmt: skip
     for number, (_, memory) in enumerate(memories(image)):
         many = parts(memory)
-        words = np.asarray(memory.words, words_of(memory.layout.width))
+        words: Array = np.asarray(memory.words, word_dtype(memory.layout.width))
         split = [(words >> 32 * part & 0xFFFFFFFF).astype(np.uint32) for part in range(many)]
         stream.append(np.array([number | many << 16, len(words)], np.uint32))
         stream.append(np.stack(split, axis=1).reshape(-1))
@@ -173,16 +174,16 @@ def _fit_core(core: CoreImage, into: CoreImage) -> CoreImage:
     return replace(core, **wider, memories=found)
 
 
-def _same(one: Any, other: Any, where: str) -> None:
+def _same(value: Any, built: Any, where: str) -> None:
     """Refuse a difference between two values; in dataclasses it is named by its field."""
-    if is_dataclass(one) and is_dataclass(other):
-        for field in fields(one):
-            _same(getattr(one, field.name), getattr(other, field.name), f"{where}: {field.name}")
-    elif isinstance(one, list | tuple) and len(one) == len(other):
-        for a, b in zip(one, other, strict=True):
-            _same(a, b, where)
-    elif one != other:
-        raise BadInput(f"{where} is {one}, must be {other}, as built")
+    if is_dataclass(value) and is_dataclass(built):
+        for field in fields(value):
+            _same(getattr(value, field.name), getattr(built, field.name), f"{where}: {field.name}")
+    elif isinstance(value, list | tuple) and len(cast(Sequence[Any], value)) == len(built):
+        for item, other in zip(cast(Sequence[Any], value), built, strict=True):
+            _same(item, other, where)
+    elif value != built:
+        raise BadInput(f"{where} is {value}, must be {built}, as built")
 
 
 def _fit_memory(memory: Memory, into: Memory, weights: int, where: str) -> Memory:
@@ -194,7 +195,7 @@ def _fit_memory(memory: Memory, into: Memory, weights: int, where: str) -> Memor
     room_names = [name for name, _ in into.layout.fields]
     missing = set(names) - set(room_names)
     require(not missing, where, "field", ", ".join(sorted(missing)), "absent, as built")
-    values = {}
+    values: dict[str, Ints] = {}
     for name, width in into.layout.fields:
         have = memory.layout.bits(name)
         free = name in _SIGNED + _UNSIGNED

@@ -7,37 +7,37 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from spikewright.golden.arrays import Ints
 
 
-class Beats(NamedTuple):
+class PassEvents(NamedTuple):
     """The events of many passes, pass by pass: arrays of one length.
 
-    `place` is the flat index of the neuron; bit p of `steps` says that the event is one of step p
+    `neuron` is the flat index of the neuron; bit p of `steps` says that the event is one of step p
     of its pass.
     """
 
     frame: Ints
-    place: Ints
+    neuron: Ints
     value: Ints
     steps: Ints
 
 
-def gathered(values: NDArray[np.generic], steps: int) -> Beats:
+def pass_events(values: NDArray[np.generic], steps: int) -> PassEvents:
     """The events of `values` (time steps, neurons), `steps` of them to a pass.
 
     Every value but 0 is an event; equal ones of a neuron and pass are one event. Neurons come in
     order, and of one neuron the lower value first.
 
-    >>> [part.tolist() for part in gathered(np.array([[0, 2], [1, 2], [0, 0], [0, 3]]), 2)]
+    >>> [part.tolist() for part in pass_events(np.array([[0, 2], [1, 2], [0, 0], [0, 3]]), 2)]
     [[0, 0, 1], [0, 1, 1], [1, 2, 3], [2, 3, 2]]
     """
-    time, place = np.nonzero(values)
-    value = values[time, place].astype(np.int64)
+    time, neuron = np.nonzero(values)
+    value = values[time, neuron].astype(np.int64)
     frame, step = np.divmod(time, steps)
-    order = np.lexsort((value, place, frame))
-    frame, place, value, step = (part[order] for part in (frame, place, value, step))
-    same = (np.diff(frame) == 0) & (np.diff(place) == 0) & (np.diff(value) == 0)
+    order = np.lexsort((value, neuron, frame))
+    frame, neuron, value, step = (column[order] for column in (frame, neuron, value, step))
+    same = (np.diff(frame) == 0) & (np.diff(neuron) == 0) & (np.diff(value) == 0)
     first = np.flatnonzero(np.append(True, ~same)[: len(frame)])
     masks = np.add.reduceat(1 << step, first) if len(first) else step
-    return Beats(frame[first], place[first], value[first], masks)
+    return PassEvents(frame[first], neuron[first], value[first], masks)

@@ -212,7 +212,7 @@ def unpack(name: str, value: int) -> dict[str, int]:
 def describe(identity: Identity) -> dict[str, Any]:
     """The map of one build as JSON values: `rtl/regs.json`."""
     resets = identity.resets()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for each in identity.registers():
         fields = [
             {"name": field.name, "low_bit": field.low, "width_bits": field.width,

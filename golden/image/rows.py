@@ -17,10 +17,12 @@ times that length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spikewright.golden.arrays import Array, Ints
 from spikewright.golden.bits import bits_for
 
 LONG = 4
@@ -32,12 +34,13 @@ COUNT_BITS = 3
 MACHINE_BITS = 63
 """Bits of a word that numpy's integers hold."""
 
-Words = NDArray[np.int64]
+Words = Ints
+"""Words of a memory, or fields of them; see `word_dtype`."""
 
 
-def words_of(width: int) -> type:
+def word_dtype(width: int) -> np.dtype[Any]:
     """What an array of words of so many bits holds."""
-    return np.int64 if width <= MACHINE_BITS else object
+    return np.dtype(np.int64 if width <= MACHINE_BITS else np.object_)
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class Layout:
 
     def pack(self, **values: ArrayLike) -> Words:
         """Words from field values (broadcast together); negative values as two's complement."""
-        kind = words_of(self.width)
-        word = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), kind)
+        kind = word_dtype(self.width)
+        word: Array = np.zeros(np.broadcast_shapes(*map(np.shape, values.values())), kind)
         shift = 0
         for name, width in self.fields:
             word = word | ((np.asarray(values[name], kind) & ((1 << width) - 1)) << shift)
@@ -80,10 +83,10 @@ class Layout:
     def unpack(self, words: ArrayLike, name: str, signed: bool = False) -> Words:
         """One field of every word; zeros if the word has no such field."""
         shift = 0
-        array = np.asarray(words, words_of(self.width))
+        array: Array = np.asarray(words, word_dtype(self.width))
         for field, width in self.fields:
             if field == name:
-                value = np.asarray((array >> shift) & ((1 << width) - 1), words_of(width))
+                value: Array = np.asarray((array >> shift) & ((1 << width) - 1), word_dtype(width))
                 return value - ((value >> (width - 1)) << width) if signed else value
             shift += width
         return np.zeros(array.shape, np.int64)
@@ -178,8 +181,10 @@ def pack_weights(weights: Words, bits: int) -> Words:
     [241, 112]
     """
     each = bits // weights.shape[1]
-    shift = each * np.arange(weights.shape[1])
-    return ((weights & ((1 << each) - 1)).astype(words_of(bits)) << shift).sum(axis=1)
+    width: int = weights.shape[1]
+    shift = np.arange(width) * each
+    fields: Array = (weights & ((1 << each) - 1)).astype(word_dtype(bits)) << shift
+    return fields.sum(axis=1)
 
 
 def unpack_weights(words: Words, bits: int, width: int) -> Words:

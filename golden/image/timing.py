@@ -1,4 +1,4 @@
-"""Every latency of a core, in cycles: one place for the components and for the cycle model.
+"""Every latency of a core, in cycles: the one source for the components and the cycle model.
 
 A weight entry travels from the walker (its address is presented) to the membrane memory in `WALK`
 cycles; a word that enters the membrane pipeline is read, summed and, in a sweep, written back.
@@ -15,7 +15,7 @@ FIFO = 2
 """Written into an empty queue -> can be read (`amaranth.lib.fifo.SyncFIFOBuffered`)."""
 
 POINTER = 2
-"""Request read from a lane's queue -> its descriptor is written, or its credit returned."""
+"""Request read from a lane's queue -> its descriptor is written, or its credit returns."""
 
 ROOM = 3
 """A lane's queue has a level -> the core's `ready` follows: registers in lane, core, decoder."""
@@ -33,16 +33,16 @@ SWEEP = SUM + 6
 """Membrane address presented -> the word of a swept neuron is written."""
 
 SETTLE = 2
-"""Release of the lanes -> `waiting` of the next step may be believed."""
+"""Release of the lanes -> `waiting` is valid for the next step."""
 
-MET = 3
+SWEEP_START = 3
 """The last lane takes the token -> the sweep's first address."""
 
 RELEASE = SWEEP - 1
 """A sweep's last address -> release of the lanes."""
 
 TURN = SWEEP + 1
-"""A word is visited -> it may be visited again: sweeps that follow each other take no less."""
+"""A word is visited -> it may be visited again: consecutive sweeps are at least as far apart."""
 
 QUEUE_DEPTH = 17
 """Requests that a lane's queue holds (16 and the output register); 8 or more for throughput."""
@@ -51,10 +51,10 @@ DESCRIPTORS = 9
 """Row descriptors fetched ahead (8 and the output register), so that short rows cost no bubble."""
 
 IN_FLIGHT = 63
-"""Inferences that a core may have begun at once, at least: each is a token in its queues."""
+"""At least this many inferences may be open in a core at once: each is a token in its queues."""
 
 VECTORS = 33
-"""Spike vectors between the sweep and the serialiser: more than are under way in a sweep."""
+"""Spike vectors between sweep and serialiser: more than the sweep's pipeline holds."""
 
 
 def walk(relative: bool) -> int:
@@ -80,26 +80,27 @@ def slack(edges: int) -> int:
     return decode(edges) + ROOM - 1
 
 
-def most(edges: int) -> int:
-    """The level of a lane's queue up to which it reports room: what may come behind it fits."""
+def ready_level(edges: int) -> int:
+    """The level of a lane's queue up to which it reports room: all requests under way still fit."""
     return QUEUE_DEPTH - slack(edges) - 2
 
 
-MOST = most(1)
+READY_LEVEL = ready_level(1)
 """The same of a core with one edge."""
 
 JOIN = decode(2) - decode(1)
-"""By how much several edges make decoding longer."""
+"""Additional cycles of decoding with several edges."""
 
 RELATIVE = walk(True) - walk(False)
-"""By how much relative entries make the way to the membranes longer."""
+"""Additional cycles from the walker to the membranes with relative entries."""
 
 
 def block(words: int, steps: int) -> int:
     """How many words a sweep visits in one step before it visits the same ones in the next step.
 
-    The fewest, at least `TURN`, which leave no shorter rest, since a visit needs the state of the
-    one before; all words where a pass is one step, or there are fewer.
+    The smallest number, at least `TURN`, that leaves no remainder below `TURN`, since a visit needs
+    the state that the previous visit of its word has written; all words where a pass is one step,
+    or where there are too few.
 
     >>> block(100, 1), block(5, 4), block(16, 4), block(100, 4), block(33, 2)
     (100, 5, 16, 17, 11)
@@ -110,21 +111,22 @@ def block(words: int, steps: int) -> int:
 
 
 class Latencies(NamedTuple):
-    """What the cycle model needs of these constants; a plain tuple, as compiled code takes it.
+    """The constants that the cycle model needs, as a plain tuple for compiled code.
 
-    `decode` and `most` (the level of a lane's queue up to which the core stays ready) are those of
-    a core with one edge; with several, decoding takes `join` longer, and `most` is as much less.
-    `result`: a sweep's address -> the vector of its word; `relative` longer with such entries.
-    `pause` are the cycles between a sweep's last address and the next state.
+    `decode` and `ready_level` (the level of a lane's queue up to which the core stays ready) are
+    those of a core with one edge; with several edges, decoding takes `join` longer, and
+    `ready_level` is lower by as much. `result`: a sweep's address -> the vector of its word;
+    `relative` longer with relative entries. `pause`: cycles between a sweep's last address and the
+    next state.
     """
 
     decode: int = DECODE
     join: int = JOIN
     pointer: int = POINTER
     room: int = ROOM
-    most: int = MOST
+    ready_level: int = READY_LEVEL
     descriptors: int = DESCRIPTORS
-    met: int = MET
+    sweep_start: int = SWEEP_START
     result: int = WALK + RESULT
     relative: int = RELATIVE
     release: int = RELEASE

@@ -117,7 +117,7 @@ class _Chunk:
         """The input's events of a block of steps; a direct frame's, once for the whole block."""
         block = slice(0, 1) if self.direct else slice(step, step + self.block)
         frames = np.ascontiguousarray(self.frames[:, block]).reshape(-1, self.frames.shape[2])
-        sent = []
+        sent: list[Events] = []
         for leave in self.layers[0].exits:
             values = frames
             if leave.ky * leave.kx > 1:

@@ -17,17 +17,15 @@ Neurons are numbered channel last: (y, x, channel). An input keeps its own order
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Array
 from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, MaxPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Node, Readout, Shape
 from spikewright.golden.network.widths import node_widths
-
-Array = NDArray[Any]
 
 
 class Wiring(NamedTuple):
@@ -112,7 +110,7 @@ def compiled(network: Network) -> list[Layer]:
     exits = {node.name: _exits(node, network.out_of(node.name)) for node in network.nodes}
     layers: list[Layer] = []
     for node in network.nodes:
-        routes = []
+        routes: list[Route] = []
         for edge in network.into(node.name):
             source = network.node(edge.source)
             wiring, sheet = _wire(edge, source.shape, not isinstance(source, Input))

@@ -15,12 +15,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.network.edges import Conv2d, Edge, Identity, Linear, MaxPool2d, SumPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Readout
 from spikewright.golden.network.trace import Trace
-
-Ints = NDArray[np.int64]
 
 
 def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
@@ -46,17 +45,17 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
     frames = network.check_inputs(inputs)
     start = {node.name: np.zeros((len(frames), *node.shape), np.int64) for node in network.neurons}
     v = dict(start)
-    fired = {node.name: start[node.name] for node in network.hidden}  # of the step before
+    fired: dict[str, Ints] = {node.name: start[node.name] for node in network.hidden}
     spikes: dict[str, list[Ints]] = {node.name: [] for node in network.hidden}
     membranes: dict[str, list[Ints]] = {node.name: [] for node in network.neurons}
 
     for step in range(network.timesteps):
-        before, fired = fired, {}
+        previous, fired = fired, {}
         fired[network.input.name] = frames if network.input.coding == "direct" else frames[:, step]
         for node in network.neurons:
             drive = start[node.name]
             for edge in network.into(node.name):
-                drive = drive + summed(edge, (before if edge.delay else fired)[edge.source])
+                drive = drive + summed(edge, (previous if edge.delay else fired)[edge.source])
             if isinstance(node, LIF):
                 v[node.name], fired[node.name] = lif_step(node, v[node.name], drive)
                 spikes[node.name].append(fired[node.name])

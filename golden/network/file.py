@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +40,7 @@ from spikewright.golden.network.tensor_file import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
     canonical,
+    is_object,
     pack,
     parse,
     show,
@@ -104,7 +105,7 @@ def fingerprint(network: Network) -> str:
 def encode(network: Network) -> bytes:
     """The file's bytes: a function of the network alone."""
     _check_sizes(network.nodes, network.edges, "network")
-    _check_meta(dict(network.meta), "network")
+    _check_meta(network.meta, "network")
     tensors: Tensors = {}
     names = _WeightNames()
     graph: Json = {
@@ -136,11 +137,11 @@ def decode(data: bytes, where: str = "network file") -> Network:
     if set(metadata) != {KEY}:
         keys = show(sorted(metadata))
         raise BadInput(f"{where}: the keys of the metadata are {keys}, must be {KEY!r} alone")
-    graph = parse(metadata[KEY], f"{where}: graph")
-    version = graph.get("schema") if isinstance(graph, dict) else None
+    value = parse(metadata[KEY], f"{where}: graph")
+    version = value.get("schema") if is_object(value) else None
     require(type(version) is int and version in SCHEMAS, where, "schema", show(version),
             "1 or 2, the versions that this program reads")  # fmt: skip
-    graph = object_of(graph, GRAPH, f"{where}: graph")
+    graph: Json = object_of(value, GRAPH, f"{where}: graph")
     stored = graph.pop("sha256")
     require(stored == _digest(graph, tensors), where, "sha256", show(stored),
             "that of the graph and the tensors: the file is damaged")  # fmt: skip
@@ -193,7 +194,7 @@ def _node_out(node: Node, tensors: Tensors) -> Json:
 class _WeightNames:
     """The names of weight tensors; parallel edges are counted."""
 
-    seen: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter[str])
 
     def next(self, source: str, target: str) -> str:
         name = f"{source}.{target}.weight"
@@ -279,7 +280,7 @@ def _node_in(value: object, where: str, tensors: _Tensors) -> Node:
 
 
 def _edge_in(value: object, where: str, tensors: _Tensors, names: _WeightNames) -> Edge:
-    plain = DEFAULTS["Edge"] | cast(Json, value) if isinstance(value, dict) else value
+    plain = DEFAULTS["Edge"] | value if is_object(value) else value
     fields = object_of(plain, FIELDS["Edge"], where)
     source, target = fields["source"], fields["target"]
     operations: list[Operation] = []
@@ -301,7 +302,7 @@ def _check_sizes(nodes: Sequence[object], edges: Sequence[object], where: str) -
         require(len(items) <= most, where, f"number of {what}", len(items), f"at most {most}")
 
 
-def _check_meta(meta: Json, where: str) -> None:
+def _check_meta(meta: Mapping[Any, object], where: str) -> None:
     for key, value in meta.items():
         require(isinstance(key, str), where, "meta key", show(key), "a string")
         require(isinstance(value, str), where, f"meta {show(key)}", show(value), "a string")

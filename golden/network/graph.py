@@ -14,9 +14,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.errors import require
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, MaxPool2d
-from spikewright.golden.network.nodes import LIF, Input, Ints, Node, Readout, frozen
+from spikewright.golden.network.nodes import LIF, Input, Node, Readout, frozen
 
 MAX_TIMESTEPS = 1024
 MAX_ACTIVITY = 2**31 - 1
@@ -44,8 +45,8 @@ class Network:
     timesteps: int
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
-    meta: Mapping[str, str] = field(default_factory=dict)
-    activity: Mapping[str, Ints] = field(default_factory=dict)
+    meta: Mapping[str, str] = field(default_factory=dict[str, str])
+    activity: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(self.nodes))
@@ -69,7 +70,7 @@ class Network:
             kinds = (Input,) if first else (Readout, LIF) if last else (LIF,)
             wanted = " or ".join(kind.__name__ for kind in kinds)
             place = "first" if first else "last" if last else "neither first nor last"
-            require(isinstance(node, kinds), f"node {node.name!r}", "kind", type(node).__name__,
+            require(type(node) in kinds, f"node {node.name!r}", "kind", type(node).__name__,
                     f"{wanted}, as it stands {place}")  # fmt: skip
         shape = self.nodes[-1].shape
         require(len(shape) == 1, f"node {names[-1]!r}", "shape", shape,
@@ -106,7 +107,7 @@ class Network:
 
     def _check_activity(self) -> None:
         senders = {node.name: node for node in self.nodes if not isinstance(node, Readout)}
-        counts = {}
+        counts: dict[str, Ints] = {}
         for name, values in sorted(self.activity.items()):
             require(name in senders, "activity", "node", repr(name), f"one of {', '.join(senders)}")
             where = f"activity of {name!r}"

@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.errors import require
 
 MAX_LEAK_SHIFT = 8
@@ -33,7 +34,6 @@ BIAS_LIMIT = 2**31 - 1
 
 Shape = tuple[int, ...]
 Integer = TypeVar("Integer", bound=np.integer[Any])
-Ints = NDArray[np.int64]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -50,7 +50,7 @@ def frozen(values: object, dtype: type[Integer], where: str, field: str) -> NDAr
     return copy
 
 
-def _check_name(kind: str, name: str) -> str:
+def _check_name(kind: str, name: object) -> str:
     require(
         isinstance(name, str) and _NAME.fullmatch(name) is not None,
         kind, "name", repr(name), "a lower-case identifier of at most 32 characters",

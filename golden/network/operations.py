@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Bools, Ints
 from spikewright.golden.network.edges import Edge, Identity, Linear, MaxPool2d, Synapse
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Shape
 from spikewright.golden.network.trace import Trace
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
     sent = {network.input.name: np.count_nonzero(frames, axis=tuple(range(lead)))}
     sent |= {name: np.count_nonzero(spikes, axis=(0, 1)) for name, spikes in trace.spikes.items()}
 
-    edges = []
+    edges: list[EdgeCounts] = []
     for edge in network.edges:
         shape, synapse = network.node(edge.source).shape, edge.synapse
         events = _carried(edge, sent, trace)
@@ -170,7 +169,7 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
                 dense_synops=dense_synops(edge, shape),
             )
         )
-    nodes = []
+    nodes: list[NodeCounts] = []
     for node in network.neurons:
         neurons, spiking = math.prod(node.shape), isinstance(node, LIF)
         spikes = int(sent[node.name].sum()) if spiking else 0
@@ -241,7 +240,7 @@ def _synapse_fan_out(synapse: Synapse | None, shape: Shape) -> Ints:
     return reach
 
 
-def _hits(sources: int, shift: int, step: int, targets: int) -> NDArray[np.bool_]:
+def _hits(sources: int, shift: int, step: int, targets: int) -> Bools:
     """Which source positions lie, `shift` further on, on a window's start that exists."""
     start = np.arange(sources) + shift
     return (start % step == 0) & (start >= 0) & (start < targets * step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from spikewright.golden.errors import BadInput, require
-from spikewright.golden.network.tensor_file import show
+from spikewright.golden.network.tensor_file import is_object, show
 
 MAX_STRING = 64  # also the length of a sha256
 
@@ -55,7 +55,7 @@ _WORDS = {
 
 def kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, dict[str, Any]]:
     """The kind of an object, one of `kinds`, and its fields; what was left out has its default."""
-    kind = cast(Json, value).get("kind") if isinstance(value, dict) else None
+    kind = value.get("kind") if is_object(value) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise BadInput(f"{where}: kind is {show(kind)}, must be {', '.join(kinds)}")
     whole = DEFAULTS.get(kind, {}) | cast(Json, value)  # left out: the default
@@ -66,9 +66,9 @@ def kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, dic
 
 def object_of(value: object, fields: dict[str, type], where: str) -> dict[str, Any]:
     """`value` as an object that has exactly `fields`, of these types and of a sane size."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise BadInput(f"{where}: is {show(value)}, must be an object")
-    found = cast(dict[str, Any], value)
+    found: dict[str, Any] = value
     for key in found:
         require(key in fields, where, "key", show(key), f"one of {', '.join(fields)}")
     for key, kind in fields.items():

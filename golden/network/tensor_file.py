@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import NoReturn, cast
+from typing import NoReturn, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 2**20
 MAX_AXES = 8
 
 # The types that an integer network needs. Little-endian, as the format demands.
-DTYPES = {"I8": np.dtype("<i1"), "I32": np.dtype("<i4")}
+DTYPES: dict[str, np.dtype[np.generic]] = {"I8": np.dtype("<i1"), "I32": np.dtype("<i4")}
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -83,10 +83,10 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, str], dict[str, NDArray[n
         fits = length <= limit
         require(fits, where, "header length", f"{show(length)} bytes", f"at most {limit}, {why}")
     header = parse(data[8 : 8 + length], f"{where}: header")
-    if not isinstance(header, dict):
+    if not is_object(header):
         raise BadInput(f"{where}: header is a {type(header).__name__}, must be an object")
     metadata = header.pop("__metadata__", {})
-    strings = isinstance(metadata, dict) and all(type(value) is str for value in metadata.values())
+    strings = is_object(metadata) and all(type(value) is str for value in metadata.values())
     require(strings, where, "field '__metadata__'", show(metadata), "an object of strings")
     return cast(dict[str, str], metadata), _tensors(header, memoryview(data)[8 + length :], where)
 
@@ -113,17 +113,16 @@ def _tensors(
 
 def _entry(entry: object, room: int, at: str) -> tuple[np.dtype[np.generic], list[int], list[int]]:
     """(dtype, shape, offsets) of one tensor, whose data must lie within `room` bytes."""
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+    if not is_object(entry) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise BadInput(
             f"{at}: is {show(entry)}, must be dtype, shape, data_offsets and nothing else"
         )
-    fields = cast(dict[str, object], entry)
-    dtype = DTYPES.get(fields["dtype"]) if isinstance(fields["dtype"], str) else None
+    dtype = DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
-        raise BadInput(f"{at}: dtype is {show(fields['dtype'])}, must be {' or '.join(DTYPES)}")
-    shape = _naturals(fields["shape"], f"{at}: shape")
+        raise BadInput(f"{at}: dtype is {show(entry['dtype'])}, must be {' or '.join(DTYPES)}")
+    shape = _naturals(entry["shape"], f"{at}: shape")
     require(len(shape) <= MAX_AXES, at, "shape", f"{len(shape)} axes", f"at most {MAX_AXES} axes")
-    offsets = _naturals(fields["data_offsets"], f"{at}: data_offsets")
+    offsets = _naturals(entry["data_offsets"], f"{at}: data_offsets")
     size = math.prod(shape) * dtype.itemsize
     if len(offsets) != 2 or offsets[1] > room or offsets[1] - offsets[0] != size:
         raise BadInput(
@@ -134,9 +133,20 @@ def _entry(entry: object, room: int, at: str) -> tuple[np.dtype[np.generic], lis
 
 
 def _naturals(value: object, where: str) -> list[int]:
-    if not isinstance(value, list) or not all(type(n) is int and n >= 0 for n in value):
+    numbers = [item for item in value if type(item) is int and item >= 0] if is_list(value) else []
+    if numbers != value:
         raise BadInput(f"{where} is {show(value)}, must be a list of integers >= 0")
-    return value
+    return numbers
+
+
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
+    """Whether a value of `parse` is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Whether a value of `parse` is a JSON list."""
+    return isinstance(value, list)
 
 
 def canonical(value: object) -> bytes:
@@ -190,7 +200,7 @@ def show(value: object) -> str:
     """
     if type(value) is int and abs(value) > 10**18:
         return "a number beyond 10^18"
-    if isinstance(value, dict | list) and len(value) > 16:
+    if (is_object(value) or is_list(value)) and len(value) > 16:
         return f"a {type(value).__name__} of {len(value)}"
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."

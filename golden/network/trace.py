@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Spikes
+
 Values = NDArray[Any]
 
 
@@ -24,7 +26,7 @@ class Trace:
     `logits` is int64 (batch, classes).
     """
 
-    spikes: Mapping[str, NDArray[np.uint8]]
+    spikes: Mapping[str, Spikes]
     membranes: Mapping[str, NDArray[np.int64]]
     logits: NDArray[np.int64]
 

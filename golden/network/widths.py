@@ -15,14 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.bits import signed_bits
 from spikewright.golden.network.edges import Edge, Identity, Linear, Synapse
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Node, Readout, Shape
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

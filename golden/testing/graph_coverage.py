@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Edge, MaxPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF
 from spikewright.golden.network.operations import windows
 from spikewright.golden.network.trace import Trace
-
-Ints = NDArray[np.int64]
 
 CORNERS: tuple[str, ...] = (
     "edges that both bring drive", "drives that cancel", "drive from the step before",

@@ -14,6 +14,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, Operation, SumPool2d
 from spikewright.golden.network.graph import Network
@@ -21,7 +22,6 @@ from spikewright.golden.network.nodes import LIF, Input, Node, Readout, Shape
 from spikewright.golden.network.trace import Trace
 from spikewright.golden.testing.graph_coverage import drive_of
 
-Ints = NDArray[np.int64]
 Generator = np.random.Generator
 
 _PROBES = 4  # inferences that tune a node
@@ -209,14 +209,14 @@ def draw_lif(rng: Generator, name: str, drive: Ints) -> LIF:
 
     `drive` is (inferences, timesteps, *shape), without the bias.
     """
-    shape = drive.shape[2:]
+    shape: Shape = drive.shape[2:]
     channels = np.moveaxis(drive, 2, 0).reshape(shape[0], -1)
-    reach = np.maximum(1, np.quantile(np.abs(channels), 0.9, axis=1)).astype(np.int64)
+    reach: Ints = np.maximum(1, np.quantile(np.abs(channels), 0.9, axis=1)).astype(np.int64)
     bias = np.zeros(shape[0], np.int64)
     if rng.random() < 0.6:
         bias = rng.integers(-reach, reach, endpoint=True) // int(rng.choice((1, 2, 8)))
-    wanted = np.ceil(reach * rng.uniform(0.1, 1.5, shape[0])).astype(np.int64)
-    seen = np.array([rng.choice(values) for values in channels]) + bias
+    wanted = np.ceil(rng.uniform(0.1, 1.5, shape[0]) * reach).astype(np.int64)
+    seen: Ints = bias + np.array([rng.choice(values) for values in channels], np.int64)
     wanted = np.where((seen > 0) & (rng.random(shape[0]) < 0.5), seen, wanted)
     if rng.random() < 0.2:
         wanted[:] = wanted[0]
@@ -237,7 +237,7 @@ def draw_readout(rng: Generator, shape: Shape) -> Readout:
 def _leak(rng: Generator) -> tuple[int, int]:
     """(leak_shift, leak_mul): none in a third of the nodes, else up to everything."""
     shift = int(rng.integers(0, 9))
-    return shift, 0 if rng.random() < 1 / 3 else int(rng.integers(1, 2**shift + 1))
+    return shift, 0 if rng.random() < 1 / 3 else int(rng.integers(1, (1 << shift) + 1))
 
 
 CORNERS: tuple[str, ...] = (

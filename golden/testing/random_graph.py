@@ -48,7 +48,7 @@ class _Draft:
 
     def drive(self, name: str) -> list[Ints]:
         """What the edges bring to a node, by step; edges from nodes to come bring nothing yet."""
-        steps = []
+        steps: list[Ints] = []
         for step in range(self.timesteps):
             drives = [
                 reference.summed(edge, self.events[edge.source][step - edge.delay])
@@ -72,7 +72,7 @@ class _Draft:
         """Add a node that fits its drive, and let it fire."""
         self.nodes.append(node)
         v = np.zeros((_PROBES, *node.shape), np.int64)
-        fired = []
+        fired: list[Ints] = []
         for current in self.drive(node.name):
             v, spikes = reference.lif_step(node, v, current)
             fired.append(spikes)
@@ -107,7 +107,7 @@ def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Net
             if isinstance(node, LIF) and rng.random() < 0.3:
                 _edge_back(draft, node)
     meta = {"name": f"graph {seed}"}
-    order = rng.permutation(len(draft.edges))
+    order: list[int] = rng.permutation(len(draft.edges)).tolist()
     return Network(timesteps, tuple(draft.nodes), tuple(draft.edges[i] for i in order), meta)
 
 

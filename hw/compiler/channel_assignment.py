@@ -8,10 +8,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.bits import bits_for
 from spikewright.hw.compiler.workload import Work
-
-Ints = NDArray[np.int64]
 
 PASSES = 32
 """Rounds over all channels in which swaps are sought; a handful settle most networks."""

@@ -20,7 +20,7 @@ from spikewright.golden.image.memory_image import (
     InputImage,
     spike_layout,
 )
-from spikewright.golden.image.rows import MACHINE_BITS, Layout
+from spikewright.golden.image.rows import MACHINE_BITS, Layout, Memory
 from spikewright.golden.network.edges import Edge, Identity
 from spikewright.golden.network.file import fingerprint
 from spikewright.golden.network.graph import Network
@@ -171,7 +171,7 @@ def _core(settled: _Settled, node: LIF | Readout) -> CoreImage:
     address_bits = max(bits_for(_membrane_words(node, core)), 1)
     arriving = arrivals(core.edges, [senders[edge.source].codes for edge in into], loadable)
     packed = pack_lanes(where, arriving, core.codes, core.lanes, core.width, core.local, loadable)
-    memories = {}
+    memories: dict[str, Memory] = {}
     for index, synapses in enumerate(core.edges):
         tables = decoder_tables(synapses, core.local, address_bits)
         memories[f"table_y_{index}"], memories[f"table_x_{index}"] = tables

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikewright.golden.arrays import Floats, Ints
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image import timing
 from spikewright.hw.compiler.channel_assignment import assign_channels
 from spikewright.hw.compiler.cost import CoreShape
-from spikewright.hw.compiler.workload import Floats, Ints, Work
+from spikewright.hw.compiler.workload import Work
 
-STEP = timing.MET + timing.RELEASE + timing.SETTLE
+STEP = timing.SWEEP_START + timing.RELEASE + timing.SETTLE
 """Cycles of a step besides its events and its sweep, where the next step's events wait already."""
 
 
@@ -167,7 +168,8 @@ def slowest(work: Work, counts: Ints) -> float:
 
 def _largest(mean: Floats, deviation: Floats) -> float:
     """The mean of the largest of independent normal numbers."""
-    low, high = (mean - 6 * deviation).min(), (mean + 6 * deviation).max()
+    low = float((mean - 6 * deviation).min())
+    high = float((mean + 6 * deviation).max())
     x = np.linspace(low, high, 512)
     z = (x[:, None] - mean) / (deviation * math.sqrt(2))
     below = np.prod((1 + np.vectorize(math.erf)(z)) / 2, axis=1)  # that all are below x

@@ -26,7 +26,6 @@ from spikewright.hw.compiler.lower import Synapses, bordered, lower
 from spikewright.hw.compiler.workload import Work, event_rates, joined, walked
 from spikewright.hw.options import BuildOptions
 
-Ints = NDArray[np.int64]
 Window = tuple[int, int]
 
 BLOCK_WORDS, BLOCK_BITS = 1024, 18
@@ -96,7 +95,7 @@ def windows(network: Network) -> dict[str, Window]:
     BadInput
         If the edges out of a node do not agree: a sweep sends one stream of events.
     """
-    chosen = {}
+    chosen: dict[str, Window] = {}
     for node in network.nodes:
         sizes = [
             edge.pool.kernel_size if isinstance(edge.pool, MaxPool2d) else (1, 1)
@@ -157,7 +156,7 @@ def work_of(
     An entry counts wherever its event is, also if its target then lies outside the map: it takes
     its cycle all the same. Events that meet no target at all are dropped before the lanes.
     """
-    parts = []
+    parts: list[Work] = []
     frames = [direct(network, edge) for edge in into]
     for edge, synapses, framed in zip(into, edges, frames, strict=True):
         rates = windowed(event_rates(network, edge.source), merged[edge.source])

@@ -102,7 +102,7 @@ def shape_of(core: CoreImage) -> CoreShape:
     lane: dict[str, tuple[int, int]] = {
         "membranes": (core.words, core.word_bits * core.channels_per_word)
     }
-    shared = []
+    shared: list[tuple[int, int]] = []
     for name, memory in core.memories.items():
         depth, width = len(memory.words), memory.layout.width
         kind, _, number = name.rpartition("_")

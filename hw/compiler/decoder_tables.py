@@ -14,7 +14,7 @@ from spikewright.hw.compiler.lower import Synapses
 
 def decoder_tables(synapses: Synapses, local: int, address_bits: int) -> tuple[Memory, Memory]:
     """What an event's row and column say: valid taps, part of the row number, part of the base."""
-    tables = []
+    tables: list[Memory] = []
     for axis, step in enumerate((synapses.target[1] * local, local)):
         mask, row, place = synapses.axis(axis)
         layout = Layout.of(mask=synapses.grid[axis], row=synapses.row_bits, base=address_bits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.errors import require
@@ -72,5 +73,5 @@ def check_names(what: str, table: object, nodes: Sequence[str]) -> None:
     BadInput
         Naming the first that is none.
     """
-    for name in table if isinstance(table, Mapping) else ():
+    for name in cast(Mapping[str, object], table) if isinstance(table, Mapping) else ():
         require(name in nodes, what, "node", repr(name), f"one of {', '.join(nodes)}")

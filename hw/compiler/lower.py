@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.bits import bits_for
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
 from spikewright.golden.network.nodes import Shape
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +166,8 @@ def bordered(synapses: Synapses, axes: tuple[bool, bool]) -> Synapses:
     residue = np.divmod(weights.position, synapses.positions[1])
     tap = np.divmod(weights.tap, along)
     which, number = np.arange(len(weights.value)), np.zeros_like(weights.position)
-    parts, sizes = [], []
+    parts: list[Ints] = []
+    sizes: list[int] = []
     for axis, wanted in enumerate(axes):
         part, kinds, masks = _kinds(synapses, axis, wanted)
         hit = kinds == residue[axis][which][:, None]

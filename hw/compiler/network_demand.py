@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.bits import bits_for, signed_bits
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
@@ -15,7 +16,7 @@ from spikewright.hw.compiler.core_demand import Demand
 from spikewright.hw.compiler.core_plan import Window, lowered, windows, work_of
 from spikewright.hw.compiler.lower import Synapses
 from spikewright.hw.compiler.pack import MAX_WORDS
-from spikewright.hw.compiler.workload import Ints, event_rates
+from spikewright.hw.compiler.workload import event_rates
 
 
 def demands(network: Network) -> tuple[Demand, ...]:

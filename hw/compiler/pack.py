@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Bools, Ints
 from spikewright.golden.bits import bits_for
 from spikewright.golden.errors import require
 from spikewright.golden.image.rows import (
@@ -20,8 +20,6 @@ from spikewright.golden.image.rows import (
     pack_pointers,
 )
 from spikewright.hw.compiler.lower import Synapses
-
-Ints = NDArray[np.int64]
 
 MAX_BITS = 256
 """Bits of an entry."""
@@ -143,19 +141,18 @@ def pack_lanes(
 
 def _by_lane(
     edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int, channel_bits: int,
-    used: NDArray[np.bool_],
+    used: Bools,
 ) -> list[Entries]:  # fmt: skip
     """The entries of every lane, sorted by row, then place; none in rows that no event has."""
     target = np.array(codes, np.int64)
-    rows, places, columns, values = [], [], [], []
+    fields: list[tuple[Ints, Ints, Ints, Ints]] = []
     for edge in edges:
         weights, bits = edge.synapses.weights, edge.synapses.row_bits
-        rows.append(edge.row_start + (edge.codes[weights.channel] << bits | weights.position))
+        row = edge.row_start + (edge.codes[weights.channel] << bits | weights.position)
         local, column = np.divmod(target[weights.out], 1 << bits_for(lanes * width))
-        places.append((edge.tap_start + weights.tap) << channel_bits | local)
-        columns.append(column)
-        values.append(weights.value)
-    row, place, column, value = map(np.concatenate, (rows, places, columns, values))
+        place = (edge.tap_start + weights.tap) << channel_bits | local
+        fields.append((row, place, column, weights.value))
+    row, place, column, value = (np.concatenate(parts) for parts in zip(*fields, strict=True))
     lane, member = np.divmod(column, width)
     order = np.lexsort((place, row, lane))
     order = order[used[row[order]]]

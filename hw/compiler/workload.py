@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Floats, Ints
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import Input
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 INFERENCES = "activity_inferences"
 """The key of a network's meta that says over how many inferences its activity was counted."""

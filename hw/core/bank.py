@@ -1,42 +1,38 @@
 """A memory of accumulators: read, add, write, one word per cycle, hazards forwarded."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
-from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory as Ram
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.timing import SUM
-from spikewright.hw.shapes import elements
+from spikewright.hw.hdl import Component, In, Out, Ram, View, data, like
+from spikewright.hw.shapes import elements, record
 
 SMALL = 32
 """Words up to which a memory is read without a clock: distributed RAM, or registers."""
 
 
-class Ahead(data.StructLayout):
+def ahead_layout(address_bits: int) -> data.StructLayout:
     """What all banks of a lane share: where an addition stands, and what it has to be told.
 
     `address` of stage a; `late_address` and `late_add` of the stage in which sums are written.
     Matches of stage b, found by `matches`: the sum before this one, the one before that, any of the
     four, and whether it is one of those that are older than the first.
     """
-
-    def __init__(self, address_bits: int) -> None:
-        super().__init__({
-            "address": address_bits,
-            "first": 1,
-            "second": 1,
-            "third": 1,
-            "older": 1,
-            "late_address": address_bits,
-            "late_add": 1,
-        })  # fmt: skip
+    return data.StructLayout({
+        "address": address_bits,
+        "first": 1,
+        "second": 1,
+        "third": 1,
+        "older": 1,
+        "late_address": address_bits,
+        "late_add": 1,
+    })  # fmt: skip
 
 
 def stages(m: Module, value: Value, name: str) -> list[Signal]:
     """A value of stage a in the stages b, c, s and d."""
-    later = []
+    later: list[Signal] = []
     for stage in "bcsd":
-        held = Signal.like(value, name=f"{stage}_{name}")
+        held = like(value, name=f"{stage}_{name}")
         m.d.sync += held.eq(value)
         value = held
         later.append(held)
@@ -48,7 +44,7 @@ def is_small(words: int) -> bool:
     return words <= SMALL
 
 
-def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
+def matches(m: Module, add: Signal, address: Signal, small: bool) -> View:
     """The addition of stage a against those before it.
 
     Sums of the `SUM` additions before it are still under way: in s, where it is just made, in d,
@@ -56,8 +52,7 @@ def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
     """
     assert SUM == 4
     adds, addresses = stages(m, add, "add"), stages(m, address, "address")
-    layout = Ahead(len(address))
-    shared: data.View = Signal(layout, name="shared")  # pyright: ignore[reportAssignmentType]
+    shared = record(ahead_layout(len(address)))
     late = 2 if small else 3
     m.d.comb += [
         shared["address"].eq(addresses[2] if small else address),
@@ -74,7 +69,7 @@ def matches(m: Module, add: Signal, address: Signal, small: bool) -> data.View:
     return shared
 
 
-class Bank(wiring.Component):
+class Bank(Component):
     """Words of equal fields, each of which takes an operand of its own.
 
     Stages a: address, b: memory, c: output register, word chosen, s: sum, d: written. The memory
@@ -93,7 +88,7 @@ class Bank(wiring.Component):
 
     Members
     -------
-    shared : In(`Ahead`)
+    shared : In(`ahead_layout`)
         See `matches`; the same for all banks of a lane.
     operands : In(array of operands)
         Of stage s.
@@ -103,13 +98,13 @@ class Bank(wiring.Component):
         A word's new value; no addition is under way then.
     """
 
-    shared: data.View
-    operands: data.View
-    held: data.View
-    total: data.View
+    shared: View
+    operands: View
+    held: View
+    total: View
     write: Signal
     write_address: Signal
-    write_word: data.View
+    write_word: View
 
     def __init__(
         self, words: int, address_bits: int, field: Shape, fields: int, operand: Shape, total: Shape
@@ -117,7 +112,7 @@ class Bank(wiring.Component):
         self.words = words
         word = data.ArrayLayout(field, fields)
         super().__init__({
-            "shared": In(Ahead(address_bits)),
+            "shared": In(ahead_layout(address_bits)),
             "operands": In(data.ArrayLayout(operand, fields)),
             "held": Out(word),
             "total": Out(data.ArrayLayout(total, fields)),

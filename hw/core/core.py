@@ -1,8 +1,6 @@
 """A core: everything that computes one node, event stream in, event stream out."""
 
 from amaranth.hdl import Cat, Module, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image import timing
 from spikewright.golden.image.counters import COUNTERS
@@ -13,6 +11,7 @@ from spikewright.hw.core.lane import Lane
 from spikewright.hw.core.serialiser import Serialiser, output_event
 from spikewright.hw.core.sweep import SweepController
 from spikewright.hw.core.visits import Visits
+from spikewright.hw.hdl import Component, In, Out, View, connect, data, flipped, like, stream
 from spikewright.hw.ram import LoadBus
 from spikewright.hw.shapes import event_layout, struct
 
@@ -30,7 +29,7 @@ def trace_layout(core: CoreImage) -> data.StructLayout:
     })  # fmt: skip
 
 
-class Core(wiring.Component):
+class Core(Component):
     """Decoder, lanes, common sweep and serialiser of one node.
 
     Accepts one event per cycle while no lane lags by more than its queue; each lane walks one
@@ -51,7 +50,7 @@ class Core(wiring.Component):
     """
 
     sink: stream.Interface
-    trace: data.View
+    trace: View
     broken: Signal
     count_clear: Signal
     counts: Signal
@@ -88,8 +87,8 @@ class Core(wiring.Component):
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
         for source, inner in zip(self.sources, decoder.sources, strict=True):
-            wiring.connect(m, wiring.flipped(source), inner)
-        wiring.connect(m, serialiser.events, wiring.flipped(self.sink))
+            connect(m, flipped(source), inner)
+        connect(m, serialiser.events, flipped(self.sink))
         m.d.sync += decoder.room.eq(Cat(*(lane.room for lane in lanes)).all())
         m.d.sync += sweep.waiting.eq(Cat(*(lane.waiting for lane in lanes)).all())
         for lane in lanes:
@@ -180,7 +179,7 @@ class Core(wiring.Component):
 def _delay(m: Module, value: Value, cycles: int, name: str) -> Value:
     """`value`, `cycles` later."""
     for cycle in range(cycles):
-        later = Signal.like(value, name=f"{name}_{cycle + 1}")
+        later = like(value, name=f"{name}_{cycle + 1}")
         m.d.sync += later.eq(value)
         value = later
     return value

@@ -1,15 +1,14 @@
 """Performance counters of a core."""
 
 from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.counters import COUNTERS
+from spikewright.hw.hdl import Component, In, Out, like
 
 WIDTH = 32
 
 
-class Counters(wiring.Component):
+class Counters(Component):
     """One 32-bit counter per entry of `COUNTERS`; each wraps after 2^32.
 
     An increment shows 2 cycles later; `clear` sets all to 0.
@@ -38,7 +37,7 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A register before each adder."""
         m = Module()
-        held = Signal.like(self.increments)
+        held = like(self.increments)
         m.d.sync += held.eq(self.increments)
         for index in range(len(COUNTERS)):
             value = self.values.word_select(index, WIDTH)

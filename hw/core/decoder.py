@@ -1,12 +1,11 @@
 """The decoder: an event becomes a row number, a base address and the taps that stay inside."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.golden.image.rows import Layout
 from spikewright.hw.core.join import Join
+from spikewright.hw.hdl import Component, In, Out, View, like, stream
 from spikewright.hw.ram import LoadBus, ram
 from spikewright.hw.shapes import (
     context_layout,
@@ -24,7 +23,7 @@ def found_layout(core: CoreImage) -> Layout:
     return Layout((("part", max(*parts, 1)), *context_layout(core).fields))
 
 
-class Decoder(wiring.Component):
+class Decoder(Component):
     """Joins the edges of a core, looks an event up in its edge's two small tables, and adds.
 
     Latency `timing.decode(edges)`: 2 cycles, 3 where several edges meet, one event per cycle. What
@@ -50,7 +49,7 @@ class Decoder(wiring.Component):
     """
 
     room: Signal
-    request: data.View
+    request: View
     valid: Signal
     taken: Signal
     opened: Signal
@@ -88,7 +87,7 @@ class Decoder(wiring.Component):
             self.taken.eq(join.taken.any()),
             self.opened.eq(join.opened),
         ]
-        which, token = Signal.like(join.taken), Signal()
+        which, token = like(join.taken), Signal()
         m.d.sync += [which.eq(join.taken), token.eq(join.token)]
         found = [self._look_up(m, index) for index in range(len(self.core.edges))]
         if len(found) == 1:
@@ -130,7 +129,7 @@ class Decoder(wiring.Component):
         kept = {name: word[name] for name, _ in found_layout(core).fields}
         return y["mask"].any() & x["mask"].any(), kept
 
-    def _value(self, held: data.View, index: int) -> Value:
+    def _value(self, held: View, index: int) -> Value:
         """An event without a value counts once."""
         edge = self.core.edges[index]
         if not edge.event.bits("value"):

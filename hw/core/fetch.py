@@ -1,12 +1,11 @@
 """The head of a lane: a queue of row requests, and their pointers fetched ahead."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image import timing
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.hw.core.lif import times_constant
+from spikewright.hw.hdl import Component, In, Out, View, like, stream
 from spikewright.hw.ram import LoadBus, ram
 from spikewright.hw.shapes import (
     context_layout,
@@ -16,10 +15,10 @@ from spikewright.hw.shapes import (
     request_layout,
     struct,
 )
-from spikewright.hw.streams.fifo import Queue
+from spikewright.hw.streams.fifo import Fifo
 
 
-class Fetch(wiring.Component):
+class Fetch(Component):
     """Turns row requests into row descriptors, in order; empty rows vanish here.
 
     Latency 6 cycles through empty queues; one request per cycle as long as descriptors are taken,
@@ -30,13 +29,13 @@ class Fetch(wiring.Component):
     request, valid : In
         A request is taken in every cycle with `valid`.
     room : Out(1)
-        At most `golden.image.timing.most` requests waited; `golden.image.timing.slack` more may
-        still come.
+        At most `golden.image.timing.ready_level` requests waited; up to `golden.image.timing.slack`
+        more may still arrive.
     rows : Out(stream of `descriptor_layout`)
         Rows of at least one entry, and tokens.
     """
 
-    request: data.View
+    request: View
     valid: Signal
     room: Signal
     rows: stream.Interface
@@ -55,15 +54,15 @@ class Fetch(wiring.Component):
         m = Module()
         core = self.core
         layout, context = request_layout(core), context_layout(core)
-        m.submodules.queue = queue = Queue(width=layout.width, depth=timing.QUEUE_DEPTH)
+        m.submodules.queue = queue = Fifo(width=layout.width, depth=timing.QUEUE_DEPTH)
         ready = descriptor_layout(core, self.lane)
-        m.submodules.ahead = ahead = Queue(width=ready.width, depth=timing.DESCRIPTORS)
+        m.submodules.ahead = ahead = Fifo(width=ready.width, depth=timing.DESCRIPTORS)
         # `room` is a register: two requests may have come between its cause and its fall.
-        most = timing.most(len(core.edges))
+        most = timing.ready_level(len(core.edges))
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
         m.d.sync += self.room.eq(queue.level <= most)
 
-        head = data.View(struct(layout), queue.r_data)
+        head = View(struct(layout), queue.r_data)
         credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
         take = Signal()
         m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
@@ -94,12 +93,12 @@ class Fetch(wiring.Component):
         m.d.sync += credits.eq(credits - take + empty + left)
         return m
 
-    def _find(self, m: Module, number: Value, row: data.View) -> Value:
+    def _find(self, m: Module, number: Value, row: View) -> Value:
         """Where a row starts and how long it is, two cycles later; whether it has entries."""
         length = self.core.row_lengths[self.lane]
         if length is not None:
             # Rows of one length: a product instead of a memory.
-            start, product = Signal.like(row["start"]), Signal.like(row["start"])
+            start, product = like(row["start"]), like(row["start"])
             positive = Cat(number, Const(0, 1))
             m.d.sync += [product.eq(times_constant(positive, length)), start.eq(product)]
             m.d.comb += row["start"].eq(start)

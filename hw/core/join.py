@@ -1,13 +1,12 @@
 """The join: which of a core's incoming edges is heard in a cycle, and when a step is complete."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.hdl import Component, In, Out, like
 
 
-class Join(wiring.Component):
+class Join(Component):
     """Takes events of any edge, and a step's tokens of all edges in one cycle.
 
     While open (`room` of the cycle before), every cycle takes an edge whose head is a valid event:
@@ -62,14 +61,14 @@ class Join(wiring.Component):
         m = Module()
         open_, fresh = Signal(), Signal(init=1)
         step = Signal(range(max(self.tokens, 2)))
-        final, required = Signal(), Signal.like(self.valid)
+        final, required = Signal(), like(self.valid)
         m.d.sync += open_.eq(self.room)
         m.d.comb += final.eq(step == self.tokens - 1)
         for index, edge in enumerate(self.core.edges):
             seldom = edge.direct and not self.core.framed
             m.d.comb += required[index].eq(step == 0 if seldom else 1)
 
-        event, token = Signal.like(self.valid), Signal.like(self.valid)
+        event, token = like(self.valid), like(self.valid)
         m.d.comb += [
             event.eq(self.valid & ~self.last & required),
             token.eq((self.valid & self.last) | ~required),

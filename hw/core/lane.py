@@ -1,20 +1,19 @@
 """A lane: a slice of a node's channels, with the rows, membranes and constants that they need."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.hw.core.fetch import Fetch
 from spikewright.hw.core.lif import Neuron
 from spikewright.hw.core.membrane import Membrane, sweep_layout
 from spikewright.hw.core.walker import Walker
+from spikewright.hw.hdl import Component, In, Out, View, connect
 from spikewright.hw.ram import LoadBus
 from spikewright.hw.shapes import request_layout, struct
 from spikewright.hw.streams.monitor import Monitor
 
 
-class Lane(wiring.Component):
+class Lane(Component):
     """One entry per cycle: queue and pointers, row walker, membrane memories, W neurons.
 
     Nothing here waits for another lane inside a step: requests come without back-pressure as long
@@ -40,7 +39,7 @@ class Lane(wiring.Component):
         Of the W columns, `golden.image.timing.RESULT` + 1 cycles after `sweep`.
     """
 
-    request: data.View
+    request: View
     valid: Signal
     room: Signal
     waiting: Signal
@@ -48,7 +47,7 @@ class Lane(wiring.Component):
     broken: Signal
     synapse: Signal
     go: Signal
-    sweep: data.View
+    sweep: View
     restart: Signal
     write: Signal
     write_last: Signal
@@ -85,7 +84,7 @@ class Lane(wiring.Component):
             self.core, self.lane, walker.operand, self.load
         )
         m.submodules.monitor = monitor = Monitor(fetch.rows.payload.shape())
-        wiring.connect(m, fetch.rows, walker.rows)
+        connect(m, fetch.rows, walker.rows)
         m.d.comb += [
             fetch.request.eq(self.request),
             fetch.valid.eq(self.valid),

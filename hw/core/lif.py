@@ -1,10 +1,9 @@
 """The neuron: threshold, reset, clamp and the leak of the coming step, in a pipeline."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.hdl import Component, In, Out, like
 
 
 def signed_digits(number: int) -> list[tuple[int, int]]:
@@ -13,7 +12,8 @@ def signed_digits(number: int) -> list[tuple[int, int]]:
     >>> signed_digits(7), signed_digits(5), signed_digits(0)
     ([(-1, 0), (1, 3)], [(1, 0), (1, 2)], [])
     """
-    digits, place = [], 0
+    digits: list[tuple[int, int]] = []
+    place = 0
     while number:
         if number & 1:
             sign = 2 - (number & 3)
@@ -33,7 +33,7 @@ def times_constant(value: Value, factor: int) -> Value:
     return total
 
 
-class Neuron(wiring.Component):
+class Neuron(Component):
     """Ends the step of one neuron per cycle.
 
     The membrane and the spike come 4 cycles after the inputs, the word for the membrane memory 6.
@@ -80,7 +80,7 @@ class Neuron(wiring.Component):
         core = self.core
         wide = signed(core.acc_bits)
         driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
-        threshold, over, fired = Signal.like(self.threshold), Signal(), Signal()
+        threshold, over, fired = like(self.threshold), Signal(), Signal()
         several = core.direct or core.slots
         m.d.sync += driven.eq(self.summed + self.drive if several else self.summed)
         m.d.sync += [compared.eq(driven), threshold.eq(self.threshold)]
@@ -110,7 +110,7 @@ class Neuron(wiring.Component):
     def _leak(self, m: Module) -> None:
         """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
         core = self.core
-        membrane = Signal.like(self.membrane)
+        membrane = like(self.membrane)
         product = Signal(signed(core.state_bits + core.leak_shift + 2))
         m.d.sync += [
             product.eq(times_constant(self.membrane, core.leak_mul)),

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.hw.core.bank import Bank, is_small, matches
+from spikewright.hw.hdl import Component, In, Out, View, data, like
 from spikewright.hw.ram import LoadBus, ram
 from spikewright.hw.shapes import elements, field, record
 
@@ -23,7 +22,7 @@ def sweep_layout(core: CoreImage) -> data.StructLayout:
     })  # fmt: skip
 
 
-class Membrane(wiring.Component):
+class Membrane(Component):
     """Adds operands to membrane words, and hands the words of a sweep to the neurons.
 
     A word takes `golden.image.timing.SUM` cycles from address to sum and may follow any other in
@@ -59,16 +58,16 @@ class Membrane(wiring.Component):
 
     valid: Signal
     address: Signal
-    operands: data.View
+    operands: View
     steps: Signal
     direct: Signal
-    sweep: data.View
-    summed: data.View
-    drives: data.View
-    thresholds: data.View
+    sweep: View
+    summed: View
+    drives: View
+    thresholds: View
     write: Signal
     write_address: Signal
-    write_states: data.View
+    write_states: View
     clear_slots: Signal
     clear_drives: Signal
 
@@ -86,7 +85,7 @@ class Membrane(wiring.Component):
             "valid": In(1),
             "address": In(core.address_bits),
             "operands": In(data.ArrayLayout(operand, width)),
-            "steps": In(core.slots + 1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
+            "steps": In(core.slots + 1, init=1),
             "direct": In(1),
             "sweep": In(sweep_layout(core)),
             "summed": Out(data.ArrayLayout(signed(core.acc_bits), width)),
@@ -133,7 +132,7 @@ class Membrane(wiring.Component):
         ]
         return m
 
-    def _states(self, m: Module, shared: data.View, b: data.View, channel: Value) -> None:
+    def _states(self, m: Module, shared: View, b: View, channel: Value) -> None:
         """The states: they take what is of the first step and not direct, and in sweeps the bias.
 
         Thresholds are read beside the biases, and go straight to their ports.
@@ -163,13 +162,13 @@ class Membrane(wiring.Component):
             ]
             threshold: Value = field(port.data, memory.layout, "threshold")
             for stage in "cs":
-                later = Signal.like(threshold, name=f"threshold_{column}_{stage}")
+                later = like(threshold, name=f"threshold_{column}_{stage}")
                 m.d.sync += later.eq(threshold)
                 threshold = later
             m.d.sync += self.thresholds[column].eq(threshold)
 
     def _bank(
-        self, m: Module, name: str, shared: data.View, c: data.View, into: Sequence[Value],
+        self, m: Module, name: str, shared: View, c: View, into: Sequence[Value],
         clear: Signal,
     ) -> Bank:  # fmt: skip
         """Drives of all neurons of a word, for each those of `into`, which take what they tell."""

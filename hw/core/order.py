@@ -1,14 +1,13 @@
 """The order in which a sweep visits the membrane words of a core."""
 
 from amaranth.hdl import Const, Module, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.memory_image import CoreImage
+from spikewright.hw.hdl import Component, In, Out
 
 
-class Order(wiring.Component):
+class Order(Component):
     """Counts through the words of a core: one place per `step`, and from the last to the first.
 
     Windows (`CoreImage.window`) in raster order, partial ones at the border included; in a window

@@ -1,12 +1,8 @@
 """The serialiser: vectors of spikes become address events, lowest column first, then the token."""
 
 import functools
-import operator
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory as Ram
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image import timing
@@ -14,8 +10,9 @@ from spikewright.golden.image.memory_image import CoreImage
 from spikewright.golden.image.rows import Layout
 from spikewright.hw.core.order import Order
 from spikewright.hw.core.visits import Rounds
+from spikewright.hw.hdl import Component, In, Out, Ram, View, data, stream
 from spikewright.hw.shapes import event_layout, record, struct
-from spikewright.hw.streams.fifo import Queue
+from spikewright.hw.streams.fifo import Fifo
 
 
 def output_event(core: CoreImage) -> Layout:
@@ -25,7 +22,7 @@ def output_event(core: CoreImage) -> Layout:
     return core.event
 
 
-class Serialiser(wiring.Component):
+class Serialiser(Component):
     """Sends one event per cycle from the vectors of a sweep, in the order of the sweep.
 
     A spiking core sends its spikes and, after the last visit of a pass, the token. Where a pass has
@@ -69,7 +66,7 @@ class Serialiser(wiring.Component):
         self.layout = event_layout(output_event(core))
         super().__init__({
             "issued": In(1),
-            "room": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
+            "room": Out(1, init=1),
             "valid": In(1),
             "fired": In(core.columns),
             "membranes": In(core.columns * core.state_bits),
@@ -94,7 +91,7 @@ class Serialiser(wiring.Component):
         else:
             m.d.comb += steps.eq(self._merged(m, order, fired, complete))
             parts = [steps.word_select(n, core.columns) for n in range(core.steps_per_pass)]
-            m.d.comb += mask.eq(functools.reduce(operator.or_, parts))
+            m.d.comb += mask.eq(functools.reduce(lambda some, part: some | part, parts))
             m.d.comb += keep.eq(whole & (mask.any() | self.end))
 
         vector = data.StructLayout({
@@ -102,7 +99,7 @@ class Serialiser(wiring.Component):
             "steps": len(steps) if several and not self.logits else 0,
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
-        m.submodules.queue = queue = Queue(width=vector.size, depth=timing.VECTORS)
+        m.submodules.queue = queue = Fifo(width=vector.size, depth=timing.VECTORS)
         given = record(vector)
         m.d.comb += [
             given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
@@ -117,10 +114,10 @@ class Serialiser(wiring.Component):
         # `room` is a register that says whether a credit is left: the sweep begins with it.
         several = credits[2:].any()
         m.d.sync += self.room.eq(several | (credits[:2] + silent + left > self.issued))
-        self._pick(m, queue, data.View(vector, queue.r_data))
+        self._pick(m, queue, View(vector, queue.r_data))
         return m
 
-    def _place(self, m: Module, order: Order) -> data.View:
+    def _place(self, m: Module, order: Order) -> View:
         """Where the awaited word lies: its channel, and its position or that of its window."""
         place = record(data.StructLayout({
             "x": len(order.x), "y": len(order.y), "local": len(order.channel),
@@ -169,7 +166,7 @@ class Serialiser(wiring.Component):
         rest = core.size[0] - (core.local_channels - 1) * core.columns
         return Mux(local == core.local_channels - 1, (1 << rest) - 1, every)
 
-    def _pick(self, m: Module, queue: Queue, head: data.View) -> None:
+    def _pick(self, m: Module, queue: Fifo, head: View) -> None:
         """One event per cycle from the current vector into the output register."""
         core, events = self.core, self.events
         current = record(head.shape())
@@ -198,7 +195,7 @@ class Serialiser(wiring.Component):
             m.d.sync += [active.eq(queue.r_rdy), current.eq(head)]
 
     def _present_event(
-        self, m: Module, current: data.View, first: Value, column: Signal, last: Value
+        self, m: Module, current: View, first: Value, column: Signal, last: Value
     ) -> None:
         core, payload = self.core, self.events.payload
         code = Cat(column[: core.column_bits], current["place"]["local"])

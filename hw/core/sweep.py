@@ -1,16 +1,15 @@
 """The common sweep: at the token one counter visits the membranes of all lanes together."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image import timing
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.hw.core.membrane import sweep_layout
 from spikewright.hw.core.visits import Visits
+from spikewright.hw.hdl import Component, In, Out, View
 
 
-class SweepController(wiring.Component):
+class SweepController(Component):
     """Decides when lanes accumulate and when they are swept, and counts the passes.
 
     A sweep takes one cycle per visit (`hw.core.visits`: each membrane word at each step of the
@@ -49,7 +48,7 @@ class SweepController(wiring.Component):
 
     waiting: Signal
     room: Signal
-    address: data.View
+    address: View
     clear: Signal
     final: Signal
     end: Signal

@@ -1,17 +1,15 @@
 """The visits of a sweep: which word at which step of the pass."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory as Ram
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.golden.image.timing import block
 from spikewright.hw.core.order import Order
+from spikewright.hw.hdl import Component, In, Out, Ram, data
 
 
-class Rounds(wiring.Component):
+class Rounds(Component):
     """Counts the visits of a pass: a block of words once for every step, then the next block.
 
     One visit of a block's words is a round. See `golden.image.timing.block`; without registers but
@@ -77,7 +75,7 @@ class Rounds(wiring.Component):
         return m
 
 
-class Visits(wiring.Component):
+class Visits(Component):
     """Goes through the words of a core in the order of a sweep, at every step of a pass.
 
     In a block's first round the words come from the order, and are kept for its further rounds in a

@@ -1,12 +1,11 @@
 """The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.memory_image import CoreImage
 from spikewright.golden.image.rows import COUNT_BITS, LONG
+from spikewright.hw.hdl import Component, In, Out, View, data, like, stream
 from spikewright.hw.ram import LoadBus, ram
 from spikewright.hw.shapes import (
     context_layout,
@@ -19,7 +18,7 @@ from spikewright.hw.shapes import (
 )
 
 
-class Walker(wiring.Component):
+class Walker(Component):
     """Turns rows into additions `(address, operand)`, one per cycle across row borders.
 
     An entry's addition comes out `golden.image.timing.walk` - 1 cycles after its address is
@@ -48,7 +47,7 @@ class Walker(wiring.Component):
     busy: Signal
     valid: Signal
     address: Signal
-    operands: data.View
+    operands: View
     steps: Signal
     direct: Signal
 
@@ -65,7 +64,7 @@ class Walker(wiring.Component):
         super().__init__({
             "rows": In(stream.Signature(struct(descriptor_layout(core, lane)))),
             "go": In(1),
-            "waiting": Out(1, init=1),  # pyright: ignore[reportCallIssue] (stub gap)
+            "waiting": Out(1, init=1),
             "busy": Out(1),
             "valid": Out(1),
             "address": Out(core.address_bits),
@@ -97,7 +96,7 @@ class Walker(wiring.Component):
                         field(entry, self.entry, "tap"))  # fmt: skip
             self._aim(m, fetched, place, weight, around_fetched)
             return m
-        placed, held = Signal(), Signal.like(weight)
+        placed, held = Signal(), like(weight)
         around_placed, place = record(context), Signal(max(self.place_bits, 1))
         m.d.sync += [placed.eq(fetched), held.eq(weight), around_placed.eq(around_fetched)]
         with m.If(fetched):
@@ -107,9 +106,7 @@ class Walker(wiring.Component):
         self._aim(m, placed, place, held, around_placed)
         return m
 
-    def _walk(
-        self, m: Module, at: Signal, around: data.View, begins: Signal, flagged: Value
-    ) -> None:
+    def _walk(self, m: Module, at: Signal, around: View, begins: Signal, flagged: Value) -> None:
         """Present the address of one entry per cycle; follow row by row, stop at the token."""
         head = self.rows.payload
         taken, load = Signal(), Signal()
@@ -149,7 +146,7 @@ class Walker(wiring.Component):
         return final
 
     def _aim(
-        self, m: Module, fetched: Signal, at: Value, weight: Value, around: data.View
+        self, m: Module, fetched: Signal, at: Value, weight: Value, around: View
     ) -> None:  # fmt: skip
         """Two registers: base + offset of the tap and the products; then + channel.
 

@@ -1,15 +1,14 @@
 """The queue of an edge; on a delayed one the spikes of a step become inputs of the next one."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import EdgeImage
+from spikewright.hw.hdl import Component, In, Out, stream
 from spikewright.hw.shapes import event_layout, struct
 
 
-class Delay(wiring.Component):
+class Delay(Component):
     """A queue, on a delayed edge one token ahead: step t carries the spikes of the source's t - 1.
 
     Then after reset it first presents one token, the empty step 0. Every token goes through, so the

@@ -1,14 +1,12 @@
 """A queue for places where somebody else has counted: small, and quick at its reading end."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.memory import Memory as Ram
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.bits import bits_for
+from spikewright.hw.hdl import Component, In, Out, Ram
 
 
-class Queue(wiring.Component):
+class Fifo(Component):
     """Words in the order of their arrival, readable `golden.image.timing.FIFO` cycles later.
 
     As `amaranth.lib.fifo.SyncFIFOBuffered`, but nobody is told when it is full: whoever writes

@@ -1,11 +1,11 @@
 """A fork: one stream to several consumers, each of which takes a beat when it likes."""
 
 from amaranth.hdl import Cat, Module, Shape, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+
+from spikewright.hw.hdl import Component, In, Out, data, stream
 
 
-class Fork(wiring.Component):
+class Fork(Component):
     """Gives every beat to every branch, once, in any order; eager, so no branch waits for another.
 
     No latency and no bubble: valid and ready pass in the same cycle, and a register per branch

@@ -1,11 +1,11 @@
 """A gate in a stream, by which a bench holds it at will without breaking its rules."""
 
 from amaranth.hdl import Module, Shape, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+
+from spikewright.hw.hdl import Component, In, Out, data, stream
 
 
-class Throttle(wiring.Component):
+class Throttle(Component):
     """Passes a stream unless `hold`; a beat that has been offered stays offered.
 
     No latency; with `hold` tied to 0 synthesis leaves wires.

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from amaranth.hdl import Array, Cat, Module, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.counters import COUNTERS, STRIDE
 from spikewright.golden.image.memory_image import Image
 from spikewright.hw.core.core import Core
 from spikewright.hw.core.counters import WIDTH
+from spikewright.hw.hdl import Component, In, Out, connect, stream
 from spikewright.hw.ram import LoadBus
 from spikewright.hw.shapes import event_layout, struct
 from spikewright.hw.streams.delay import Delay
@@ -24,7 +23,7 @@ SELECT_BITS = 10
 LOAD = ("valid", "memory", "address", "data")
 
 
-class Accelerator(wiring.Component):
+class Accelerator(Component):
     """All cores of an image, with flat ports that name what they carry.
 
     Cores work on different steps, and on different inferences, at once. Bit-exact with
@@ -117,7 +116,7 @@ class Accelerator(wiring.Component):
         given = stream.Signature(struct(event_layout(self.image.input.event))).create()
         logits = cores[-1].sink
         m.submodules.Gate_out = out = Throttle(logits.payload.shape())
-        wiring.connect(m, logits, out.source)
+        connect(m, logits, out.source)
         m.d.comb += [
             given.valid.eq(self.in_valid),
             self.in_ready.eq(given.ready),
@@ -126,7 +125,8 @@ class Accelerator(wiring.Component):
             out.sink.ready.eq(self.out_ready),
             Cat(self.out_last, self.out_data).eq(out.sink.payload),
         ]
-        watched, gates = [], []
+        watched: list[stream.Interface] = []
+        gates: list[Throttle] = []
         branches = self._fork(m, {self.image.input.name: given}, cores, watched)
         for core in cores:
             for index, edge in enumerate(core.core.edges):
@@ -134,12 +134,12 @@ class Accelerator(wiring.Component):
                 watched.append(feed)
                 if edge.depth:
                     m.submodules[f"Delay_{place}"] = delay = Delay(edge, self.image.timesteps)
-                    wiring.connect(m, feed, delay.source)
+                    connect(m, feed, delay.source)
                     feed = delay.sink
                     watched.append(feed)
                 m.submodules[f"Gate_{place}"] = gate = Throttle(feed.payload.shape())
-                wiring.connect(m, feed, gate.source)
-                wiring.connect(m, gate.sink, core.sources[index])
+                connect(m, feed, gate.source)
+                connect(m, gate.sink, core.sources[index])
                 watched.append(gate.sink)
                 gates.append(gate)
         m.d.comb += Cat(*(gate.hold for gate in (*gates, out))).eq(self.hold)
@@ -151,14 +151,14 @@ class Accelerator(wiring.Component):
     ) -> dict[str, Iterator[stream.Interface]]:  # fmt: skip
         """What every sender offers to its edges, in their order; forked where there are several."""
         senders |= {core.core.node: core.sink for core in cores[:-1]}
-        branches = {}
+        branches: dict[str, Iterator[stream.Interface]] = {}
         for name, sender in senders.items():
             count = consumers(self.image)[name]
             if count == 1:
                 branches[name] = iter([sender])
                 continue
             m.submodules[f"Fork_{name}"] = fork = Fork(sender.payload.shape(), count)
-            wiring.connect(m, sender, fork.source)
+            connect(m, sender, fork.source)
             branches[name] = iter(fork.sinks)
             watched.append(sender)
         return branches

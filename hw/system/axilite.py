@@ -1,15 +1,15 @@
 """An AXI4-Lite slave in front of registers: two channels in, one word at a time."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+
+from spikewright.hw.hdl import Component, In, Out
 
 OKAY, SLVERR = 0, 2
 READ_CYCLES = 3
 """From a read address that stands to its data: select, look up, register."""
 
 
-class AxiLite(wiring.Component):
+class AxiLite(Component):
     """32-bit AXI4-Lite. Write address and write data come in any order, also apart.
 
     Every ready is a register's content alone, so no path leads from a valid to a ready. One write

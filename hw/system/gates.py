@@ -1,11 +1,11 @@
 """What stands between the outside's streams and the cores: frames are counted, resets are tidy."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+
+from spikewright.hw.hdl import Component, In, Out
 
 
-class InputGate(wiring.Component):
+class InputGate(Component):
     """Takes whole inferences: opens and closes at their borders, and drops the rest of a cut one.
 
     It knows the borders because it counts the beats with `last` that it takes: an inference has
@@ -95,7 +95,7 @@ class InputGate(wiring.Component):
         return m
 
 
-class OutputGate(wiring.Component):
+class OutputGate(Component):
     """Keeps the rules of the stream through a reset of the cores.
 
     A beat that has been offered stays offered. If the reset cuts an inference's logits short, one

@@ -5,9 +5,9 @@ from enum import IntEnum
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, ValueLike
-from amaranth.lib import wiring
-from amaranth.lib.crc.catalog import CRC32_ETHERNET
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.crc.catalog import (  # pyright: ignore[reportMissingTypeStubs] (stub gap)
+    CRC32_ETHERNET,
+)
 
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.load_stream import (
@@ -21,6 +21,7 @@ from spikewright.golden.image.load_stream import (
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.image.registers import FINGERPRINT_WORDS, SHAPE_WORDS, hash_words
 from spikewright.golden.image.rows import Memory
+from spikewright.hw.hdl import Component, In, Out, like
 from spikewright.hw.ram import LoadBus
 
 
@@ -35,7 +36,7 @@ class State(IntEnum):
     SKIP = 5
 
 
-class Loader(wiring.Component):
+class Loader(Component):
     """Writes the memories of a machine of one shape from a stream of 32-bit words.
 
     One word per cycle; `ready` is a register's content. A header of another kind or shape writes
@@ -90,9 +91,9 @@ class Loader(wiring.Component):
         """Header, number and depth of a memory, its words, the checksum; or skip to the end."""
         m = Module()
         listed = [memory for _, memory in memories(self.image)]
-        state, count, address = Signal(State), Signal(range(HEADER)), Signal.like(self.bus_address)
-        number, part = Signal.like(self.bus_memory), Signal(range(max(*map(parts, listed), 2)))
-        taken, was_open, hash_ = Signal(), Signal(), Signal.like(self.network)
+        state, count, address = Signal(State), Signal(range(HEADER)), like(self.bus_address)
+        number, part = like(self.bus_memory), Signal(range(max(*map(parts, listed), 2)))
+        taken, was_open, hash_ = Signal(), Signal(), like(self.network)
         m.d.comb += self.network.eq(Mux(self.loaded, hash_, 0))
         m.d.comb += [self.ready.eq(self.open), taken.eq(self.valid & self.ready)]
         crc: Any = CRC32_ETHERNET(data_width=32).create()

@@ -1,11 +1,10 @@
 """The register block of `golden.image.registers` behind an AXI4-Lite slave."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.counters import STRIDE
 from spikewright.golden.image.registers import ADDRESS_BITS, ERRORS, Identity, Register, register
+from spikewright.hw.hdl import Component, In, Out
 from spikewright.hw.system.axilite import AxiLite
 
 BUS = (
@@ -18,7 +17,7 @@ BUS = (
 STATUS = tuple(field.name for field in register("STATUS").fields)
 
 
-class Registers(wiring.Component):
+class Registers(Component):
     """What a processor sees: identification, control, status, errors, counters.
 
     Unknown addresses and writes to read-only registers are answered with SLVERR. Requests that

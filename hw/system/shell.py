@@ -3,11 +3,10 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
 
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.image.registers import Identity, hash_words, register
+from spikewright.hw.hdl import Component, In, Out
 from spikewright.hw.system.accelerator import LOAD, SELECT_BITS
 from spikewright.hw.system.gates import InputGate, OutputGate
 from spikewright.hw.system.loader import Loader
@@ -17,7 +16,7 @@ RESET_CYCLES = 4
 """Of a soft reset: the load bus in the cores, which has no reset, runs empty meanwhile."""
 
 
-class Shell(wiring.Component):
+class Shell(Component):
     """What stands around the `accelerator` in `top`; it has no part in the computation.
 
     The cores' reset (`core_reset`, a register) is held after reset for `RESET_CYCLES`, by a soft
@@ -55,7 +54,7 @@ class Shell(wiring.Component):
         ports = {name: self.registers.signature.members[name] for name in BUS}
         ports |= _stream("events", In, wide) | _stream("in", Out, wide)
         ports |= _stream("logits", Out, narrow) | _stream("out", In, narrow)
-        ports |= {"core_reset": Out(1, init=1)}  # pyright: ignore[reportCallIssue] (stub gap)
+        ports |= {"core_reset": Out(1, init=1)}
         ports |= {"count_select": Out(SELECT_BITS), "count_value": In(32), "count_clear": Out(1)}
         if self.loader:
             ports |= _stream("load", In, 32)

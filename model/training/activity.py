@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import Ints
 from spikewright.golden.models import engine
 from spikewright.golden.network.graph import Network
-from spikewright.golden.network.nodes import Ints
 
 INFERENCES = "activity_inferences"
 """The key of a network's meta that says over how many inferences its activity was counted."""

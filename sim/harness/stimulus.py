@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.image.memory_image import Image
-from spikewright.golden.image.pass_events import gathered
+from spikewright.golden.image.pass_events import pass_events
 
 
 def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -23,10 +23,10 @@ def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
     shape = (*source.shape, 1, 1)[:3]
     steps = 1 if source.direct else image.steps_per_pass
     frames = np.asarray(inputs, np.int64).reshape(-1, int(np.prod(shape)))
-    beats = gathered(frames, steps)
-    c, y, x = np.unravel_index(beats.place, shape)
-    words = layout.pack(x=x, y=y, c=c, value=beats.value, steps=beats.steps)
-    ends = np.cumsum(np.bincount(beats.frame, minlength=len(frames) // steps))
+    events = pass_events(frames, steps)
+    c, y, x = np.unravel_index(events.neuron, shape)
+    words = layout.pack(x=x, y=y, c=c, value=events.value, steps=events.steps)
+    ends = np.cumsum(np.bincount(events.frame, minlength=len(frames) // steps))
     return np.insert(words, ends, 1 << max(layout.width, 1))
 
 

@@ -133,7 +133,8 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:  # fmt: skip
         chosen = BuildOptions(
             parse_count("--lanes", lanes), parse_count("--channels-per-word", channels_per_word),
-            steps_per_pass, target, parse_budget(budget), HostInterface(registers, counters, loadable),
+            steps_per_pass, target, parse_budget(budget),
+            HostInterface(registers, counters, loadable),
             _networks(also),
         )  # fmt: skip
         return command(options=chosen, **others)

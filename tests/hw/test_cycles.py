@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikewright.golden.cycles.prediction import Source, predict
-from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image import timing
 from spikewright.golden.image.timing import Latencies
@@ -48,7 +48,7 @@ def agree(network, inputs, options, start=1, stall=0, seed=0):
     options = options if isinstance(options, BuildOptions) else BuildOptions(options)
     image = compile_network(network, options)
     inputs = network.check_inputs(inputs)
-    source = Source(start, holds=Holds.of(stall, seed))
+    source = Source(start, stalls=Stalls.from_percent(stall, seed))
     prediction = predict(image, inputs, engine.run(network, inputs), source)
     run = simulate(image, inputs, stall / 100, seed, start)
     np.testing.assert_array_equal(prediction.logits, run.logits)
@@ -307,12 +307,12 @@ def test_smallest_queues(vectors, monkeypatch):
     """Hardware with few vectors, descriptors and requests is predicted as well."""
     for name, value in (("VECTORS", vectors), ("DESCRIPTORS", 3), ("QUEUE_DEPTH", 9)):
         monkeypatch.setattr(timing, name, value)
-    t = Latencies(most=timing.most(1), descriptors=3, vectors=vectors)
+    t = Latencies(ready_level=timing.ready_level(1), descriptors=3, vectors=vectors)
     for seed in range(6):
         network = random_graph(seed, SMALL)
         inputs = network.check_inputs(random_inputs(network, 3, seed))
         image = compile_network(network, BuildOptions(lanes_for(network, seed)))
-        source = Source(1, holds=Holds.of(30 * (seed % 2), seed))
+        source = Source(1, stalls=Stalls.from_percent(30 * (seed % 2), seed))
         found = predict(image, inputs, engine.run(network, inputs), source, t)
         run = simulate(image, inputs, 0.3 * (seed % 2), seed)
         np.testing.assert_array_equal(found.logits, run.logits)
@@ -328,7 +328,7 @@ def test_every_latency_matters():
         inputs = network.check_inputs(inputs)
         image = compile_network(network, BuildOptions(lanes))
         trace = engine.run(network, inputs)
-        source = Source(holds=Holds.of(STALLS[seed % 5], seed))
+        source = Source(stalls=Stalls.from_percent(STALLS[seed % 5], seed))
         right = rows(predict(image, inputs, trace, source).cores)
         for name in tuple(unnoticed):
             wrong = Latencies()._replace(**{name: getattr(Latencies(), name) + 1})
@@ -370,7 +370,7 @@ def test_what_stands_still_for_ever_is_said():
     trace = engine.run(network, inputs)
     image = compile_network(network, BuildOptions(2))
     with pytest.raises(CheckFailed, match=r"^cycle model: nothing moves any more after \d+ cycles"):
-        predict(image, inputs, trace, latencies=Latencies()._replace(most=-1))
+        predict(image, inputs, trace, latencies=Latencies()._replace(ready_level=-1))
 
 
 @pytest.mark.parametrize("wrong", ["none", "inputs", "trace", "batch"])

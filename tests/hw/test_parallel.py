@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from spikewright.golden.cycles.prediction import Source, predict
-from spikewright.golden.cycles.stalls import Holds
+from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image import interpreter
 from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.image.load_stream import fit, load_words, room
-from spikewright.golden.image.pass_events import gathered
+from spikewright.golden.image.pass_events import pass_events
 from spikewright.golden.models import engine, reference
 from spikewright.golden.network.edges import Edge, Identity, Linear, MaxPool2d
 from spikewright.golden.network.graph import Network
@@ -62,7 +62,9 @@ def test_random_graphs_spike_by_spike_and_cycle_by_cycle(seed):
     assert comparison.mismatches == 0, str(comparison.first)
     assert comparison.membranes > 0
     check_operations(image, count(network, inputs, expected), expected, run.counters)
-    prediction = predict(image, inputs, expected, Source(1, holds=Holds.of(stall, seed)))
+    prediction = predict(
+        image, inputs, expected, Source(1, stalls=Stalls.from_percent(stall, seed))
+    )
     np.testing.assert_array_equal(prediction.logits, run.logits)
     counters = prediction.counters([run.counted] * len(run.counters))
     assert [c.as_dict() for c in counters] == [c.as_dict() for c in run.counters]
@@ -139,9 +141,9 @@ def test_events_of_a_pass_are_one_beat():
 
 def test_values_that_differ_are_beats_of_their_own():
     values = np.array([[3], [0], [3], [-2]])
-    beats = gathered(values, 4)
-    assert (beats.value.tolist(), beats.steps.tolist()) == ([-2, 3], [0b1000, 0b0101])
-    assert [len(part) for part in gathered(np.zeros((4, 1), int), 2)] == [0] * 4
+    events = pass_events(values, 4)
+    assert (events.value.tolist(), events.steps.tolist()) == ([-2, 3], [0b1000, 0b0101])
+    assert [len(part) for part in pass_events(np.zeros((4, 1), int), 2)] == [0] * 4
 
 
 @pytest.mark.parametrize(

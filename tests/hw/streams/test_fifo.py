@@ -7,13 +7,13 @@ from amaranth.hdl import Module
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.sim import Simulator
 
-from spikewright.hw.streams.fifo import Queue
+from spikewright.hw.streams.fifo import Fifo
 
 
 @pytest.mark.parametrize("depth", [2, 3, 5, 9, 17, 33, 65])
 @pytest.mark.parametrize("pace", [(0.9, 0.9), (0.9, 0.3), (0.3, 0.9)])
 def test_same_cycle_by_cycle(depth, pace):
-    ours, known = Queue(8, depth), SyncFIFOBuffered(width=8, depth=depth)
+    ours, known = Fifo(8, depth), SyncFIFOBuffered(width=8, depth=depth)
     both = Module()
     both.submodules += [ours, known]
     both.d.comb += [known.w_data.eq(ours.w_data), known.w_en.eq(ours.w_en)]
