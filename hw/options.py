@@ -56,7 +56,7 @@ class BuildOptions:
     channels_per_word: Count = None
     steps_per_pass: int = 1
     target: str | None = None
-    budget: Mapping[str, int] = field(default_factory=dict)
+    budget: Mapping[str, int] = field(default_factory=dict[str, int])
     host: HostInterface = field(default_factory=HostInterface)
     also: tuple[Network, ...] = ()
 

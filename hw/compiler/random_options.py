@@ -19,7 +19,8 @@ def random_options(network: Network, seed: int) -> BuildOptions:
     of lanes for the output; any number of steps per pass that the network allows.
     """
     rng = np.random.default_rng(seed)
-    lanes, widths = {}, {}
+    lanes: dict[str, int] = {}
+    widths: dict[str, int] = {}
     for node in network.neurons:
         channels = node.shape[0]
         widths[node.name] = width = min(int(rng.choice(WIDTHS)), 1 << bits_for(channels))
