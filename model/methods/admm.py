@@ -5,7 +5,7 @@ With Z in the set and the scaled dual U, every step of a first part of the stage
     rho / 2  sum over layers of || W - Z + U ||^2
 
 to the loss, and `admm.updates` times an epoch Z = projection(W + U), then U = U + W - Z. The gap
-|| W - Z || / || W || in the history says how near the weights have come. Behind that part, the hard
+|| W - Z || / || W || in the history says how near the weights have come. After that part, the hard
 step W = projection(W): with all epochs in that part, the next stage retrains, from a learning rate
 of its own.
 
@@ -21,22 +21,61 @@ squared; Z starts as a projected copy of W, U as 0.)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from spikewright.model.compression import projection
-from spikewright.model.layers.synapse import Synapse
+from spikewright.golden.errors import require
 from spikewright.model.methods.base import Batch, Context, Method
-from spikewright.model.methods.prune import chosen
+from spikewright.model.methods.prune import magnitude_masks
+from spikewright.model.recipes.check_sparsity import check_ranked
+from spikewright.model.recipes.fields import field, integer, number, table
+from spikewright.model.recipes.methods import PlacedStage, Selector, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikewright.model.layers.synapse import Synapse
+
+
+@dataclass(frozen=True)
+class AdmmOptions:
+    """How strongly weights are drawn to their set, and for which share of the stage's epochs.
+
+    In each of these, what they are drawn to moves `updates` times.
+    """
+
+    rho: float = field(number(0, 1e6), 0.1)
+    share: float = field(number(0, 1), 0.5)
+    updates: int = field(integer(1, 1000), 5, quiet=True)
+
+
+KEYS = {"admm": table(AdmmOptions, AdmmOptions())}
 
 
 class Admm(Method):
     """The part that both sets share; a subclass projects, and does what follows the hard step."""
 
+    stage_keys = KEYS
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """There are epochs for it, and for what follows."""
+        recipe, share, where = placed.recipe, placed.stage.admm.share, placed.where
+        if placed.is_last:
+            require(share < 1, placed.here, "admm.share", share,
+                    "below 1 in the last stage, to retrain")  # fmt: skip
+        epochs, freeze = recipe.training.epochs, recipe.training.freeze
+        least = 1 if share == 1 else 2
+        require(epochs >= least, where, "training.epochs", epochs,
+                "at least 2: ADMM, then retraining")  # fmt: skip
+        highest = freeze if recipe.neuron.batch_norm else 1.0
+        remedy = f"at most training.freeze = {highest}, or 1 with a later stage that retrains"
+        require(share <= highest or share == 1, where, "admm.share", share, remedy)
+
     def begin(self, context: Context) -> None:
         """Z = projection(W), U = 0; copies, so that W is not touched."""
+        import torch
+
         self.network, options = context.network, context.stage.admm
         self.rho = options.rho
         epochs, self.per_epoch = context.recipe.training.epochs, context.per_epoch
@@ -62,7 +101,9 @@ class Admm(Method):
         """What follows the hard step."""
 
     def loss(self, batch: Batch) -> Tensor | None:
-        """Rho / 2 || W - Z + U ||^2 of all layers; None behind the hard step."""
+        """Rho / 2 || W - Z + U ||^2 of all layers; None after the hard step."""
+        import torch
+
         if batch.step > self.settled:
             return None
         terms = [
@@ -72,13 +113,12 @@ class Admm(Method):
         return 0.5 * self.rho * torch.stack(terms).sum()
 
     def after_step(self, step: int) -> None:
-        """Move Z and U when an equal part of an epoch is over; not behind the hard step."""
+        """Move Z and U when an equal part of an epoch is over; not after the hard step."""
         inside = step % self.per_epoch
-        before, behind = ((inside + n) * self.updates // self.per_epoch for n in (0, 1))
-        if behind > before and step <= self.settled:
+        before, after = ((inside + n) * self.updates // self.per_epoch for n in (0, 1))
+        if after > before and step <= self.settled:
             self.update()
 
-    @torch.no_grad()
     def update(self) -> None:
         """Z = projection(W + U), U = U + W - Z."""
         weights = [synapse.weight.detach() for synapse in self.synapses]
@@ -87,7 +127,7 @@ class Admm(Method):
         self.dual = [total - near for total, near in zip(sums, self.nearest, strict=True)]
 
     def end_epoch(self, epoch: int) -> None:
-        """Measure the gap; behind the last epoch of this part, the hard step."""
+        """Measure the gap; after the last epoch of this part, the hard step."""
         pairs = zip(self.synapses, self.nearest, strict=True)
         self.gaps = {s.layer.name: gap(s.weight.detach(), near) for s, near in pairs}
         if epoch >= self.epochs:
@@ -95,17 +135,18 @@ class Admm(Method):
         if epoch + 1 == self.epochs:
             self.harden()
 
-    @torch.no_grad()
     def harden(self) -> None:
         """W = projection(W). Running statistics follow the units of the weights."""
-        before = [layer.weights()[2] for layer in self.network.layers]
-        for synapse, near in zip(
-            self.synapses, self.project([s.weight.detach() for s in self.synapses]), strict=True
-        ):
-            synapse.weight.copy_(near)
-        self.settle()
-        for layer, old in zip(self.network.layers, before, strict=True):
-            layer.rescaled(old)
+        import torch
+
+        with torch.no_grad():
+            before = [layer.weights()[2] for layer in self.network.layers]
+            nearest = self.project([synapse.weight.detach() for synapse in self.synapses])
+            for synapse, near in zip(self.synapses, nearest, strict=True):
+                synapse.weight.copy_(near)
+            self.settle()
+            for layer, old in zip(self.network.layers, before, strict=True):
+                layer.rescaled(old)
 
     def log(self) -> dict[str, Any]:
         """|| W - Z || / || W || of every layer, until the hard step."""
@@ -121,17 +162,34 @@ class Admm(Method):
         self.nearest, self.dual = ([t.to(self.network.device) for t in part] for part in found)
 
 
+@register
 class AdmmSparsity(Admm):
     """Every layer keeps so many weights; which, ADMM finds."""
+
+    name = "ADMM pruning"
+    order = 14
+    selector = Selector("sparse", "admm")
+    pruning_keys = ("density", "allocation")
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Weights are ranked one by one."""
+        pruning = placed.recipe.pruning
+        require(pruning.structure == "none", placed.where, "pruning.structure",
+                repr(pruning.structure), "'none' with sparse = 'admm'")  # fmt: skip
+        check_ranked("admm", pruning, placed.layers, placed.where)
+        super().check(placed)
 
     def prepare(self, context: Context) -> None:
         """Count what magnitude pruning would keep."""
         pruning = context.recipe.pruning
-        masks = chosen(self.network, pruning.density, pruning.allocation)
+        masks = magnitude_masks(self.network, pruning.density, pruning.allocation)
         self.counts = [int(mask.sum()) for mask in masks]
 
     def project(self, weights: Sequence[Tensor]) -> list[Tensor]:
         """The largest weights of every layer, among those that its mask has kept so far."""
+        from spikewright.model.compression import projection
+
         found = []
         for synapse, weight, count in zip(self.synapses, weights, self.counts, strict=True):
             weight = weight * synapse.mask
@@ -150,8 +208,28 @@ class AdmmSparsity(Admm):
         return {**super().log(), "kept": kept}
 
 
+@register
 class AdmmLevels(Admm):
     """All weights of a channel are multiples of one number."""
+
+    name = "ADMM levels"
+    order = 20
+    selector = Selector("quantize", "admm")
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Weights have levels to be drawn to, and may change."""
+        stage, here = placed.stage, placed.here
+        require(stage.sparse != "admm", here, "quantize", "'admm'",
+                "in a stage after that of sparse = 'admm'")  # fmt: skip
+        require(stage.rounded, here, "weights", repr(stage.weights),
+                "'quantized' with quantize = 'admm'")  # fmt: skip
+        require(stage.train == "all", here, "train", repr(stage.train),
+                "'all' with quantize = 'admm', after which weights are fixed")  # fmt: skip
+        super().check(placed)
+        joined = any(layer.shortcut is not None for layer in placed.layers)
+        remedy = "'none' with residual blocks: two paths into a neuron share their levels"
+        require(not joined, placed.where, "quantize", "'admm'", remedy)
 
     def prepare(self, context: Context) -> None:
         """Weights are float until the hard step."""
@@ -181,6 +259,8 @@ class AdmmLevels(Admm):
 
 def levels(synapse: Synapse, weight: Tensor) -> Tensor:
     """Alpha Q with the bits of the synapse, of what its mask keeps."""
+    from spikewright.model.compression import projection
+
     bits, each_channel = synapse.layer.weight_bits, not synapse.readout
     return projection.to_levels(weight * synapse.mask, bits, each_channel)
 

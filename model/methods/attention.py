@@ -5,7 +5,7 @@ divided by its Euclidean norm. The term is, with weight a,
 
     (a / 2) * sum over compared layers, mean over images of || map of teacher - map of student ||
 
-Compared is, of each run of convolutions with maps of one size, the last: activations behind the
+Compared is, of each run of convolutions with maps of one size, the last: activations after the
 nonlinearity, at equal sizes. A spiking student's A is its spikes per step. A layer that sends
 nothing has the map 0.
 (S. Zagoruyko, N. Komodakis: Paying More Attention to Attention. 2017. There the norm is squared.)
@@ -14,25 +14,53 @@ nothing has the map 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
-import torch
-from torch import Tensor
-
+from spikewright.golden.errors import require
 from spikewright.model.architecture import Layer
-from spikewright.model.layers.teacher import Teacher
 from spikewright.model.methods.base import Batch, Context, Method
+from spikewright.model.recipes.fields import field, number
+from spikewright.model.recipes.methods import PlacedStage, Selector, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikewright.model.layers.teacher import Teacher
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 _SMALL = 1e-12
 
 
+@register
 class AttentionTransfer(Method):
     """Adds the attention term to the loss."""
 
+    name = "attention"
+    order = 50
+    selector = Selector("distill", "attention", shared=("both",))
+    stage_keys = {  # noqa: RUF012 (declared once, never changed)
+        "attention_weight": field(number(0, 1e6), 1.0, quiet=True),
+    }
+    taught = True
     records = True
     teacher: Teacher
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
+
+    @classmethod
+    def create(cls, stage: Stage, recipe: Recipe) -> Self:
+        """With the weight of the stage."""
+        return cls(stage.attention_weight)
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """There are maps to compare."""
+        maps = any(layer.kind == "conv" for layer in placed.layers)
+        here, word = f"{placed.where}: stage {placed.stage.name!r}", placed.stage.distill
+        remedy = "'logits' where no layer is a convolution, whose maps attention compares"
+        require(maps, here, "distill", repr(word), remedy)
 
     def begin(self, context: Context) -> None:
         """Find the layers that are compared."""
@@ -42,6 +70,8 @@ class AttentionTransfer(Method):
 
     def loss(self, batch: Batch) -> Tensor | None:
         """The term; None if there is no layer to compare."""
+        import torch
+
         _, taught = self.teacher.answer(batch.images)
         rows = len(batch.images)
         terms = [
@@ -73,5 +103,7 @@ def attention_map(sent: Tensor) -> Tensor:
 
 def distance(teacher: Tensor, student: Tensor) -> Tensor:
     """The mean over images of the Euclidean distance between two maps; its slope at 0 is 0."""
+    import torch
+
     gap = (attention_map(teacher) - attention_map(student)).square().sum(dim=1)
     return torch.where(gap > _SMALL, gap.clamp(min=_SMALL).sqrt(), torch.zeros_like(gap)).mean()

@@ -8,23 +8,29 @@ A stage composes methods; none knows of the others. Per step::
 and after the last step of an epoch `end_epoch` of all, then validation. What a method must remember
 for the rest of its stage it returns from `state`, in tensors and plain values: a run that was
 stopped builds the method anew, calls `begin`, then `restore`, and goes on byte for byte.
+
+A file with a method imports torch inside its functions only: recipes are read without torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from spikewright.model.layers.layered import LayeredNetwork
-from spikewright.model.layers.teacher import Teacher
-from spikewright.model.recipes.recipe import Recipe
-from spikewright.model.recipes.stages import Stage
+from spikewright.model.recipes.methods import Keys, PlacedStage, Selector, named
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from spikewright.model.layers.layered import LayeredNetwork
+    from spikewright.model.layers.teacher import Teacher
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +68,48 @@ class Batch:
 
 
 class Method:
-    """A method that does nothing; subclasses override the hooks that they need.
+    """A method that does nothing; subclasses declare themselves and override the hooks they need.
 
     Members
     -------
+    name : str; unique, as messages call the method
+    order : int; methods of a stage are called by rising order. Those of the kit: 10 to 14 choose
+        weights, 20 levels, 30 freezes statistics, 40 parameters, 50 and 60 teach, 70 drops neurons,
+        80 measures widths, 90 penalises spikes
+    selector : Selector or None; the key and the word by which a stage asks for the method
+    stage_keys, training_keys : keys that it adds to a stage and to [training], by name
+    pruning_keys : the keys of [pruning] that it reads
+    taught : bool; it learns from an earlier ANN, `Context.teacher`
+    reshapes : bool; later stages have other layers
     records : bool; True asks for `Batch.sent`
     settled : int; the last step (from 0) at which the method changes what is trained. Only epochs
-        that end behind it can be chosen; 0: any.
+        that end after it can be chosen; 0: any.
     """
 
+    name: ClassVar[str]
+    order: ClassVar[int]
+    selector: ClassVar[Selector | None] = None
+    stage_keys: ClassVar[Keys] = {}
+    training_keys: ClassVar[Keys] = {}
+    pruning_keys: ClassVar[tuple[str, ...]] = ()
+    taught: ClassVar[bool] = False
+    reshapes: ClassVar[bool] = False
     records: bool = False
     settled: int = 0
+
+    @classmethod
+    def selected(cls, stage: Stage, recipe: Recipe) -> bool:
+        """Whether the stage uses the method: by default if it has one of the selector's words."""
+        return bool(named(stage, (cls,)))
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Refuse, with `golden.errors.require`, what the method cannot do in this stage."""
+
+    @classmethod
+    def create(cls, stage: Stage, recipe: Recipe) -> Self:
+        """The method of a stage that uses it."""
+        return cls()
 
     def begin(self, context: Context) -> None:
         """Called once, when the network holds the weights that the stage starts from."""

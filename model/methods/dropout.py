@@ -5,18 +5,30 @@ What stays is scaled by 1 / (1 - share). Off in eval mode, and so in every expor
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from spikewright.model.methods.base import Context, Method
-from spikewright.model.runtime import distributed
+from spikewright.model.recipes.fields import field, number
+from spikewright.model.recipes.methods import register
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 _STREAM = 2**32 - 2  # apart from the seeds of batches
 
 
 def dropped(sent: Tensor, batch: int, share: float, generator: torch.Generator) -> Tensor:
     """What a layer sent, (T * batch, ...), without the neurons that `generator` draws per image."""
+    import torch
+
+    from spikewright.model.runtime import distributed
+
     # drawn for the batch of all processes together, and on the CPU, so that masks are the same
     whole = batch * distributed.processes()
     drawn = torch.rand((whole, *sent.shape[1:]), generator=generator)[distributed.share(whole)]
@@ -24,12 +36,31 @@ def dropped(sent: Tensor, batch: int, share: float, generator: torch.Generator) 
     return (sent.unflatten(0, (-1, batch)) * mask).flatten(0, 1)
 
 
+@register
 class Dropout(Method):
     """Drops neurons of every hidden layer; the masks of a step depend on seed and step alone."""
 
+    name = "dropout"
+    order = 70
+    training_keys = {  # noqa: RUF012 (declared once, never changed)
+        "dropout": field(number(0, 0.9), 0.0, quiet=True),
+    }
+
     def __init__(self, share: float) -> None:
+        import torch
+
         self.share = share
         self.generator = torch.Generator()
+
+    @classmethod
+    def selected(cls, stage: Stage, recipe: Recipe) -> bool:
+        """Whether neurons are dropped at all."""
+        return recipe.training.dropout > 0
+
+    @classmethod
+    def create(cls, stage: Stage, recipe: Recipe) -> Self:
+        """With the share of [training]."""
+        return cls(recipe.training.dropout)
 
     def begin(self, context: Context) -> None:
         """Stand between the layers of the network."""

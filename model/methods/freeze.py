@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.methods.base import Context, Method
+from spikewright.model.recipes.methods import Selector, register
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from spikewright.model.layers.layered import LayeredNetwork
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 
+@register
 class FreezeStatistics(Method):
     """From the share `training.freeze` of all steps on, batch norm keeps its running statistics.
 
-    From there the forward pass of training is that of the exported network.
+    From there the forward pass of training is that of the exported network. Every stage has it.
     """
+
+    name = "frozen statistics"
+    order = 30
+
+    @classmethod
+    def selected(cls, stage: Stage, recipe: Recipe) -> bool:
+        """Always."""
+        return True
 
     def begin(self, context: Context) -> None:
         """Compute the step."""
@@ -27,11 +42,16 @@ class FreezeStatistics(Method):
         self.network.freeze(step >= self.settled)
 
 
+@register
 class TrainWeights(Method):
     """Only the weights of synapses learn: thresholds, leaks, biases and statistics stay.
 
-    To stand behind `FreezeStatistics`, whose choice it overrules.
+    It is called after `FreezeStatistics`, whose choice it overrules.
     """
+
+    name = "weights alone"
+    order = 40
+    selector = Selector("train", "weights", default="all")
 
     def begin(self, context: Context) -> None:
         """Take the other parameters out of training."""

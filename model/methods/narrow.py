@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from spikewright.golden.errors import require
 from spikewright.model.architecture import INPUT
 from spikewright.model.compression.pca import Moments, narrowed, significant
-from spikewright.model.data.batches import in_order, spread
-from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.methods.base import Context, Method
-from spikewright.model.runtime.device import host
+from spikewright.model.recipes.fields import field, number, optional
+from spikewright.model.recipes.methods import PlacedStage, register
+
+if TYPE_CHECKING:
+    from spikewright.model.layers.spiking import SpikingNetwork
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 _IMAGES = 1024
 
 
-@torch.no_grad()
 def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Moments]:
     """Of each hidden layer: moments of the drive, averaged over all steps, reset excluded.
 
     A channel's drive is counted in units of its threshold, in which it meets its neurons.
     """
+    import torch
+
     was_training = network.training
     network.eval()
     found = {layer.layer.name: Moments(layer.layer.shape[0]) for layer in network.layers}
+    with torch.no_grad():
+        _accumulate(network, images, found)
+    network.train(was_training)
+    return found
+
+
+def _accumulate(
+    network: SpikingNetwork, images: NDArray[np.uint8], found: dict[str, Moments]
+) -> None:
+    from spikewright.model.data.batches import in_order
+    from spikewright.model.runtime.device import host
+
     for batch in in_order(images, network.coder, network.device):
         sent = {INPUT: network.rows(batch)}
         for layer in network.spiking_layers:
@@ -38,8 +55,6 @@ def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Mom
             unit = integers.threshold.reshape(-1, *[1] * (mean.ndim - 2))
             found[name].add(host(mean / unit))
             sent[name] = layer(events, len(batch), *skip)
-    network.train(was_training)
-    return found
 
 
 def widths(network: SpikingNetwork, images: NDArray[np.uint8], share: float) -> dict[str, int]:
@@ -50,17 +65,46 @@ def widths(network: SpikingNetwork, images: NDArray[np.uint8], share: float) -> 
     }
 
 
+@register
 class SignificantWidths(Method):
     """Gives the recipe of later stages the significant widths of the chosen epoch.
 
     Those stages start fresh: what is found is a size, not weights.
     """
 
+    name = "narrow"
+    order = 80
+    stage_keys = {  # noqa: RUF012 (declared once, never changed)
+        "narrow": field(optional(number(0.01, 1)), None, quiet=True),
+    }
+    reshapes = True
+
     def __init__(self, share: float) -> None:
         self.share = share
 
+    @classmethod
+    def selected(cls, stage: Stage, recipe: Recipe) -> bool:
+        """Whether the stage names a share."""
+        return stage.narrow is not None
+
+    @classmethod
+    def create(cls, stage: Stage, recipe: Recipe) -> Self:
+        """With the share of the stage."""
+        return cls(stage.narrow)
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Spikes are there to measure, and a later stage to hand the widths to."""
+        stage = placed.stage
+        require(stage.kind == "snn", placed.here, "narrow", stage.narrow, "in a stage of kind snn")
+        require(not placed.is_last, placed.here, "narrow", repr(stage.narrow),
+                "left out of the last stage: later ones get the widths")  # fmt: skip
+
     def begin(self, context: Context) -> None:
         """Choose the images: at most 1024, evenly spread over the training part."""
+        from spikewright.model.data.batches import spread
+        from spikewright.model.layers.spiking import SpikingNetwork
+
         assert isinstance(context.network, SpikingNetwork)
         self.network, self.recipe = context.network, context.recipe
         self.images = np.asarray(spread(context.images, _IMAGES), np.uint8)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, Self
 
 from spikewright.model.methods.base import Batch, Method
+from spikewright.model.recipes.fields import choice, field, number
+from spikewright.model.recipes.methods import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikewright.model.recipes.recipe import Recipe
+    from spikewright.model.recipes.stages import Stage
 
 
+@register
 class SpikePenalty(Method):
     """Adds `weight` times the activity of the hidden layers to the loss.
 
@@ -17,10 +26,26 @@ class SpikePenalty(Method):
         wide. "neuron": the mean over all neurons, which the widest (first) layers dominate.
     """
 
+    name = "activity penalty"
+    order = 90
+    training_keys = {  # noqa: RUF012 (declared once, never changed)
+        "spike_penalty": field(number(0, 100), 0.0),
+        "spike_mean": field(choice("layer", "neuron"), "layer", quiet=True),
+    }
     records = True
 
     def __init__(self, weight: float, mean: str = "layer") -> None:
         self.weight, self.mean = weight, mean
+
+    @classmethod
+    def selected(cls, stage: Stage, recipe: Recipe) -> bool:
+        """Whether there is a penalty."""
+        return recipe.training.spike_penalty > 0
+
+    @classmethod
+    def create(cls, stage: Stage, recipe: Recipe) -> Self:
+        """With the weight and the mean of [training]."""
+        return cls(recipe.training.spike_penalty, recipe.training.spike_mean)
 
     def loss(self, batch: Batch) -> Tensor | None:
         """The term; None if there are no hidden layers."""

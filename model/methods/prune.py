@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from spikewright.golden.errors import CheckFailed
 from spikewright.model.compression import banks, magnitude
-from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.methods.base import Context, Method
+from spikewright.model.recipes.check_sparsity import check_ranked
+from spikewright.model.recipes.methods import PlacedStage, Selector, register
 from spikewright.model.recipes.sections import Pruning
-from spikewright.model.runtime.device import host
+
+if TYPE_CHECKING:
+    from spikewright.model.layers.layered import LayeredNetwork
 
 
 def target_density(pruning: Pruning, progress: float) -> float:
@@ -30,8 +32,19 @@ def target_density(pruning: Pruning, progress: float) -> float:
     return pruning.density + (1 - pruning.density) * left**3
 
 
+@register
 class Pruner(Method):
     """Sets the masks when they are due: a function of the step alone, so that a run can resume."""
+
+    name = "gradual pruning"
+    order = 10
+    selector = Selector("sparse", "gradual")
+    pruning_keys = ("density", "allocation", "begin", "updates_per_epoch", "end")
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Every layer keeps a weight."""
+        check_ranked("gradual", placed.recipe.pruning, placed.layers, placed.where)
 
     def begin(self, context: Context) -> None:
         """List the steps that prune: `updates_per_epoch` in each epoch, from `begin` to `end`."""
@@ -62,8 +75,19 @@ class Pruner(Method):
         prune_to(self.network, density, self.pruning.allocation, self.pruning.banks_of(layers))
 
 
+@register
 class OneShot(Method):
     """Prunes to `pruning.density` by magnitude once, before the first step."""
+
+    name = "one-shot pruning"
+    order = 11
+    selector = Selector("sparse", "magnitude")
+    pruning_keys = ("density", "allocation")
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Every layer keeps a weight."""
+        check_ranked("magnitude", placed.recipe.pruning, placed.layers, placed.where)
 
     def begin(self, context: Context) -> None:
         """Prune what the stage starts from."""
@@ -79,13 +103,15 @@ def prune_to(
 
     With `bank_counts`, one number for each layer, rows are balanced over so many banks.
     """
-    masks = chosen(network, density, allocation, bank_counts)
+    import torch
+
+    masks = magnitude_masks(network, density, allocation, bank_counts)
     for synapse, mask in zip(network.synapses(), masks, strict=True):
         synapse.mask.copy_(torch.from_numpy(mask).to(network.device) & (synapse.mask != 0))
     network.project()
 
 
-def chosen(
+def magnitude_masks(
     network: LayeredNetwork, density: float, allocation: str, bank_counts: Sequence[int] = ()
 ) -> magnitude.Masks:
     """The masks that magnitude pruning asks for, one for each layer.
@@ -95,6 +121,10 @@ def chosen(
     CheckFailed
         If a layer would lose all weights, as one ranking of all may have it ("global").
     """
+    import torch
+
+    from spikewright.model.runtime.device import host
+
     weights = [host(s.weight.to(torch.float64)) for s in network.synapses()]
     if bank_counts:
         return banks.allocate(weights, density, allocation, bank_counts)

@@ -14,30 +14,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from spikewright.model.compression import pruning_units
 from spikewright.model.compression.pruning_units import Bools, Reals
-from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.methods.base import Context, Method
-from spikewright.model.runtime.device import host
+from spikewright.model.recipes.check_sparsity import check_random
+from spikewright.model.recipes.methods import PlacedStage, Selector, register
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from spikewright.model.layers.layered import LayeredNetwork
 
 MOST_GROWN = 0.99
 """Of the free places of a layer: what is more goes to other layers, as far as they have room."""
 
 
+@register
 class RandomMask(Method):
     """A random mask, fixed for the whole stage: what sparse learning is compared with."""
 
+    name = "random mask"
+    order = 12
+    selector = Selector("sparse", "random")
+    pruning_keys = ("density", "allocation")
     network: LayeredNetwork
+
+    @classmethod
+    def check(cls, placed: PlacedStage) -> None:
+        """Every layer keeps a unit."""
+        assert cls.selector is not None
+        check_random(cls.selector.word, placed.recipe.pruning, placed.layers, placed.where)
 
     def begin(self, context: Context) -> None:
         """Draw the masks. Without batch norm, kept weights grow as their fan-in falls."""
+        import torch
+
         self.network, self.recipe = context.network, context.recipe
         pruning = self.recipe.pruning
         self.density, self.structure = pruning.density, pruning.structure
@@ -58,8 +75,14 @@ class RandomMask(Method):
         return {"kept": kept(self.network)}
 
 
+@register
 class SparseMomentum(RandomMask):
     """Drops and grows units at the end of epochs."""
+
+    name = "sparse momentum"
+    order = 13
+    selector = Selector("sparse", "momentum")
+    pruning_keys = ("density", "allocation", "end", "drop")
 
     def begin(self, context: Context) -> None:
         """Draw the masks, list the epochs at whose end units move."""
@@ -71,6 +94,8 @@ class SparseMomentum(RandomMask):
 
     def end_epoch(self, epoch: int) -> None:
         """Move units, unless it is too late."""
+        from spikewright.model.runtime.device import host
+
         done = epoch + 1
         if done > self.epochs:
             return
@@ -126,6 +151,10 @@ def _drop(weights: Reals, mask: Bools, share: float) -> Bools:
 
 def momentum(optimizer: torch.optim.Optimizer, weight: nn.Parameter) -> NDArray[np.float64]:
     """|m| / (sqrt(v) + 1e-8) of Adam for every weight."""
+    import torch
+
+    from spikewright.model.runtime.device import host
+
     state = optimizer.state[weight]
     mean, square = (state[key].to(torch.float64) for key in ("exp_avg", "exp_avg_sq"))
     return host(mean.abs() / (square.sqrt() + 1e-8))
@@ -133,6 +162,8 @@ def momentum(optimizer: torch.optim.Optimizer, weight: nn.Parameter) -> NDArray[
 
 def set_masks(network: LayeredNetwork, masks: Sequence[Bools]) -> None:
     """Replace the masks of all layers."""
+    import torch
+
     for synapse, mask in zip(network.synapses(), masks, strict=True):
         synapse.mask.copy_(torch.from_numpy(mask))
 

@@ -11,9 +11,6 @@ from spikewright.model.architecture import Layer, Path, weighted
 from spikewright.model.compression import pruning_units
 from spikewright.model.compression.magnitude import erk_densities
 
-RANDOM = ("random", "momentum")
-"""The ways of `sparse` that begin with random masks."""
-
 
 class Wanted(Protocol):
     """The part of `model.recipes.sections.Pruning` that is checked."""
@@ -34,43 +31,42 @@ class Wanted(Protocol):
         ...
 
 
-def check(sparse: str, pruning: Wanted, layers: Sequence[Layer], where: str) -> None:
-    """The table [pruning] fits the way in which the stage prunes.
+def check_ranked(word: str, pruning: Wanted, layers: Sequence[Layer], where: str) -> None:
+    """The table [pruning] fits a method, `sparse` = `word`, that ranks weights by magnitude.
 
     Raises
     ------
     BadInput
         Naming the key, and what would be right.
     """
-    if sparse == "none":
-        return
-    if sparse == "admm":
-        require(pruning.structure == "none", where, "pruning.structure",
-                repr(pruning.structure), "'none' with sparse = 'admm'")  # fmt: skip
-    if sparse not in RANDOM:
-        require(pruning.structure != "channel", where, "pruning.structure", "'channel'",
-                f"'none' or 'bank' with sparse = '{sparse}'")  # fmt: skip
-        _check_magnitude(pruning, weighted(layers), where)
-        return
-    require(pruning.allocation in ("uniform", "erk"), where, "pruning.allocation",
-            repr(pruning.allocation), f"'uniform' or 'erk' with sparse = '{sparse}', since random "
-            "weights have no ranking")  # fmt: skip
-    require(pruning.structure != "bank", where, "pruning.structure", "'bank'",
-            f"'none' or 'channel' with sparse = '{sparse}'")  # fmt: skip
-    least = pruning_units.least_density(weighted(layers), pruning.structure)
-    require(pruning.density >= least, where, "pruning.density", pruning.density,
-            f"at least {least}, which leaves every layer a channel")  # fmt: skip
-
-
-def _check_magnitude(pruning: Wanted, paths: Sequence[Path], where: str) -> None:
-    """Every layer keeps a weight, as far as that can be known before there are weights."""
+    require(pruning.structure != "channel", where, "pruning.structure", "'channel'",
+            f"'none' or 'bank' with sparse = '{word}'")  # fmt: skip
     if pruning.density == 1 or pruning.structure == "bank":  # banks have a check of their own
         return
+    paths = weighted(layers)
     if not (reason := _emptied(paths, pruning.density, pruning.allocation)):
         return
     grid = (step / 1000 for step in range(1, 1001))
     least = next(d for d in grid if not _emptied(paths, d, pruning.allocation))
     require(False, where, "pruning.density", pruning.density, f"at least {least}: {reason}")
+
+
+def check_random(word: str, pruning: Wanted, layers: Sequence[Layer], where: str) -> None:
+    """The table [pruning] fits a method, `sparse` = `word`, that begins with random masks.
+
+    Raises
+    ------
+    BadInput
+        Naming the key, and what would be right.
+    """
+    require(pruning.allocation in ("uniform", "erk"), where, "pruning.allocation",
+            repr(pruning.allocation), f"'uniform' or 'erk' with sparse = '{word}', since random "
+            "weights have no ranking")  # fmt: skip
+    require(pruning.structure != "bank", where, "pruning.structure", "'bank'",
+            f"'none' or 'channel' with sparse = '{word}'")  # fmt: skip
+    least = pruning_units.least_density(weighted(layers), pruning.structure)
+    require(pruning.density >= least, where, "pruning.density", pruning.density,
+            f"at least {least}, which leaves every layer a channel")  # fmt: skip
 
 
 def _emptied(paths: Sequence[Path], density: float, allocation: str) -> str:

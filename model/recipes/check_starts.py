@@ -7,20 +7,25 @@ the same, but only when the earlier stages are trained.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from spikewright.golden.errors import require
 from spikewright.model.architecture import Layer
-from spikewright.model.recipes.sections import Neuron, Pruning
+from spikewright.model.recipes import methods
+from spikewright.model.recipes.sections import Pruning
 from spikewright.model.recipes.stages import Stage, source
 
+if TYPE_CHECKING:
+    from spikewright.model.recipes.recipe import Recipe
 
-def check(stages: Sequence[Stage], neurons: Sequence[Neuron], where: str) -> None:
+
+def check(stages: Sequence[Stage], recipes: Sequence[Recipe], where: str) -> None:
     """Layers and parameters of a stage are those of the stage that it starts from.
 
     Parameters
     ----------
-    neurons
-        Of each stage: the table [neuron] that holds in it.
+    recipes
+        Of each stage: the recipe with its own tables.
 
     Raises
     ------
@@ -32,10 +37,13 @@ def check(stages: Sequence[Stage], neurons: Sequence[Neuron], where: str) -> Non
         if before is None:
             continue
         here, first = f"{where}: stages[{place}]", stages.index(before)
-        wide = all(part.narrow is None for part in stages[first:place])
-        require(wide, here, "start", repr(stage.start),
-                "'fresh' behind a stage with narrow, as layers are others")  # fmt: skip
-        mine, its = neurons[place].batch_norm, neurons[first].batch_norm
+        for each in methods.known():
+            if each.reshapes and any(
+                each.selected(stages[n], recipes[n]) for n in range(first, place)
+            ):
+                remedy = f"'fresh' after a stage with {each.name}, as layers are others"
+                require(False, here, "start", repr(stage.start), remedy)
+        mine, its = (recipes[n].neuron.batch_norm for n in (place, first))
         require(mine == its, here, "neuron.batch_norm", mine,
                 f"{its} as in stage {before.name!r}, from which it starts")  # fmt: skip
 

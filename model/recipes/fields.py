@@ -158,7 +158,7 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
     BadInput
         For an unknown or missing key, or a value that its rule refuses.
     """
-    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type] (T is a dataclass)
+    known = keys(kind)
     for key in table:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
@@ -168,26 +168,47 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
             )
     values: dict[str, Any] = {}
     for name, entry in known.items():
-        nested = entry.metadata.get("table")
-        if nested is not None and entry.metadata["many"]:
-            values[name] = _tables(nested, table.get(name, []), where, prefix + name)
-        elif nested is not None:
-            part = table.get(name, {})
-            if not isinstance(part, Mapping):
-                raise BadInput(
-                    f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
-                )
-            values[name] = read_table(nested, part, where, f"{prefix}{name}.")
-        elif name in table:
-            values[name] = _checked(
-                entry.metadata["rule"], table[name], f"{where}: {prefix + name}"
-            )
-        elif entry.default is dataclasses.MISSING:
-            raise BadInput(
-                f"{where}: key {prefix + name!r} is missing, "
-                f"must be {entry.metadata['rule'].expected}"
-            )
+        value = _read_key(entry, table, where, prefix, name)
+        if value is not dataclasses.MISSING:
+            values[name] = value
+    for entry in dataclasses.fields(kind):  # type: ignore[arg-type] (T is a dataclass)
+        if "open" in entry.metadata:
+            own = entry.metadata["open"]()
+            values[entry.name] = {
+                name: values.pop(name, part.default) for name, part in own.items()
+            }
     return kind(**values)
+
+
+def keys(kind: type) -> dict[str, dataclasses.Field[Any]]:
+    """All keys of a table: the fields of its dataclass, an open one replaced by what it holds."""
+    found: dict[str, dataclasses.Field[Any]] = {}
+    for entry in dataclasses.fields(kind):
+        found |= entry.metadata["open"]() if "open" in entry.metadata else {entry.name: entry}
+    return found
+
+
+def _read_key(
+    entry: dataclasses.Field[Any], table: Mapping[str, Any], where: str, prefix: str, name: str
+) -> Any:
+    """The checked value of one key; MISSING where the dataclass has a default for it."""
+    nested = entry.metadata.get("table")
+    if nested is not None and entry.metadata["many"]:
+        return _tables(nested, table.get(name, []), where, prefix + name)
+    if nested is not None:
+        part = table.get(name, {})
+        if not isinstance(part, Mapping):
+            raise BadInput(
+                f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
+            )
+        return read_table(nested, part, where, f"{prefix}{name}.")
+    if name in table:
+        return _checked(entry.metadata["rule"], table[name], f"{where}: {prefix + name}")
+    if entry.default is dataclasses.MISSING:
+        raise BadInput(
+            f"{where}: key {prefix + name!r} is missing, must be {entry.metadata['rule'].expected}"
+        )
+    return dataclasses.MISSING
 
 
 def _checked(rule: Rule, value: Any, where: str) -> Any:
@@ -219,22 +240,41 @@ def tables(kind: type) -> Any:
     return dataclasses.field(metadata={"table": kind, "many": True, "quiet": True})
 
 
+def opened(keys_of: Callable[[], Mapping[str, dataclasses.Field[Any]]]) -> Any:
+    """A field that holds, by name, the values of keys which others declare.
+
+    `keys_of` returns what `field` or `table` made of each. The keys stand in the table itself,
+    among those of the dataclass.
+    """
+    return dataclasses.field(default_factory=dict, metadata={"open": keys_of})
+
+
 def plain(record: Any) -> dict[str, Any]:
     """Nested plain values of a dataclass, fit for JSON and for `read_table`.
 
     Quiet fields are left out where they have their default, or nothing in them.
     """
-    values: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for entry in dataclasses.fields(record):
-        value, quiet = getattr(record, entry.name), entry.metadata.get("quiet", False)
-        if quiet and value in (entry.default, ()):
-            continue
-        if dataclasses.is_dataclass(value):
-            value = plain(value)
-        elif entry.metadata.get("many"):
-            value = [plain(part) for part in value]
-        elif isinstance(value, tuple):
-            value = list(value)
-        if not (quiet and value == {}):
-            values[entry.name] = value
-    return values
+        value = getattr(record, entry.name)
+        if "open" in entry.metadata:
+            for name, part in entry.metadata["open"]().items():
+                _plain_key(part, name, value.get(name, part.default), found)
+        else:
+            _plain_key(entry, entry.name, value, found)
+    return found
+
+
+def _plain_key(entry: dataclasses.Field[Any], name: str, value: Any, found: dict[str, Any]) -> None:
+    """Put a key's plain value into `found`, unless it is quiet."""
+    quiet = entry.metadata.get("quiet", False)
+    if quiet and value in (entry.default, ()):
+        return
+    if dataclasses.is_dataclass(value):
+        value = plain(value)
+    elif entry.metadata.get("many"):
+        value = [plain(part) for part in value]
+    elif isinstance(value, tuple):
+        value = list(value)
+    if not (quiet and value == {}):
+        found[name] = value

@@ -17,7 +17,7 @@ from spikewright.model import architecture, topologies
 from spikewright.model.compression.banks import check_banks
 from spikewright.model.data.coding import KINDS as CODINGS
 from spikewright.model.data.coding import Coder
-from spikewright.model.recipes import check_sparsity, check_starts, stages, unused_keys
+from spikewright.model.recipes import check_starts, methods, stages, unused_keys
 from spikewright.model.recipes.fields import (
     choice,
     field,
@@ -103,7 +103,7 @@ class Recipe:
 
     def plan(self) -> tuple[Stage, ...]:
         """The stages, each with a name; without any, one spiking stage with gradual pruning."""
-        return stages.named(self.stages or (Stage("snn", sparse="gradual"),))
+        return stages.named(self.stages or (Stage("snn", options={"sparse": "gradual"}),))
 
     def of_stage(self, stage: Stage, changes: Mapping[str, Any] | None = None) -> Recipe:
         """The recipe that `stage` trains: its own tables over these, and no stages.
@@ -208,29 +208,16 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
         stages.check(plan, where)
         unused_keys.check(plan, where)
     parts = [recipe.of_stage(stage) if recipe.stages else recipe for stage in plan]
-    check_starts.check(plan, [part.neuron for part in parts], where)
+    check_starts.check(plan, parts, where)
     common = recipe.pruning, recipe.training
-    for stage, part in zip(plan, parts, strict=True):
+    for place, (stage, part) in enumerate(zip(plan, parts, strict=True)):
         layers = part.architecture(where)
         unused_keys.check_tables(stage, (part.pruning, part.training), common, where)
         check_starts.check_channels(stage, part.pruning, recipe.pruning, layers, where)
-        unused_keys.check_layers(stage, layers, where)
-        check_sparsity.check(stage.sparse, part.pruning, layers, where)
-        if "admm" in (stage.sparse, stage.quantize):
-            _check_admm(stage, part, where)
+        placed = methods.PlacedStage(plan, place, part, layers, where)
+        for method in methods.selected(stage, part):
+            method.check(placed)
     return recipe
-
-
-def _check_admm(stage: Stage, recipe: Recipe, where: str) -> None:
-    epochs, share, freeze = recipe.training.epochs, stage.admm.share, recipe.training.freeze
-    least = 1 if share == 1 else 2
-    require(epochs >= least, where, "training.epochs", epochs, "at least 2: ADMM, then retraining")
-    highest = freeze if recipe.neuron.batch_norm else 1.0
-    remedy = f"at most training.freeze = {highest}, or 1 with a stage behind it that retrains"
-    require(share <= highest or share == 1, where, "admm.share", share, remedy)
-    joined = any(layer.shortcut is not None for layer in recipe.architecture(where))
-    require(stage.quantize == "none" or not joined, where, "quantize", "'admm'",
-            "'none' with residual blocks: two paths into a neuron share their levels")  # fmt: skip
 
 
 def _tables(content: Mapping[str, Any], where: str) -> Recipe:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from spikewright.model.data.augment import Augmentation
+from spikewright.model.recipes import methods
 from spikewright.model.recipes.fields import (
     boolean,
     choice,
@@ -12,6 +14,7 @@ from spikewright.model.recipes.fields import (
     integer,
     integers,
     number,
+    opened,
     word_or_number,
 )
 
@@ -73,11 +76,10 @@ class Training:
     """The optimisation, and what happens to its images.
 
     `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
-    a square that is set to zero. `dropout` is the share of neurons without a voice in a step.
+    a square that is set to zero. With `images` only so many of the training images are used, evenly
+    spread over all; 0: all.
 
-    With `images` only so many of the training images are used, evenly spread over all; 0: all.
-    `spike_mean` is what `spike_penalty` multiplies: the sum of the layers' means, or one mean over
-    all neurons.
+    The keys that methods add are in `options`, and each is an attribute too.
 
     On `calibration` training images the events of every neuron are counted, for the compiler.
     """
@@ -90,14 +92,20 @@ class Training:
     shift: int = field(integer(0, 4), 0)
     flip: bool = field(boolean(), False, quiet=True)
     cutout: int = field(integer(0, 16), 0, quiet=True)
-    dropout: float = field(number(0, 0.9), 0.0, quiet=True)
-    spike_penalty: float = field(number(0, 100), 0.0)
+    options: dict[str, Any] = opened(methods.training_keys)  # noqa: RUF009 (a dataclass field)
     images: int = field(integer(0, 10**9), 0, quiet=True)
-    spike_mean: str = field(choice("layer", "neuron"), "layer", quiet=True)
     validation: float = field(number(0.01, 0.5), 0.1)
     calibration: int = field(integer(0, 65536), 512)
     seed: int = field(integer(0, 2**31 - 1), 0)
     threads: int = field(integer(1, 64), 1)
+
+    def __getattr__(self, name: str) -> Any:
+        """The value of a method's key."""
+        if name.startswith("_") or name == "options":  # while it is copied or unpickled
+            raise AttributeError(name)
+        if name in self.options:
+            return self.options[name]
+        return methods.default_of(methods.training_keys(), name)
 
     @property
     def augmentation(self) -> Augmentation:

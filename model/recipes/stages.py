@@ -1,7 +1,8 @@
 """The stages of a recipe: what is trained one after the other, and by which methods.
 
 A recipe without `[[stages]]` is one spiking stage with gradual pruning. A stage may change any of
-the recipe's tables for itself, and names its methods by single words, so that they compose.
+the recipe's tables for itself. The keys that choose its methods, and the options of these, are
+declared by the methods themselves (`model.recipes.methods`).
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikewright.golden.errors import require
+from spikewright.model.recipes import methods
 from spikewright.model.recipes.fields import (
     choice,
     field,
     integer,
     mapping,
     number,
+    opened,
     optional,
-    table,
     text,
 )
 
 KINDS = ("snn", "ann")
-SPARSE = ("none", "gradual", "magnitude", "random", "momentum", "admm")
-DISTILL = ("none", "attention", "logits", "both")
 ACTIVATIONS = ("relu", "clip")
 CONVERT = ("percentile", "scaled", "maximum", "clip", "shift")
 TABLES = ("neuron", "quantization", "pruning", "training")
@@ -35,23 +35,13 @@ CHANGES = optional(mapping())
 
 
 @dataclass(frozen=True)
-class Admm:
-    """How strongly weights are drawn to their set, and for which share of the stage's epochs.
-
-    In each of these, what they are drawn to moves `updates` times.
-    """
-
-    rho: float = field(number(0, 1e6), 0.1)
-    share: float = field(number(0, 1), 0.5)
-    updates: int = field(integer(1, 1000), 5, quiet=True)
-
-
-@dataclass(frozen=True)
 class Stage:
     """One stage. Keys that are absent are those of the recipe, or mean that a method is not used.
 
     `start` is "previous" (also for the first stage, which starts fresh), "fresh", or the name of an
-    earlier stage.
+    earlier stage; `teacher` is the name of an earlier ANN, the first one if it is absent. The keys
+    of methods are in `options`, and each is an attribute too; a stage that is built without a key
+    has the default that its method declares.
     """
 
     kind: str = field(choice(*KINDS))
@@ -62,23 +52,23 @@ class Stage:
     start: str = field(text("a word", str.isidentifier), "previous", quiet=True)
     weights: str | None = field(optional(choice("float", "quantized")), None, quiet=True)
     activation: str = field(choice(*ACTIVATIONS), "relu", quiet=True)
-    train: str = field(choice("all", "weights"), "all", quiet=True)
-    sparse: str = field(choice(*SPARSE), "none", quiet=True)
-    quantize: str = field(choice("none", "admm"), "none", quiet=True)
-    admm: Admm = table(Admm, Admm())  # noqa: RUF009
-    distill: str = field(choice(*DISTILL), "none", quiet=True)
+    options: dict[str, Any] = opened(methods.stage_keys)  # noqa: RUF009 (a dataclass field)
     teacher: str = field(text("the name of a stage", str.isidentifier), "", quiet=True)
-    attention_weight: float = field(number(0, 1e6), 1.0, quiet=True)
-    logits_weight: float = field(number(0, 1e6), 0.5, quiet=True)
-    temperature: float = field(number(0.1, 100), 4.0, quiet=True)
     convert: str = field(choice(*CONVERT), "percentile", quiet=True)
-    narrow: float | None = field(optional(number(0.01, 1)), None, quiet=True)
     threshold_scale: float = field(number(0.01, 10), 1.0, quiet=True)
     # Not defaults that stages would share: these are None.
     neuron: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
     quantization: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
     pruning: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
     training: Changes = field(CHANGES, None, quiet=True)  # noqa: RUF009
+
+    def __getattr__(self, name: str) -> Any:
+        """The value of a method's key."""
+        if name.startswith("_") or name == "options":  # while it is copied or unpickled
+            raise AttributeError(name)
+        if name in self.options:
+            return self.options[name]
+        return methods.default_of(methods.stage_keys(), name)
 
     @property
     def rounded(self) -> bool:
@@ -118,9 +108,14 @@ def source(stages: Sequence[Stage], place: int) -> Stage | None:
     return next(stage for stage in stages[:place] if stage.name == start)
 
 
+def is_taught(stage: Stage) -> bool:
+    """Whether a method of the stage learns from a teacher."""
+    return any(method.taught for method in methods.named(stage))
+
+
 def teacher(stages: Sequence[Stage], place: int) -> Stage | None:
     """The stage that teaches stage number `place`: the named one, or the first ANN before it."""
-    if stages[place].distill == "none":
+    if not is_taught(stages[place]):
         return None
     wanted = stages[place].teacher
     return next(s for s in stages[:place] if s.kind == "ann" and wanted in ("", s.name))
@@ -145,25 +140,21 @@ def check(stages: Sequence[Stage], where: str) -> None:
         before = source(stages, place)
         require(before is None or stage.kind == "snn" or before.kind == "ann", here, "start",
                 repr(stage.start), "a stage of kind ann, or fresh")  # fmt: skip
-        teachers = [s.name for s in stages[:place] if s.kind == "ann"]
-        if stage.distill != "none":
-            require(
-                bool(teachers), here, "distill", repr(stage.distill), "after a stage of kind ann"
-            )
-        wide = stage.narrow is None or stage.kind == "snn"
-        require(wide, here, "narrow", stage.narrow, "in a stage of kind snn")
-        require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
-                f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip
-        require(not stage.sparse == stage.quantize == "admm", here, "quantize", "'admm'",
-                "in a stage behind that of sparse = 'admm'")  # fmt: skip
-        require(stage.quantize == "none" or stage.rounded, here, "weights", repr(stage.weights),
-                "'quantized' with quantize = 'admm'")  # fmt: skip
-        require(stage.quantize == "none" or stage.train == "all", here, "train", repr(stage.train),
-                "'all' with quantize = 'admm', behind which weights are fixed")  # fmt: skip
+        _check_teacher(stages, place, here)
     last = f"{where}: stages[{len(stages) - 1}]"
     require(
         stages[-1].kind == "snn", last, "kind", repr(stages[-1].kind), "'snn', which is exported"
     )
-    final = stages[-1].admm.share if "admm" in (stages[-1].sparse, stages[-1].quantize) else 0
-    require(final < 1, last, "admm.share", final, "below 1 in the last stage, to retrain")
     require(stages[-1].rounded, last, "weights", repr(stages[-1].weights), "'quantized'")
+
+
+def _check_teacher(stages: Sequence[Stage], place: int, here: str) -> None:
+    """A stage with methods that are taught comes after an ANN; the one that it names is there."""
+    stage = stages[place]
+    teachers = [s.name for s in stages[:place] if s.kind == "ann"]
+    for method in methods.named(stage):
+        key = method.selector.key if method.selector else ""
+        require(not method.taught or bool(teachers), here, key, repr(getattr(stage, key)),
+                "after a stage of kind ann")  # fmt: skip
+    require(stage.teacher in ("", *teachers), here, "teacher", repr(stage.teacher),
+            f"one of the earlier stages of kind ann ({', '.join(teachers)})")  # fmt: skip

@@ -30,7 +30,7 @@ from spikewright.model.training.trainer import History, Inheritance, Trainer, We
 
 
 @dataclass(frozen=True, eq=False)
-class Done:
+class FinishedStage:
     """A finished stage: the weights of its chosen epoch, and its line of the summary."""
 
     weights: Weights
@@ -59,7 +59,7 @@ class Run:
     ) -> None:
         self.recipe, self.data_root, self.plan = recipe, data_root, recipe.plan()
         self.device = device
-        self.done: list[Done] = []
+        self.done: list[FinishedStage] = []
         self._datasets: dict[int, DataSet] = {}
         self.trainer = self._trainer()
         count = [len(self.trainer.images)] * len(self.plan)
@@ -147,7 +147,7 @@ class Run:
         score = evaluate(self._best(), dataset.test_x, dataset.test_y)
         assert best.weights is not None
         line = self._line() | {"test_accuracy": score.accuracy}
-        self.done.append(Done(best.weights, best.changes, line, self._labelled()))
+        self.done.append(FinishedStage(best.weights, best.changes, line, self._labelled()))
         self.trainer = self._trainer()
 
     def _line(self) -> dict[str, Any]:
@@ -193,15 +193,15 @@ class Run:
         ]
         return {**self.trainer.state(), "done": done}
 
-    def take_up(self, done: Sequence[Mapping[str, Any]]) -> None:
-        """Begin behind these finished stages, which are parts of what `state` returned."""
+    def resume(self, done: Sequence[Mapping[str, Any]]) -> None:
+        """Continue after these finished stages, which are parts of what `state` returned."""
         for part in done:
-            self.done.append(Done(part["weights"], *json.loads(part["record"])))
+            self.done.append(FinishedStage(part["weights"], *json.loads(part["record"])))
         if self.done:
             self.trainer = self._trainer()
 
     def restore(self, state: dict[str, Any], where: Path) -> None:
-        """Go on from `state`, which `where` held.
+        """Restores from `state`, loaded from `where`.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class Run:
             As `Trainer.restore`.
         """
         try:
-            self.take_up(state.get("done", []))
+            self.resume(state.get("done", []))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadInput(
                 f"{where}: is no complete checkpoint ({type(error).__name__}); use another folder"

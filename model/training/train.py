@@ -142,7 +142,7 @@ def train(
         if state is not None:
             run.restore(state, folder / checkpoint.NAME)
         else:
-            run.take_up(stage_reuse.finished(recipe, run.trainer.data_crc32, others))
+            run.resume(stage_reuse.finished(recipe, run.trainer.data_crc32, others))
         run.trainer.require_equal()
         started = time.monotonic()
 

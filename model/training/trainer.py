@@ -19,8 +19,8 @@ from spikewright.model.architecture import Layer
 from spikewright.model.data import DataSet, batches
 from spikewright.model.layers.ann import AnnNetwork
 from spikewright.model.layers.teacher import Teacher
-from spikewright.model.methods import registry
 from spikewright.model.methods.base import Batch, Context, Method
+from spikewright.model.recipes import methods
 from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.recipes.sections import Training
 from spikewright.model.recipes.stages import Stage
@@ -98,7 +98,7 @@ class Trainer:
         self.recipe, self.dataset, training = recipe, dataset, recipe.training
         chosen, held = batches.split(len(dataset.train_x), training.validation, training.seed)
         self.images, self.labels = dataset.train_x[chosen], dataset.train_y[chosen]
-        self.held = dataset.train_x[held], dataset.train_y[held]
+        self.validation = dataset.train_x[held], dataset.train_y[held]
         self.per_epoch = batches.steps_per_epoch(len(chosen), training.batch_size)
         self.steps = self.per_epoch * training.epochs
         self.network = stage_network.build(self.stage, recipe).to(device)
@@ -119,9 +119,9 @@ class Trainer:
             timesteps = self.network.timesteps
             self.converted = {
                 "converted_float_accuracy": simulate(
-                    source, spikes, *self.held, timesteps
+                    source, spikes, *self.validation, timesteps
                 ).accuracy,
-                "converted_accuracy": evaluate(self.network, *self.held).accuracy,
+                "converted_accuracy": evaluate(self.network, *self.validation).accuracy,
             }
 
     def _begin(self) -> list[Method]:
@@ -129,7 +129,7 @@ class Trainer:
             self.network, self.optimizer, self.recipe, self.stage, self.steps, self.per_epoch,
             self.images, self.labels, self.inherited.teacher,
         )  # fmt: skip
-        found = registry.of_stage(self.stage, self.recipe)
+        found = methods.of_stage(self.stage, self.recipe)
         for method in found:
             method.begin(context)
         return found
@@ -149,7 +149,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any], where: Path) -> None:
-        """Go on from `state`, which `where` held.
+        """Restores from `state`, loaded from `where`.
 
         Raises
         ------
@@ -257,7 +257,7 @@ class Trainer:
         distributed.require_equal(state, f"behind epoch {self.epoch} of {self.stage.name!r}")
 
     def _validate(self, loss: float) -> None:
-        score = evaluate(self.network, *self.held)
+        score = evaluate(self.network, *self.validation)
         if not math.isfinite(score.loss):
             last = self.epoch * self.per_epoch - 1
             raise self._diverged(last, f"the loss of validation behind this step is {score.loss}")

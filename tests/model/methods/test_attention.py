@@ -126,7 +126,7 @@ def test_students_come_closer(distill: str) -> None:
         trainer.network.eval()
         teacher = trainer.inherited.teacher
         assert teacher is not None
-        images = torch.from_numpy(trainer.held[0]).float()
+        images = torch.from_numpy(trainer.validation[0]).float()
         sent: list[torch.Tensor] = []
         with torch.no_grad():
             logits, factor = trainer.network.scaled(images, sent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from spikewright.golden.errors import BadInput
 from spikewright.model import data
 from spikewright.model.ops import surrogate
 from spikewright.model.recipes import recipe, sections
-from spikewright.model.recipes.fields import read_table
+from spikewright.model.recipes.fields import keys, read_table
 
 GOOD = """
 name = "mine"
@@ -184,7 +183,7 @@ def test_tables_agree_with_what_they_describe() -> None:
 def test_every_key_has_a_rule() -> None:
     def check(kind: Any) -> int:
         count = 0
-        for entry in dataclasses.fields(kind):
+        for entry in keys(kind).values():
             nested = entry.metadata.get("table")
             count += check(nested) if nested else 1
             assert nested or entry.metadata["rule"].expected

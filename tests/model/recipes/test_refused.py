@@ -112,7 +112,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "a stage of other widths": (
         staged({**SNN, "name": "first"}, {**SNN, "name": "wide", "narrow": 0.9},
                {**SNN, "name": "slim", "start": "fresh"}, {**SNN, "start": "first"}),
-        "stages[3]: start is 'first', must be 'fresh' behind a stage with narrow, as layers are",
+        "stages[3]: start is 'first', must be 'fresh' after a stage with narrow, as layers are",
     ),
     "a stage with another batch norm": (
         last(neuron={"batch_norm": False}),
@@ -149,7 +149,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "ADMM twice at once": (
         staged({**SNN, "quantize": "admm", "sparse": "admm"}),
-        "stages[0]: quantize is 'admm', must be in a stage behind that of sparse = 'admm'",
+        "stages[0]: quantize is 'admm', must be in a stage after that of sparse = 'admm'",
     ),
     "ADMM's levels, and only weights learn": (
         staged({**SNN, "quantize": "admm", "train": "weights"}),

@@ -258,7 +258,7 @@ def test_methods_are_called_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"timesteps": 5}
 
     monkeypatch.setattr(
-        "spikewright.model.methods.registry.of_stage", lambda stage, recipe: [Recorder()]
+        "spikewright.model.recipes.methods.of_stage", lambda stage, recipe: [Recorder()]
     )
     run = Run(recipe.from_dict(changed(stages=[{"kind": "snn"}, {"kind": "snn"}])))
     run.one_epoch(lambda *_: None)
