@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -158,7 +158,7 @@ def _convert(
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def _no_garbage_collection() -> Generator[None]:
     """Amaranth allocates millions of objects and frees few: searching for cycles is half its time.
 
     With several threads some collect while others convert, which costs time and nothing else.
