@@ -7,7 +7,8 @@ import re
 
 import spikewright
 
-NAME = re.compile(r"(?<![\w/.-])spikewright((?:\.[A-Za-z_]\w*)+)")
+# Not in quotation marks: there it is a group of entry points.
+NAME = re.compile(r"(?<![\w/.\"-])spikewright((?:\.[A-Za-z_]\w*)+)")
 SHORT = re.compile(r"\bsw\.(\w+)")
 
 
