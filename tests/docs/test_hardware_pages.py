@@ -10,7 +10,7 @@ import pytest
 
 from spikewright.golden.image import registers, timing
 from spikewright.golden.image.counters import COUNTERS, STRIDE
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import Input, Readout
@@ -20,10 +20,10 @@ from spikewright.hw.system.top import top_verilog
 from spikewright.hw.verilog import rtl_files
 
 BUILDS = {
-    "": Outside(),
-    "--loadable": Outside(loadable=True),
-    "--no-registers": Outside(registers=False),
-    "--no-registers --no-counters": Outside(registers=False, counters=False),
+    "": HostInterface(),
+    "--loadable": HostInterface(loadable=True),
+    "--no-registers": HostInterface(registers=False),
+    "--no-registers --no-counters": HostInterface(registers=False, counters=False),
 }
 
 
@@ -104,7 +104,7 @@ def test_the_instance_connects_every_port(root, blocks, ports):
 
 def test_ports_of_the_accelerator_for_benches(root, table, image):
     rows = table((root / "docs/hardware.md").read_text(), "Ports of `accelerator`, for benches")
-    text = top_verilog(image, Outside())
+    text = top_verilog(image, HostInterface())
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row[0])]
     assert len(named) == 6
     for name in named:
@@ -116,8 +116,8 @@ def test_files_of_a_build(root, table, image):
     rows = table((root / "docs/hardware.md").read_text(), "Files")
     shown = {name.replace("NAME", "net") for row in rows
              for name in re.findall(r"`rtl/([^`]+)`", row[0])}  # fmt: skip
-    written = set(rtl_files(image, Outside(loadable=True), "net"))
-    bare = set(rtl_files(image, Outside(registers=False), "net"))
+    written = set(rtl_files(image, HostInterface(loadable=True), "net"))
+    bare = set(rtl_files(image, HostInterface(registers=False), "net"))
     assert {name for name in written if not name.endswith(".mem")} == shown - {"*.mem"}
     absent = {
         name
@@ -150,7 +150,7 @@ def test_latencies(root, table):
     one, several = timing.decode(1), timing.decode(2)
     assert rows["event accepted"][2] == f"{one}; {several} with several edges"
     assert rows["beat written into an empty queue of an edge"][2] == str(timing.FIFO)
-    assert rows["token met by the last lane"][2] == str(timing.MET)
+    assert rows["token met by the last lane"][2] == str(timing.SWEEP_START)
     assert timing.RELEASE > timing.SETTLE > 0
 
 
