@@ -14,6 +14,13 @@ ROOT = TESTS.parent
 PARTS = ("golden", "hw", "model", "sim")
 
 
+def public(file: Path) -> list[str]:
+    """The public functions and classes that a file defines."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    names = [node.name for node in ast.parse(file.read_text()).body if isinstance(node, kinds)]
+    return [name for name in names if not name.startswith("_")]
+
+
 def modules() -> dict[str, Path]:
     """The file of every module by its name below `spikewright`."""
     found = {}
@@ -24,7 +31,7 @@ def modules() -> dict[str, Path]:
                 names = names[1:]
                 if names[0] in PARTS:  # a link, or what the link leads to
                     continue
-            if names[-1] != "__init__":
+            if names[-1] != "__init__" and public(file):  # names of types alone need no test
                 found[".".join(names)] = file
     return found
 
@@ -42,13 +49,6 @@ def mirrored(module: str) -> Path:
     *rooms, name = module.split(".")
     top = TESTS if rooms and rooms[0] in PARTS else TESTS / "end_to_end"
     return top.joinpath(*rooms, f"test_{name}.py")
-
-
-def public(file: Path) -> list[str]:
-    """The public functions and classes that a file defines."""
-    kinds = (ast.FunctionDef, ast.ClassDef)
-    names = [node.name for node in ast.parse(file.read_text()).body if isinstance(node, kinds)]
-    return [name for name in names if not name.startswith("_")]
 
 
 def mentions(test: str, module: str) -> bool:

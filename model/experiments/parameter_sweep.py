@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikewright.golden.errors import require
+from spikewright.model.recipes import fields
 from spikewright.model.recipes.fields import field, text, values
 from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.recipes.stages import Stage
@@ -24,8 +24,8 @@ def keys(kind: type = Recipe, prefix: str = "") -> Iterator[str]:
     >>> {"timesteps", "pruning.density"} <= {*keys()}, "training.seed" in keys()
     (True, False)
     """
-    for entry in dataclasses.fields(kind):
-        nested, name = entry.metadata.get("table"), prefix + entry.name
+    for key, entry in fields.keys(kind).items():
+        nested, name = entry.metadata.get("table"), prefix + key
         if name in OWN:
             continue
         if nested is None:

@@ -254,7 +254,7 @@ def test_one_shot_prunes_before_the_first_step() -> None:
 @pytest.mark.parametrize(
     ("place", "keys", "message"),
     [
-        (1, {"quantize": "admm", "weights": "quantized"}, "must be in a stage behind that"),
+        (1, {"quantize": "admm", "weights": "quantized"}, "must be in a stage after that"),
         (1, {"epochs": 1}, r"training\.epochs is 1, must be at least 2"),
         (1, {"admm": {"share": 0.9}}, r"admm\.share is 0\.9, must be at most training\.freeze"),
         (

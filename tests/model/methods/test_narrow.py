@@ -96,7 +96,7 @@ def test_a_slim_network_is_trained_anew_with_fewer_steps(tmp_path: Path) -> None
         ([{"kind": "ann", "narrow": 0.9}, {"kind": "snn", "start": "fresh"}],
          r"stages\[0\]: narrow is 0\.9, must be in a stage of kind snn"),
         ([{"kind": "snn", "narrow": 0.9}, {"kind": "snn"}],
-         r"stages\[1\]: start is 'previous', must be 'fresh' behind a stage with narrow"),
+         r"stages\[1\]: start is 'previous', must be 'fresh' after a stage with narrow"),
         ([{"kind": "snn", "narrow": 2}], r"stages\[0\]\.narrow is 2, must be a number"),
     ],
 )  # fmt: skip
