@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import spikewright
+from spikewright import api
 from spikewright.golden.models import reference
 from spikewright.layout import to_json
 
@@ -165,6 +166,32 @@ def test_layers_where_edges_meet_and_spikes_are_counted(
     assert [layer.node for layer in measured.layers] == ["a", "b", "out", "out_count"]
     assert measured.layers[-1].synops is None
     assert measured.layers[1].synops == work["b"].synops
+
+
+def test_options_of_the_command_line_arrive_as_one_object(
+    command, small_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def stop(*given: object) -> None:
+        calls.append(given)
+        raise spikewright.CheckFailed("seen")
+
+    monkeypatch.setattr(api, "build", stop)
+    words = ("--lanes", "hidden=1,out=2", "--channels-per-word", "2", "--steps-per-pass", "3",
+             "--target", "ecp5-25k", "--budget", "ram=9", "--no-counters", "--loadable",
+             "--also", small_file, "--inputs", "random", "--seed", 4, "--images", 7)  # fmt: skip
+    outcome = command("build", small_file, "--out", tmp_path / "out", *words)
+    assert outcome.code == 1, outcome.err
+    ((network, folder, options, stimulus),) = calls
+    (other,) = options.also
+    assert spikewright.fingerprint(network) == spikewright.fingerprint(other)
+    outside = spikewright.Outside(counters=False, loadable=True)
+    assert options == spikewright.BuildOptions(
+        {"hidden": 1, "out": 2}, 2, 3, "ecp5-25k", {"ram": 9}, outside, options.also
+    )
+    assert (folder, len(stimulus)) == (tmp_path / "out", 7)
+    assert stimulus.source == "random integers, seed 4"
 
 
 def test_results_survive_json(demo_folder: Path) -> None:
