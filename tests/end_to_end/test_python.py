@@ -186,9 +186,9 @@ def test_options_of_the_command_line_arrive_as_one_object(
     ((network, folder, options, stimulus),) = calls
     (other,) = options.also
     assert spikewright.fingerprint(network) == spikewright.fingerprint(other)
-    outside = spikewright.Outside(counters=False, loadable=True)
+    host = spikewright.HostInterface(counters=False, loadable=True)
     assert options == spikewright.BuildOptions(
-        {"hidden": 1, "out": 2}, 2, 3, "ecp5-25k", {"ram": 9}, outside, options.also
+        {"hidden": 1, "out": 2}, 2, 3, "ecp5-25k", {"ram": 9}, host, options.also
     )
     assert (folder, len(stimulus)) == (tmp_path / "out", 7)
     assert stimulus.source == "random integers, seed 4"

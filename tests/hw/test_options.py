@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spikewright.golden.errors import BadInput
-from spikewright.golden.image.host_interface import Outside
+from spikewright.golden.image.host_interface import HostInterface
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.file import fingerprint
 from spikewright.golden.network.graph import Network
@@ -34,12 +34,12 @@ def test_defaults():
 
 
 def test_plain_values():
-    loadable = Outside(loadable=True)
+    loadable = HostInterface(loadable=True)
     options = BuildOptions({"out": 2}, 1, 2, "ecp5-25k", {"ram": 4}, loadable, (network(1),))
     assert json.loads(json.dumps(options.as_dict())) == {
         "lanes": {"out": 2}, "channels_per_word": 1, "steps_per_pass": 2, "target": "ecp5-25k",
         "budget": {"ram": 4}, "also": [fingerprint(network(1))],
-        "outside": {"registers": True, "counters": True, "loadable": True},
+        "host": {"registers": True, "counters": True, "loadable": True},
     }  # fmt: skip
 
 
@@ -55,8 +55,8 @@ def test_a_target_is_planned_for_first():
 
 
 def test_the_manifest_says_what_was_asked_for(tmp_path):
-    options = BuildOptions(steps_per_pass=2, outside=Outside(counters=False))
+    options = BuildOptions(steps_per_pass=2, host=HostInterface(counters=False))
     build(network(), tmp_path, options)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    for name in ("steps_per_pass", "outside"):
+    for name in ("steps_per_pass", "host"):
         assert manifest[name] == options.as_dict()[name]
