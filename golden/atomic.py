@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then moved into it."""
+"""Atomic file writes: a temporary file in the same folder, then a rename."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from spikewright.golden.errors import BadInput
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`; whatever goes wrong, `path` is as before or complete.
+    """Write `data` to `path`; on any failure `path` is unchanged or complete.
 
     Raises
     ------
     BadInput
         If the folder does not exist or cannot be written to, or `path` is a folder.
     """
-    place = Path(path)
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         try:
             with part.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(place)
+            part.replace(target)
         finally:
             part.unlink(missing_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name

@@ -1,6 +1,6 @@
 """The errors that a user meets: one clear line each, and the exit code that the command line gives.
 
-Every message says what is wrong, where, which value was found, and what would be right.
+Every message names what is wrong, where, the value, and what would be right.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ToolMissing(SpikewrightError):
 
 
 def require(condition: bool, where: str, field: str, value: object, expected: str) -> None:
-    """Raise `BadInput` naming place, field, value and remedy unless `condition` holds.
+    """Raise `BadInput` with location, field, value and remedy unless `condition` holds.
 
     >>> require(False, "node 'a'", "threshold", 0, "at least 1")
     Traceback (most recent call last):

@@ -1,8 +1,8 @@
-"""How loops over several files become machine code that is kept and never out of date.
+"""Cached compilation of loops that span several files.
 
-Numba keeps compiled code by the types of its arguments and looks at the file of the entry function
-alone. So only the entry is kept, whatever it calls being compiled into it; and one of its arguments
-has a type that names the contents of all files (`source_field`).
+Numba caches compiled code by argument types, and invalidates it by the file of the entry function
+alone. So only the entry is cached, with everything it calls compiled into it; and one of its
+arguments has a type that names the contents of all files (`source_field`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numba
 
 
 def entry(function: Callable[..., Any]) -> Any:
-    """Compile at the first call; keep the code in `__pycache__`, or nowhere if all is read-only.
+    """Compile at the first call; cache in `__pycache__`, or nowhere if no folder is writable.
 
-    The GIL is released, so that threads may share the work.
+    Releases the GIL, so that threads may share the work.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)
@@ -29,7 +29,7 @@ def entry(function: Callable[..., Any]) -> Any:
 def part(function: Callable[..., Any]) -> Any:
     """A function that allocates nothing, compiled into its callers without counting references.
 
-    Counting costs more than the work of a small function that is handed a dozen arrays.
+    Counting costs more than the work of a small function with a dozen array arguments.
     """
     options: dict[str, Any] = {"nogil": True, "forceinline": True, "_nrt": False}
     return numba.njit(**options)(function)

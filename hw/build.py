@@ -1,4 +1,4 @@
-"""A build folder: the network, its memory image, its Verilog, and the manifest of it all."""
+"""A build folder: the network, its memory image, its Verilog, and their manifest."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ def _name(network: Network) -> str:
 def _manifest(
     network: Network, options: BuildOptions, plan: Provision, image: Image
 ) -> dict[str, Any]:
-    """What was asked for, what was chosen, and what came of it."""
+    """The options, the plan, and the result."""
     asked = options.as_dict()
     return {
         "schema": SCHEMA,
@@ -101,7 +101,7 @@ def bits_per_weight(network: Network, image: Image) -> dict[str, float]:
 
 
 def _replace_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Write a folder under a temporary name, then put it in place of the old one."""
+    """Write a folder under a temporary name, then replace the old one."""
     fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     for name, data in files.items():
         (fresh / name).write_bytes(data)

@@ -1,4 +1,4 @@
-"""What a build may be asked for: one object, from the command line to the manifest."""
+"""The options of a build: one object, from the command line to the manifest."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ DEFAULT_LANES = 8
 class BuildOptions:
     """Lanes, words, passes, target device and host interface of a build.
 
-    Nothing heavy is imported for it, so that commands can hold it before they run.
+    Imports nothing heavy, so that commands can create it before they run.
 
     Attributes
     ----------
     lanes
         The most lanes of a core, or lanes by node name. None: 8 without a target, and with one as
-        many as are of use.
+        many as are useful.
     channels_per_word
         W: adjacent channels that share weight entries and membrane words; a power of two, for
         every node (bounded by its channels) or by node (1 for those that are not named). None: 1
-        without a target, and with one as many as are of use where rows are dense.
+        without a target, and with one as many as are useful where rows are dense.
     steps_per_pass
         P: time steps whose events are accumulated together; it divides the network's, and is 1 if
         an edge is delayed.
@@ -40,7 +40,7 @@ class BuildOptions:
         A device of `hw.compiler.fpga.TARGETS`. None: nothing is limited, and lanes follow the
         entries of an average row.
     budget
-        What of the target may be taken: `ram` (block RAMs), `lut` (LUTs), `dsp` (multipliers).
+        Limits within the target: `ram` (block RAMs), `lut` (LUTs), `dsp` (multipliers).
     host
         Registers, counters and load stream around the cores.
     also

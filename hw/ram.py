@@ -1,9 +1,9 @@
-"""Memories: filled from the image or over the load bus, and how they appear in the Verilog.
+"""Memories: filled from the image or over the load bus, and their instances in the Verilog.
 
-Every memory of the image is made by `ram`. In Amaranth's simulator a memory is itself; in the
-Verilog `Instances` puts a module of its own in its place, so that other memories (the SRAM macros
-of an ASIC flow) can take it: `spikewright_ram` for what is meant to be block RAM (`is_block`:
-rows, pointers, membranes, deep queues), `spikewright_table` for the small ones of the image.
+Every memory of the image is made by `ram`. Amaranth's simulator uses Amaranth's own memory; in the
+Verilog `Instances` replaces it by a module, so that other memories (the SRAM macros of an ASIC
+flow) can take its place: `spikewright_ram` for intended block RAMs (`is_block`: rows, pointers,
+membranes, deep FIFOs), `spikewright_table` for small memories of the image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from spikewright.hw.hdl import Ram, like
 from spikewright.hw.shapes import struct
 
 SHALLOW, FEW = 32, 2048
-"""Words, and bits, up to which a memory is made of registers or distributed RAM."""
+"""Up to so many words, or bits, a memory is made of registers or distributed RAM."""
 
 
 def is_block(depth: int, width: int) -> bool:
@@ -39,9 +39,9 @@ def is_block(depth: int, width: int) -> bool:
 class LoadBus:
     """The broadcast that writes image memories: valid, number of the memory, address, word.
 
-    No memory answers. `staged` registers it, numbers a cycle ahead of addresses and words, which
-    gives every memory a cycle to recognise its number. The registers have no reset: the cores are
-    held in reset while the bus is in use.
+    There is no response. `staged` registers it, numbers one cycle ahead of addresses and words,
+    which gives every memory a cycle to compare its number. The registers have no reset: the cores
+    are held in reset while the bus is in use.
     """
 
     def __init__(self, image: Image) -> None:
@@ -68,7 +68,7 @@ class LoadBus:
 
 
 class ImageRam(Ram):
-    """A memory of the image; with the load bus it wakes up empty."""
+    """A memory of the image; initially empty with the load bus."""
 
     def __init__(self, memory: Memory, loaded: bool) -> None:
         shape = cast(Any, struct(memory.layout))  # its constants have no type in the stubs
@@ -80,7 +80,7 @@ class ImageRam(Ram):
 def ram(m: Module, name: str, memory: Memory, load: LoadBus | None = None) -> ImageRam:
     """A memory with the words of the image, or with a port for the load bus, as submodule `name`.
 
-    A word stands in the memory 3 cycles after its beat on the bus of the accelerator.
+    A word is in the memory 3 cycles after its beat on the bus of the accelerator.
     """
     m.submodules[name] = block = ImageRam(memory, load is not None)
     if load is not None:
@@ -101,7 +101,7 @@ class Instances:
     Parameters
     ----------
     image
-        Whose memories read `NAME.mem` of `golden.image.memory_image.memory_files`.
+        Its memories read `NAME.mem` of `golden.image.memory_image.memory_files`.
     loadable
         No memory reads a file.
     """
@@ -110,7 +110,7 @@ class Instances:
         self.files = {memory: "" if loadable else f"{name}.mem" for name, memory in memories(image)}
 
     def get_memory(self, memory: Ram) -> Elaboratable:
-        """What stands for `memory`: one reader, and one writer at most."""
+        """The replacement of `memory`: one reader, and at most one writer."""
         name = self.files[memory.memory] if isinstance(memory, ImageRam) else ""
         port = memory.read_ports[0]
         if port.domain != "comb" and is_block(memory.depth, len(Value.cast(port.data))):
@@ -121,27 +121,27 @@ class Instances:
 
 
 def _ports(memory: Ram, name: str) -> dict[str, Any]:
-    """Parameters, and the write port, that both modules have."""
+    """Parameters and write port, common to both modules."""
     address = _address_bits(memory)
     given: dict[str, Any] = {
         "p_WIDTH": len(Value.cast(memory.read_ports[0].data)),
         "p_DEPTH": memory.depth,
         "p_ADDRESS": address,
     } | ({"p_INIT": name} if name else {})
-    write, place, word = Const(0, 1), Const(0, address), Const(0, 1)
+    write, location, word = Const(0, 1), Const(0, address), Const(0, 1)
     for port in memory.write_ports:
-        write, place, word = port.en, port.addr, Value.cast(port.data)
-    return given | {"i_write_enable": write, "i_write_address": _wide(place, address),
+        write, location, word = port.en, port.addr, Value.cast(port.data)
+    return given | {"i_write_enable": write, "i_write_address": _wide(location, address),
                     "i_write_data": word}  # fmt: skip
 
 
 def _address_bits(memory: Ram) -> int:
-    """Of the port of a module, which has one at least."""
+    """Address bits of the module's port: at least one."""
     return max(bits_for(memory.depth), 1)
 
 
 def _wide(value: Value, width: int) -> Value:
-    """A value of `width` bits, for an address that may have none."""
+    """A value of `width` bits, for an address that may have no bits."""
     return value if len(value) == width else Const(0, width)
 
 

@@ -27,7 +27,7 @@ def record(layout: data.Layout, reset_less: bool = False, name: str | None = Non
 
 def elements(array: View) -> list[Any]:
     """The elements of an array, the first lowest."""
-    return [array[place] for place in range(array.shape().length)]
+    return [array[index] for index in range(array.shape().length)]
 
 
 def taps(core: CoreImage) -> int:
@@ -36,15 +36,15 @@ def taps(core: CoreImage) -> int:
 
 
 def event_layout(layout: Layout) -> Layout:
-    """The beat of an event stream: the event's fields behind the end-of-step token bit."""
+    """The beat of an event stream: the end-of-step token bit, then the event's fields."""
     return Layout((("last", 1), *layout.fields))
 
 
 def context_layout(core: CoreImage) -> Layout:
     """What a row's entries need from their event: base address, valid taps, value, target.
 
-    `direct` says that the operand goes to the direct drive; only words that take events for both
-    need to be told. `steps` are those of the pass in which the event counts, if it is not direct.
+    `direct`: the operand is added to the direct drive; present only where words hold both drives.
+    `steps`: the steps of the pass to which the event belongs, if it is not direct.
     """
     placed = taps(core) > 1 or core.words > core.local_channels
     masked = taps(core) > 1
@@ -64,15 +64,15 @@ def context_layout(core: CoreImage) -> Layout:
 
 
 def request_layout(core: CoreImage) -> Layout:
-    """What the decoder broadcasts to the lanes: a row number with its context, or the token."""
+    """The decoder's broadcast to the lanes: a row number with its context, or the token."""
     row = max(bits_for(core.row_count), 1)
     return Layout((("last", 1), ("row", row), *context_layout(core).fields))
 
 
 def descriptor_layout(core: CoreImage, lane: int) -> Layout:
-    """A row of one lane: where it starts and how long it is, with its context, or the token.
+    """A row of one lane: start and length, with its context, or the token.
 
-    Rows of one length need not say it.
+    Rows of equal length have no length field.
     """
     start = max(bits_for(len(core.memories[f"entries_{lane}"].words)), 1)
     count = COUNT_BITS if core.row_lengths[lane] is None else 0

@@ -30,8 +30,8 @@ LIBRARY = ("spikewright_ram.v", "spikewright_table.v")
 _TEMPLATES = Path(__file__).with_name("templates")
 
 # `proc` leaves no `always @*`, which Icarus 11 would start with X; `pmuxtree` no functions, whose
-# names `-norename` would write as `$procmux$1` without the escape. Memories that remain are queues,
-# written before they are read: `-extmem` keeps their zeros out of the text.
+# names `-norename` would write as `$procmux$1` without the escape. The remaining memories are
+# FIFOs, written before they are read: `-extmem` keeps their zeros out of the text.
 _SCRIPT = """\
 design -reset
 read_verilog -lib library.v
@@ -47,8 +47,8 @@ check -assert
 write_verilog -norename -noattr -extmem {top}.v
 """
 
-# Yosys writes what Amaranth made explicit in implicit Verilog: operand widths, initial values of
-# registers, and nets that only carry a name. Verilator's style rules for these say nothing here.
+# Yosys writes implicit Verilog for what Amaranth has made explicit: operand widths, initial values
+# of registers, and nets that only carry a name. Verilator's style rules for these do not apply.
 _HEADER = """\
 // Written by Yosys from the Amaranth source of Spikewright. {what}
 /* verilator lint_off DECLFILENAME */
@@ -94,9 +94,9 @@ def rtl_files(
     Parameters
     ----------
     host
-        What surrounds the cores; registers and counters if not given.
+        The host interface; by default registers and counters.
     name
-        Of the FuseSoC core.
+        The name of the FuseSoC core.
     """
     host = host or HostInterface()
     about = identity(image, host)
@@ -129,7 +129,7 @@ def rtl_files(
 
 
 def _core_file(name: str, fingerprint: str, sources: list[str], memories: list[str]) -> bytes:
-    """The FuseSoC file; memories are copied to where tools look for them."""
+    """The FuseSoC file; memories are copied to where tools expect them."""
     text = _CORE.format(
         name=name,
         fingerprint=fingerprint,
@@ -187,12 +187,12 @@ def _yosys(folder: Path, script: str) -> None:
 
 
 def _interface(module: bytes) -> str:
-    """A module without its inside: its contents are not ours to look into."""
+    """The ports of a module, without its contents: a black box."""
     text = module.decode()
     return text[: text.index(");\n") + 3] + "endmodule\n"
 
 
 def _plain(verilog: str) -> str:
-    """Without the contents of queues, and with module names without dots."""
+    """Remove the contents of FIFOs from the Verilog, and dots from module names."""
     text = _CONTENTS.sub("", verilog)
     return _PATH.sub(lambda path: path[1].replace(".", "_").replace("$", "_") + " ", text)

@@ -1,7 +1,7 @@
-"""The cycle model: how long the accelerator takes, from its memory image and the spikes alone.
+"""The cycle model: cycles of the accelerator, from its memory image and the spikes alone.
 
 It predicts the hardware's own counters and the cycle of every logit exactly: for any graph, any
-number of inferences back to back, and any pattern in which a bench holds the streams. The machine
+number of inferences back to back, and any pattern in which a bench stalls the streams. The model
 is clocked cycle by cycle (`golden.cycles.clock`), but no value is computed.
 """
 
@@ -29,7 +29,7 @@ _PATIENCE = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a run of a batch takes; cycles count from 0, the first after reset.
+    """The cycles of a batch; they count from 0, the first after reset.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Prediction:
     logits
         int64 (batch, classes): the cycle in which each logit leaves, in the order in which they do.
     counted
-        How many cycles were counted: until everything has come to rest.
+        How many cycles were counted, until everything was at rest.
     """
 
     cores: tuple[Counters, ...]
@@ -67,7 +67,7 @@ class Prediction:
 
     @property
     def latency_cycles(self) -> int:
-        """Of the first inference, which meets an empty machine: first beat to last logit."""
+        """Of the first inference, which meets an empty accelerator: first beat to last logit."""
         return int(self.logits[0, -1]) - self.first_beat + 1
 
     @property
@@ -80,14 +80,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Source:
-    """How the world around the accelerator behaves.
+    """How the source and the consumer of the accelerator behave.
 
     Attributes
     ----------
     start
         The cycle from which on the first beat is offered; each next one follows at once.
     counted
-        The first cycle that counters count: behind the one in which they were cleared.
+        The first cycle that counters count: the one after they were cleared.
     stalls
         In which cycles streams are stalled; never by default.
     """
@@ -108,18 +108,18 @@ def predict(
     inputs
         Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
     trace
-        Their spikes, as any link of the chain of equality records them; nothing else is used.
+        Their spikes, from any program of the chain of equality; nothing else is used.
     source
-        How beats come and logits are taken: as soon as possible, if not given.
+        When beats are offered and logits are taken: by default as early as possible.
     latencies
-        Those of other hardware than `golden.image.timing` describes.
+        By default those of `golden.image.timing`.
 
     Raises
     ------
     BadInput
         If there are no inputs, or inputs or trace do not belong to the image.
     CheckFailed
-        If the accelerator would stand still for ever.
+        If the accelerator deadlocks.
     """
     source, t = source or Source(), latencies or Latencies()
     steps, batch = image.timesteps, len(inputs)

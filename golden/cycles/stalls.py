@@ -21,7 +21,7 @@ EXTRA = 3
 """Streams beside the cores' inputs: the output, the gaps between input beats, the taker."""
 
 _MASK = 0xFFFFFFFF
-_MOST = 253  # of 256: nothing stands still for ever
+_MOST = 253  # of 256: no stream is stalled for ever
 
 
 @dataclass(frozen=True)

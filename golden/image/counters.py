@@ -1,4 +1,4 @@
-"""What a core counts: the names, meanings and registers of its performance counters."""
+"""The performance counters of a core: names, meanings and registers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Counters:
 
     @property
     def cycles(self) -> int:
-        """All cycles, in whichever class."""
+        """All cycles: the sum of the five classes."""
         return self.busy + self.waiting + self.stalled + self.sweep + self.idle
 
     def as_dict(self) -> dict[str, int]:

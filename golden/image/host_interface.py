@@ -1,4 +1,4 @@
-"""What a build puts around the cores."""
+"""The host interface of a build: what surrounds the cores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spikewright.golden.errors import require
 
 @dataclass(frozen=True)
 class HostInterface:
-    """The register block, its counters, the load stream.
+    """The register block, its counters, and the load stream.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class HostInterface:
     counters
         The counters can be read; otherwise synthesis drops them.
     loadable
-        Memories wake up empty and are filled by the load stream.
+        Memories are initially empty and are filled by the load stream.
     """
 
     registers: bool = True

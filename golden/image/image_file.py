@@ -1,6 +1,6 @@
 """The memory image on disk: the structure in a build's `manifest.json`, the words in `rtl/*.mem`.
 
-The latter are the very files from which the Verilog's memories are initialised.
+The latter are the files from which the Verilog's memories are initialised.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def load_image(folder: str | Path) -> Image:
     Raises
     ------
     BadInput
-        If a file is missing, damaged, of another schema, or differs from the hash in the manifest.
+        If a file is missing, damaged, of another schema, or differs from its hash in the manifest.
     """
     folder = Path(folder)
     path = folder / "manifest.json"

@@ -1,8 +1,8 @@
-"""Executes a memory image: what the accelerator computes, from its memory words alone.
+"""Executes a memory image: computes what the accelerator computes, from the memory words alone.
 
-It knows nothing of the network: events become rows and bases through the decoder tables, rows are
-walked as the lanes walk them, and constants come out of the constant memories. So a fault of the
-compiler or of the packing shows here, before any hardware is simulated.
+It does not read the network: the decoder tables turn events into rows and bases, rows are walked as
+the lanes walk them, and constants are read from the constant memories. So a fault of the compiler
+or of the packing shows here, before any hardware is simulated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spikewright.golden.network.trace import Trace
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events of one pass: channel code, row, column, value and mask of steps of each."""
+    """Events of one pass, each with its channel code, row, column, value and mask of steps."""
 
     code: Ints
     y: Ints
@@ -34,7 +34,7 @@ _NONE = Events(*(np.zeros(0, np.int64),) * 5)
 
 
 def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
-    """Run a batch through the image, one inference behind the other.
+    """Run a batch through the image, one inference after another.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ def run(image: Image, inputs: NDArray[np.generic]) -> Trace:
         for core in cores:
             node = core.image.node
             if node in membranes:
-                shown = membranes[node][b, span].reshape(image.steps_per_pass, -1)
-                shown[:, core.neurons] = core.membrane[:, core.present]
+                record = membranes[node][b, span].reshape(image.steps_per_pass, -1)
+                record[:, core.neurons] = core.membrane[:, core.present]
             if node in spikes:
-                shown = spikes[node][b, span].reshape(image.steps_per_pass, -1)
-                shown[:, core.neurons] = core.fired[:, core.present]
+                record = spikes[node][b, span].reshape(image.steps_per_pass, -1)
+                record[:, core.neurons] = core.fired[:, core.present]
         last = cores[-1]
         logits[b][last.neurons] = last.membrane[-1, last.present]
     return Trace(spikes, membranes, logits)
@@ -86,7 +86,7 @@ def _pass(
     frames: NDArray[np.generic], index: int,
 ) -> None:  # fmt: skip
     """One pass of all cores, in order."""
-    # A direct frame is accumulated once and kept; the later passes bring no event.
+    # A direct frame is accumulated once and kept; later passes have no input events.
     silent = image.input.direct and index > 0
     sent = {image.input.name: _NONE if silent else _frame_events(image, frames)}
     for core in cores:
@@ -144,14 +144,14 @@ class _Core:
         row = edge.row_start + (events.code << edge.row_bits | position)
         taps = memories["taps"]
         target = self.drive if edge.direct else self.slots
-        # A masked event is dropped by the decoder: the code may then lie outside the pointer table.
+        # The decoder drops events without valid taps: their row may be beyond the pointer table.
         kept = np.flatnonzero((mask_y != 0) & (mask_x != 0))
         for lane, rows in enumerate(self.rows):
-            which, entry = rows.walk(row[kept])
-            event, place = kept[which], rows.tap[entry]
-            valid = (mask_y[event] >> taps.field("ky")[place]) & 1
-            valid &= (mask_x[event] >> taps.field("kx")[place]) & 1
-            address = (base[event] + taps.field("offset")[place] + rows.channel[entry]) & modulus
+            walked, entry = rows.walk(row[kept])
+            event, tap = kept[walked], rows.tap[entry]
+            valid = (mask_y[event] >> taps.field("ky")[tap]) & 1
+            valid &= (mask_x[event] >> taps.field("kx")[tap]) & 1
+            address = (base[event] + taps.field("offset")[tap] + rows.channel[entry]) & modulus
             added = rows.weight[entry] * events.value[event, None]
             for step, slot in enumerate(target):
                 hit = (valid & events.steps[event] >> step) == 1
@@ -159,14 +159,14 @@ class _Core:
                     np.add.at(slot[column], address[hit], weight[hit])
 
     def sweep(self) -> Events:
-        """End the steps of a pass, each: bias, threshold, reset, clamp, then the coming leak."""
+        """End every step of a pass: bias, threshold, reset, clamp, then the coming leak."""
         image = self.image
         for step, slot in enumerate(self.slots):
             v = self.state + slot + self.bias + self.drive[0]
             if image.kind == "lif":
                 fired = self.fired[step] = v >= self.threshold
-                after = v - self.threshold if image.reset == "subtract" else 0
-                v = np.where(fired, after, v)
+                reset = v - self.threshold if image.reset == "subtract" else 0
+                v = np.where(fired, reset, v)
                 limit = 1 << (image.clamp_bits - 1)
                 v = np.clip(v, -limit, limit - 1)
             self.membrane[step] = v
@@ -175,7 +175,7 @@ class _Core:
         return self._spikes()
 
     def _spikes(self) -> Events:
-        """What leaves in this pass, in the order in which the serialiser sends it."""
+        """The events of this pass, in the order in which the serialiser sends them."""
         image = self.image
         _, height, width = image.size
         (ky, kx), local = image.window, image.local_channels
@@ -186,6 +186,6 @@ class _Core:
         whole = whole.reshape(image.columns, rows, ky, along, kx, local)
         merged = np.bitwise_or.reduce(np.bitwise_or.reduce(whole, axis=4), axis=2)
         merged = merged.transpose(1, 2, 3, 0)
-        y, x, place, column = np.nonzero(merged)
-        code = place << image.column_bits | column
-        return Events(code, y, x, np.ones_like(column), merged[y, x, place, column])
+        y, x, local_channel, column = np.nonzero(merged)
+        code = local_channel << image.column_bits | column
+        return Events(code, y, x, np.ones_like(column), merged[y, x, local_channel, column])

@@ -1,11 +1,11 @@
-"""The load stream: a memory image as 32-bit words, for a machine whose memories wake up empty.
+"""The load stream: a memory image as 32-bit words, for a build whose memories are initially empty.
 
-    MAGIC, shape (2 words), number of words behind the header, fingerprint (8 words),
+    MAGIC, shape (2 words), number of words after the header, fingerprint (8 words),
     for every memory (`memories`): number | parts << 16, depth, depth * parts words,
     CRC-32 of all words before it
 
 A memory word takes `parts` stream words, lowest bits first. Bytes of a stream word come lowest
-first, and the CRC is that of zlib. A machine accepts images of its own shape; `fit` brings a
+first, and the CRC is that of zlib. A loadable build accepts images of its own shape; `fit` brings a
 smaller image into the shape of a larger one, and `room` finds a shape that holds several.
 """
 
@@ -41,9 +41,9 @@ _UNSIGNED = ("start", "threshold")
 
 
 def memories(image: Image) -> list[tuple[str, Memory]]:
-    """Every memory of an image with the name of its file; its place here is its number.
+    """Every memory of an image with the name of its file, in the load stream's order.
 
-    In the order of the cores, then of names: an image that was read back has the same.
+    By core, then by name, so an image that was read back has the same order.
     """
     return [
         (f"{core.node}_{name}", memory)
@@ -53,7 +53,7 @@ def memories(image: Image) -> list[tuple[str, Memory]]:
 
 
 def shape_hash(image: Image) -> str:
-    """SHA-256 of all that is hardware and not contents: equal for networks of one shape."""
+    """SHA-256 of the hardware without the contents of memories: equal for networks of one shape."""
     text = json.dumps(_without_contents(describe(image)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -77,7 +77,7 @@ def parts(memory: Memory) -> int:
 
 
 def body_words(image: Image) -> int:
-    """Stream words behind the header, the CRC included."""
+    """Stream words after the header, the CRC included."""
     return 1 + sum(2 + parts(memory) * len(memory.words) for _, memory in memories(image))
 
 
@@ -100,13 +100,13 @@ def load_words(image: Image) -> NDArray[np.uint32]:
 def room(images: Sequence[Image]) -> Image:
     """The first image in the smallest shape that holds all of them, with memories rounded up.
 
-    Rows are as many as a network has weights left, so each entry memory is as deep as the deepest
-    lane of any image needs, rounded up to a power of two.
+    Each entry memory has the depth that the deepest lane of any image needs, rounded up to a power
+    of two, since the number of nonzero weights differs between networks.
 
     Raises
     ------
     BadInput
-        If the images differ in more than depths and widths: the message names what.
+        If the images differ in more than depths and widths; the message names the difference.
     """
     first = images[0]
     cores = [_room_core([image.cores[i] for image in images if i < len(image.cores)], i)
@@ -147,7 +147,7 @@ def fit(image: Image, into: Image) -> Image:
     Raises
     ------
     BadInput
-        If it does not fit: naming core, memory, and what is too small or different.
+        If it does not fit; the message names core, memory, and what is too small or different.
     """
     require(len(image.cores) == len(into.cores), "load", "number of cores", len(image.cores),
             f"{len(into.cores)}, as built")  # fmt: skip
@@ -165,13 +165,13 @@ def _fit_core(core: CoreImage, into: CoreImage) -> CoreImage:
         have, most = getattr(core, name), getattr(into, name)
         require(have <= most, where, name, have, f"at most {most}, as built")
     _same(sorted(core.memories), sorted(into.memories), f"{where}: memories")
-    found = {
+    fitted = {
         name: _fit_memory(
             memory, into.memories[name], core.channels_per_word, f"{where}: memory {name}"
         )
         for name, memory in core.memories.items()
     }
-    return replace(core, **wider, memories=found)
+    return replace(core, **wider, memories=fitted)
 
 
 def _same(value: Any, built: Any, where: str) -> None:

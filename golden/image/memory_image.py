@@ -20,15 +20,15 @@ from spikewright.golden.image.timing import block
 
 @dataclass(frozen=True, eq=False)
 class InputImage:
-    """What enters: the input's name and shape, and the fields of its events.
+    """The input: its name and shape, and the fields of its events.
 
     Attributes
     ----------
     direct
         One frame and one token per inference, not per step.
     event
-        Fields `x`, `y`, `c` (the channel number), `value` (without it, it is 1) and, where a pass
-        has several steps and the input is not direct, `steps`, the mask of those that it is of.
+        Fields `x`, `y`, `c` (the channel number), `value` (1 if absent) and, where a pass has
+        several steps and the input is not direct, `steps`, the mask of the steps it belongs to.
     signed
         `value` is two's complement.
     """
@@ -52,11 +52,11 @@ class EdgeImage:
     source
         The node that sends.
     delay, depth
-        1 if the events of the step before come over it; the places of its queue, 0 without one.
+        1 if it carries the events of the previous step; the depth of its FIFO, 0 without one.
     direct
         Its frame comes in the first step of an inference and goes into the drive.
     event
-        The fields of an event as the sender sends them; without `value` an event is worth 1.
+        The fields of an event as the sender sends them; without `value` its value is 1.
     value_signed
         `value` is two's complement.
     """
@@ -76,28 +76,27 @@ class EdgeImage:
 class CoreImage:
     """One core: the lanes that compute one node, and the decoder that feeds them.
 
-    Membranes stand in columns: lane l owns columns l * W .. l * W + W - 1, W being
+    Membranes are stored in columns: lane l owns columns l * W .. l * W + W - 1, W being
     `channels_per_word`, and each of its words holds one neuron of each. So entries have W weights,
-    and a local channel is a group of W channels. A neuron (channel, y, x) sits in column
+    and a local channel is a group of W channels. A neuron (channel, y, x) is in column
     `code & (2^column_bits - 1)` at address
     `(y * width + x) * local_channels + (code >> column_bits)`, where `code = codes[channel]`.
 
-    A pass is what lies between two tokens: P = `steps_per_pass` time steps, whose events come
-    together, each with the mask of its steps, into P slots of the membrane word.
+    A pass is the P = `steps_per_pass` time steps between two tokens. Their events come together,
+    each with the mask of its steps, and are added into P slots of the membrane word.
 
     The sweep visits windows of `window` = (rows, columns) in raster order, partial ones at the
     border included; in a window every local channel, and for each channel the window's positions
     in raster order. Blocks of `golden.image.timing.block` words of this order are visited P times,
-    once
-    for every step of the pass. Behind the last visit of the last position of a whole window leave
-    the spikes of all columns, each the OR over the window, lowest column first, with the window's y
-    and x, and the mask of the steps in which it fired.
+    once for every step of the pass. After the last visit of the last position of a whole window,
+    the spikes of all columns are sent, each the OR over the window, lowest column first, with the
+    window's y and x, and the mask of the steps in which it fired.
 
     Memories (`_e` per incoming edge, `_l` per lane)
         table_y_e, table_x_e: for every source row, column: `mask` of valid taps, `row` (under a
-        stride the residue) and `base` (the quotient) to add. taps: of all edges, one edge behind
-        the other, for every kernel position (under a stride its quotient) the `offset` and the
-        place `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
+        stride the residue) and `base` (the quotient) to add. taps: edge after edge,
+        for every kernel position (under a stride its quotient) the `offset` and the bit numbers
+        `ky`, `kx` in the masks of its edge. pointers_l, entries_l: the weight rows of all
         edges, as `golden.image.rows` says.
     Memories (`_k` per column)
         constants_k: `threshold` and `bias` of every local channel.
@@ -105,7 +104,7 @@ class CoreImage:
     Attributes
     ----------
     relative
-        Entries hold the distance to the one before instead of tap and channel.
+        Entries hold the distance to the previous entry instead of tap and channel.
     row_lengths
         By lane: the length that all its rows have, and then there is no `pointers_l`; or None.
     """
@@ -170,12 +169,12 @@ class CoreImage:
 
     @property
     def framed(self) -> bool:
-        """All edges are direct: one token per inference, behind which all steps are swept."""
+        """All edges are direct: one token per inference, after which all steps are swept."""
         return all(edge.direct for edge in self.edges)
 
     @property
     def value_bits(self) -> int:
-        """Bits of the value that the lanes multiply with; 0 if every event is worth 1."""
+        """Bits of the value that the lanes multiply with; 0 if every value is 1."""
         return max(edge.event.bits("value") for edge in self.edges)
 
     @property
@@ -211,7 +210,7 @@ class CoreImage:
 
     @property
     def neurons(self) -> NDArray[np.int32]:
-        """(columns, words): the flat C-order index of the neuron there, or -1 for padding."""
+        """(columns, words): the flat C-order index of each neuron, or -1 for padding."""
         _, height, width = self.size
         table = np.full((self.columns, height * width, self.local_channels), -1, np.int32)
         positions = np.arange(height * width)
@@ -250,9 +249,9 @@ class CoreImage:
     def visits(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(words * P,) each: the steps and the membrane addresses of a pass's visits, in order."""
         length = block(self.words, self.steps_per_pass)
-        step, place = np.divmod(np.arange(self.steps_per_pass * self.words), self.words)
-        order = np.lexsort((place, step, place // length))
-        return step[order], self.order[place[order]]
+        step, index = np.divmod(np.arange(self.steps_per_pass * self.words), self.words)
+        order = np.lexsort((index, step, index // length))
+        return step[order], self.order[index[order]]
 
     @property
     def memory_bits(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Several time steps in one pass: the events of a pass, each with the mask of its steps."""
+"""The events of passes of several time steps, each with the mask of its steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikewright.golden.arrays import Ints
 class PassEvents(NamedTuple):
     """The events of many passes, pass by pass: arrays of one length.
 
-    `neuron` is the flat index of the neuron; bit p of `steps` says that the event is one of step p
+    `neuron` is the flat index of the neuron; bit p of `steps` is set if the event belongs to step p
     of its pass.
     """
 
@@ -26,8 +26,8 @@ class PassEvents(NamedTuple):
 def pass_events(values: NDArray[np.generic], steps: int) -> PassEvents:
     """The events of `values` (time steps, neurons), `steps` of them to a pass.
 
-    Every value but 0 is an event; equal ones of a neuron and pass are one event. Neurons come in
-    order, and of one neuron the lower value first.
+    Every nonzero value is an event; equal values of one neuron in one pass are one event. Events
+    are sorted by neuron, then by value.
 
     >>> [part.tolist() for part in pass_events(np.array([[0, 2], [1, 2], [0, 0], [0, 3]]), 2)]
     [[0, 0, 1], [0, 1, 1], [1, 2, 3], [2, 3, 2]]

@@ -1,6 +1,6 @@
-"""The register map: one table from which come hardware, JSON, C header, page and driver.
+"""The register map: one table from which hardware, JSON, C header, page and driver are made.
 
-A build's values (`Identity`) say which network sits behind the registers. Offsets are in bytes,
+A build's values (`Identity`) identify its network. Offsets are in bytes,
 registers have 32 bits; an array of registers has one `Register` with a `count`.
 """
 
@@ -13,13 +13,13 @@ from spikewright.golden.errors import require
 from spikewright.golden.image.counters import COUNTERS, STRIDE
 
 MAGIC = 0x53504B57
-"""What the first register reads: "SPKW"."""
+"""The value of the first register: "SPKW"."""
 
 VERSION = 0x0001_0000
-"""Of this map: major number in the upper half, minor in the lower."""
+"""The version of this map: major number in the upper half, minor in the lower."""
 
 ADDRESS_BITS = 13
-"""Of the AXI4-Lite port: the block takes 8 KiB."""
+"""Address bits of the AXI4-Lite port: the block takes 8 KiB."""
 
 MOST_CORES = 128
 """Cores whose counters fit between the counters' offset and the end of the block."""
@@ -42,7 +42,7 @@ class Field:
 
     @property
     def mask(self) -> int:
-        """The field's bits, in their place."""
+        """The field's bits within the register."""
         return ((1 << self.width) - 1) << self.low
 
 
@@ -126,7 +126,7 @@ def register(name: str) -> Register:
 
 @dataclass(frozen=True)
 class Identity:
-    """What the read-only registers of one build say.
+    """The values of the read-only registers of one build.
 
     `shape` and `network` are hexadecimal digits; a loadable build has no network until it is
     loaded. A build whose memories are initialised starts enabled, so that it needs no processor.
@@ -155,19 +155,19 @@ class Identity:
         constant = {"MAGIC": MAGIC, "VERSION": VERSION, "FEATURES": features,
                     "TIMESTEPS": self.timesteps, "INPUTS": self.inputs,
                     "OUTPUTS": self.outputs}  # fmt: skip
-        found: dict[str, tuple[int, ...]] = {name: (value,) for name, value in constant.items()}
-        found["SHAPE"] = hash_words(self.shape, register("SHAPE").count)
+        values: dict[str, tuple[int, ...]] = {name: (value,) for name, value in constant.items()}
+        values["SHAPE"] = hash_words(self.shape, register("SHAPE").count)
         if not self.loadable:
-            found["NETWORK"] = hash_words(self.network, register("NETWORK").count)
-        return found
+            values["NETWORK"] = hash_words(self.network, register("NETWORK").count)
+        return values
 
     def resets(self) -> dict[str, tuple[int, ...]]:
-        """What every register but the counters reads after reset."""
+        """The value of every register but the counters after reset."""
         loaded = not self.loadable
-        found = {each.name: (0,) * each.count for each in REGISTERS if each.name != "COUNTERS"}
-        found["CONTROL"] = (pack("CONTROL", enable=loaded),)
-        found["STATUS"] = (pack("STATUS", running=loaded, loaded=loaded),)
-        return found | self.values()
+        resets = {each.name: (0,) * each.count for each in REGISTERS if each.name != "COUNTERS"}
+        resets["CONTROL"] = (pack("CONTROL", enable=loaded),)
+        resets["STATUS"] = (pack("STATUS", running=loaded, loaded=loaded),)
+        return resets | self.values()
 
     def registers(self) -> tuple[Register, ...]:
         """The registers of this build: its cores' counters only."""
@@ -193,11 +193,11 @@ def pack(name: str, **values: int) -> int:
     >>> pack("CONTROL", enable=1, clear_counters=1)
     9
     """
-    whole = 0
+    packed = 0
     for field, value in values.items():
-        place = register(name).field(field)
-        whole |= int(value) << place.low & place.mask
-    return whole
+        bits = register(name).field(field)
+        packed |= int(value) << bits.low & bits.mask
+    return packed
 
 
 def unpack(name: str, value: int) -> dict[str, int]:

@@ -1,15 +1,15 @@
 """Packed memory words, and the row format in which a lane keeps its weights.
 
 A row is the list of `(tap, channel, weights)` that one presynaptic address owns in one lane, in the
-order of the places `tap << channel_bits | channel`; it has a weight for each neuron of a membrane
-word. Rows lie one behind the other in the entry memory. How an entry says its place: absolute, by
-the fields `tap` and `channel`; or relative, by `skip`, how many places lie between it and the entry
-before (a dense row needs no bits for that).
+order of the dense index `tap << channel_bits | channel`; it has a weight for each neuron of a
+membrane word. The entry memory holds row after row. An entry encodes its dense index absolutely, by
+the fields `tap` and `channel`; or relatively, by `skip`, the number of indices between it and the
+previous entry (a dense row needs no bits for that).
 
-How a row is found: a pointer word says where it starts and whether it has 0, 1, 2, 3 or "4 and
-more" entries. A row of four or more marks its fourth last entry with `last`: a walker that reads
-one entry per cycle through a memory of two cycles latency, and keeps the flag in a register, has it
-exactly when it issues the row's final address, so rows follow each other without a bubble. Where
+A pointer word holds the start of a row and whether it has 0, 1, 2, 3 or "4 and more" entries. A row
+of four or more marks its fourth last entry with `last`: a walker that reads one entry per cycle
+through a memory of two cycles latency, and keeps the flag in a register, has it exactly when it
+issues the row's final address, so rows follow each other without a bubble. Where
 all rows of a lane have the same length there are neither pointers nor flags: row r starts at r
 times that length.
 """
@@ -32,14 +32,14 @@ COUNT_BITS = 3
 """Bits of the pointer's `count`."""
 
 MACHINE_BITS = 63
-"""Bits of a word that numpy's integers hold."""
+"""The widest word that a NumPy integer holds."""
 
 Words = Ints
 """Words of a memory, or fields of them; see `word_dtype`."""
 
 
 def word_dtype(width: int) -> np.dtype[Any]:
-    """What an array of words of so many bits holds."""
+    """The element type of an array of words of `width` bits."""
     return np.dtype(np.int64 if width <= MACHINE_BITS else np.object_)
 
 
@@ -47,7 +47,7 @@ def word_dtype(width: int) -> np.dtype[Any]:
 class Layout:
     """The fields of a memory word, least significant first; fields without bits are left out.
 
-    Words are int64, or where they have more than 63 bits Python's integers, in arrays of objects.
+    Words are int64; wider than 63 bits, they are Python integers in arrays of objects.
 
     >>> word = Layout.of(last=1, tap=0, weight=4).pack(last=1, tap=0, weight=-2)
     >>> int(word), int(Layout.of(last=1, weight=4).unpack(word, "weight", signed=True))
@@ -113,20 +113,20 @@ class Memory:
 class Entries:
     """The weights of one lane, in the order of their rows; arrays of one length.
 
-    `row` is the row's number, `place` is `tap << channel_bits | channel`, and `weight` (entries, W)
-    holds one weight for each neuron of the word.
+    `row` is the row's number, `dense_index` is `tap << channel_bits | channel`, and `weight`
+    (entries, W) holds one weight for each neuron of the word.
     """
 
     row: Words
-    place: Words
+    dense_index: Words
     weight: Words
 
     @property
     def skips(self) -> Words:
-        """How many places of the same row lie between an entry and the one before it."""
-        before = np.concatenate([[-1], self.place[:-1]])
-        before[np.flatnonzero(np.diff(self.row)) + 1] = -1
-        return self.place - before - 1
+        """How many indices of the same row lie between an entry and the previous one."""
+        previous = np.concatenate([[-1], self.dense_index[:-1]])
+        previous[np.flatnonzero(np.diff(self.row)) + 1] = -1
+        return self.dense_index - previous - 1
 
     def lengths(self, depth: int) -> Words:
         """How many entries each of `depth` rows has."""
@@ -135,7 +135,7 @@ class Entries:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of one lane, as a walker finds them in the memories.
+    """The rows of one lane, as a walker reads them from the memories.
 
     Row r owns `length[r]` entries from `start[r]` on; `tap`, `channel` and `weight` (entries, W)
     are those of every entry.
@@ -148,11 +148,11 @@ class Rows:
     weight: Words
 
     def walk(self, rows: Words) -> tuple[Words, Words]:
-        """Every entry of `rows`, one row behind the other: (index into `rows`, entry)."""
+        """Every entry of `rows`, row after row: (index into `rows`, entry)."""
         length = self.length[rows]
-        which = np.repeat(np.arange(len(rows)), length)
-        within = np.arange(len(which)) - np.repeat(np.cumsum(length) - length, length)
-        return which, self.start[rows[which]] + within
+        index = np.repeat(np.arange(len(rows)), length)
+        within = np.arange(len(index)) - np.repeat(np.cumsum(length) - length, length)
+        return index, self.start[rows[index]] + within
 
 
 def entry_layout(tap: int, channel: int, weight: int, skip: int | None, last: bool) -> Layout:
@@ -167,8 +167,8 @@ def pack_entries(entries: Entries, layout: Layout, channel_bits: int, last: Word
     flags = np.zeros(len(entries.row), np.int64)
     flags[last] = 1
     words = layout.pack(
-        last=flags, tap=entries.place >> channel_bits,
-        channel=entries.place & ((1 << channel_bits) - 1), skip=entries.skips,
+        last=flags, tap=entries.dense_index >> channel_bits,
+        channel=entries.dense_index & ((1 << channel_bits) - 1), skip=entries.skips,
         weight=pack_weights(entries.weight, layout.bits("weight")),
     )  # fmt: skip
     return Memory(layout, words if len(words) else np.zeros(1, words.dtype))
@@ -180,8 +180,8 @@ def pack_weights(weights: Words, bits: int) -> Words:
     >>> pack_weights(np.array([[1, -1], [0, 7]]), 8).tolist()
     [241, 112]
     """
-    each = bits // weights.shape[1]
     width: int = weights.shape[1]
+    each = bits // width
     shift = np.arange(width) * each
     fields: Array = (weights & ((1 << each) - 1)).astype(word_dtype(bits)) << shift
     return fields.sum(axis=1)
@@ -218,9 +218,9 @@ def read_rows(
     pointers
         None if every row has `length` entries.
     channel_bits
-        The low bits of a place, the local channel.
+        The low bits of a dense index, the local channel.
     relative
-        Entries hold the distance to the one before.
+        Entries hold the distance to the previous entry.
     width
         Weights in an entry.
     """
@@ -231,22 +231,22 @@ def read_rows(
         lengths = np.full(len(start), length)
     tap, channel = entries.field("tap"), entries.field("channel")
     if relative:
-        # Places restart behind the first entry of every row.
+        # Dense indices restart with every row.
         ends = np.cumsum(entries.field("skip") + 1)
         first = np.unique(start[lengths > 0])
         base = np.zeros(len(ends), np.int64)
         base[first] = np.diff(ends[first] - entries.field("skip")[first] - 1, prepend=0)
-        place = ends - 1 - np.cumsum(base)
-        tap, channel = place >> channel_bits, place & ((1 << channel_bits) - 1)
+        dense_index = ends - 1 - np.cumsum(base)
+        tap, channel = dense_index >> channel_bits, dense_index & ((1 << channel_bits) - 1)
     weight = unpack_weights(entries.field("weight"), entries.layout.bits("weight"), width)
     return Rows(start, lengths, tap, channel, weight)
 
 
 def row_spans(pointers: Memory, entries: Memory) -> tuple[Words, Words]:
-    """Start and length of every row, found as the hardware finds them: from count and flags."""
+    """Start and length of every row, determined as in the hardware: from count and flags."""
     starts, counts = pointers.field("start"), pointers.field("count")
     flags = np.flatnonzero(entries.field("last"))
     first_flag = np.searchsorted(flags, starts)
-    # A long row ends two entries behind the first flag at or after its start.
+    # A long row ends LONG - 1 entries after the first flag at or after its start.
     flag = flags[np.minimum(first_flag, len(flags) - 1)] if len(flags) else np.zeros_like(starts)
     return starts, np.where(counts == LONG, flag + LONG - starts, counts)

@@ -24,7 +24,7 @@ WALK = 4
 """Entry address presented -> membrane address presented, where entries are absolute."""
 
 SUM = 4
-"""Membrane address presented -> the sum stands in a register and is written (accumulation)."""
+"""Membrane address presented -> the sum is in a register and is written (accumulation)."""
 
 RESULT = SUM + 4
 """Membrane address presented -> membrane and spike of a swept neuron are known."""

@@ -1,12 +1,12 @@
-"""The engine: the integer network, event-driven, at the speed of machine code.
+"""The engine: the integer network, event-driven, compiled to machine code.
 
 A second program for the same specification as `golden.models.reference`, sharing only the
 dataclasses. It works node after node: a node takes the events of all steps of some images, scatters
-their weights into its drive (`golden.models.engine_tables` says where), sweeps its neurons, and
-returns their spikes as events. Where an edge has a delay, a node takes one step at a time, so that
-what points back has been sent before. The drive is int16 or int32 where `golden.network.widths`
-proves that this suffices, int64 elsewhere; membranes are int64. One thread; numba releases the GIL,
-so threads may share the work.
+their weights into its drive (by the tables of `golden.models.engine_tables`), sweeps its neurons,
+and returns their spikes as events. Where an edge has a delay, a node takes one step at a time, so
+that events of recurrent edges exist before they are needed. The drive is int16 or int32 where
+`golden.network.widths` proves that this suffices, int64 elsewhere; membranes are int64. One thread;
+numba releases the GIL, so threads may share the work.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
 
 
 def logits(network: Network, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
-    """The logits alone, (batch, classes): nothing is recorded on the way, so this is fastest."""
+    """The logits alone, (batch, classes): the fastest run, since nothing is recorded."""
     return _run(network, inputs, record=False).logits
 
 
@@ -46,7 +46,7 @@ def _frames(network: Network, inputs: NDArray[np.generic]) -> Array:
     good = array.dtype.kind in "iub" and array.shape[lead:] == node.shape
     good = good and (lead == 1 or array.shape[1] == network.timesteps)
     if not good or (array.size and (array.min() < node.lowest or array.max() > node.highest)):
-        array = network.check_inputs(array)  # says in words what is wrong
+        array = network.check_inputs(array)  # raises with the reason
     frames = 1 if lead == 1 else network.timesteps
     return np.asarray(array, np.int16).reshape(-1, frames, math.prod(node.shape))
 
@@ -79,7 +79,7 @@ def _run(network: Network, inputs: NDArray[np.generic], record: bool) -> Trace:
 
 
 class _Chunk:
-    """Some images on their way through the network."""
+    """A chunk of images that passes through all layers together."""
 
     def __init__(self, network: Network, layers: list[Layer], frames: Array, record: bool) -> None:
         self.layers, self.frames, self.record = layers, frames, record
@@ -89,7 +89,7 @@ class _Chunk:
         self.counts = isinstance(network.output, LIF)
         delayed = any(route.delayed for layer in layers for route in layer.routes)
         self.block = 1 if delayed else self.steps
-        # What no later block needs, and is not the logits, is kept of one image only.
+        # A state that no later block needs, and that is not the logits, is kept for one image only.
         rows = [self.images if delayed or layer is layers[-1] else 1 for layer in layers]
         sizes = [(n, layer.neurons) for n, layer in zip(rows, layers, strict=True)]
         self.states = [np.zeros(size, np.int64) for size in sizes]
@@ -99,46 +99,49 @@ class _Chunk:
         sent: list[tuple[Events, ...]] = []
         logits[part] = 0
         for step in range(0, self.steps, self.block):
-            before, sent = sent, [self._input(step)]
+            previous, sent = sent, [self._input(step)]
             now = slice(step, step + self.block)
-            for place, layer in enumerate(self.layers[1:], start=1):
-                fired, v = self._node(place, layer, before, sent)
+            for index, layer in enumerate(self.layers[1:], start=1):
+                fired, v = self._node(index, layer, previous, sent)
                 sent.append(
-                    tuple(kernels.let_out(fired.reshape(-1, layer.neurons), e) for e in layer.exits)
+                    tuple(
+                        kernels.pooled_events(fired.reshape(-1, layer.neurons), pooling)
+                        for pooling in layer.poolings
+                    )
                 )
                 if self.record:
-                    spikes[place][part, now], membranes[place][part, now] = fired, v
-                if self.counts and place == len(self.layers) - 1:
+                    spikes[index][part, now], membranes[index][part, now] = fired, v
+                if self.counts and index == len(self.layers) - 1:
                     logits[part] += fired.sum(axis=1, dtype=np.int64)
         if not self.counts:
             logits[part] = self.states[-1]
 
     def _input(self, step: int) -> tuple[Events, ...]:
-        """The input's events of a block of steps; a direct frame's, once for the whole block."""
+        """The input's events in a block of steps; a direct frame is listed once per block."""
         block = slice(0, 1) if self.direct else slice(step, step + self.block)
         frames = np.ascontiguousarray(self.frames[:, block]).reshape(-1, self.frames.shape[2])
         sent: list[Events] = []
-        for leave in self.layers[0].exits:
+        for pooling in self.layers[0].poolings:
             values = frames
-            if leave.ky * leave.kx > 1:
-                rows, columns = leave.height // leave.ky, leave.width // leave.kx
-                maps = frames.reshape(-1, leave.channels, leave.height, leave.width)
-                whole = maps[:, :, : rows * leave.ky, : columns * leave.kx].astype(np.int32)
-                windows = whole.reshape(-1, leave.channels, rows, leave.ky, columns, leave.kx)
-                values = windows.sum(axis=(3, 5), dtype=np.int32).reshape(-1, leave.places)
-            sent.append(kernels.list_events(values, self.valued or leave.most > 1))
+            if pooling.ky * pooling.kx > 1:
+                rows, columns = pooling.height // pooling.ky, pooling.width // pooling.kx
+                maps = frames.reshape(-1, pooling.channels, pooling.height, pooling.width)
+                whole = maps[:, :, : rows * pooling.ky, : columns * pooling.kx].astype(np.int32)
+                windows = whole.reshape(-1, pooling.channels, rows, pooling.ky, columns, pooling.kx)
+                values = windows.sum(axis=(3, 5), dtype=np.int32).reshape(-1, pooling.outputs)
+            sent.append(kernels.list_events(values, self.valued or pooling.highest > 1))
         return tuple(sent)
 
     def _node(
-        self, place: int, layer: Layer, before: list[tuple[Events, ...]],
+        self, index: int, layer: Layer, previous: list[tuple[Events, ...]],
         sent: list[tuple[Events, ...]],
     ) -> tuple[Array, Array]:  # fmt: skip
         """Spikes (images, block, neurons), and membranes if they are recorded."""
         arriving: list[tuple[Route, Events]] = []
         for route in layer.routes:
-            carried = before if route.delayed else sent
-            if carried:  # nothing comes from before the first step
-                arriving.append((route, carried[route.source][route.leave]))
+            carried = previous if route.delayed else sent
+            if carried:  # no step precedes the first
+                arriving.append((route, carried[route.source][route.pooling]))
         shape = (self.images, self.block, layer.neurons)
         route, events = arriving[0]
         current = np.zeros((0, 0), route.drive.dtype)
@@ -153,17 +156,17 @@ class _Chunk:
         v = np.empty(shape if self.record else (0, 0, 0), np.int64)
         kernels.run_layer(
             route.wiring, route.sheet, route.drive, layer.constants, events, self._once(route),
-            current, self.states[place], fired, v,
+            current, self.states[index], fired, v,
         )  # fmt: skip
         return fired, v
 
     def _once(self, route: Route) -> bool:
-        """Its events have one frame per image, whose drive is added at every step."""
+        """Whether its events have one frame per image, whose drive is added at every step."""
         return self.direct and route.source == 0
 
 
 def _plain(route: Route, layer: Layer) -> Route:
-    """A route whose drive lies as the neurons do."""
+    """A route whose drive has the layout of the neurons."""
     rows = layer.shape[1] if len(layer.shape) == 3 else 1
     width = layer.neurons // rows
     return route._replace(sheet=Sheet(0, 0, rows, width, width))

@@ -1,12 +1,12 @@
-"""The engine's tables: what an event does, and where the neurons are.
+"""The engine's tables: the weights that an event adds, and where the neurons are.
 
 **One wiring for every edge.** An event at a source address adds `taps` pieces of one weight row to
-the drive, each `reach[tap]` behind `base[address]`. Linear: one piece. Convolution: one piece per
-kernel row, since the channels of a pixel lie side by side; in groups, where only some of a pixel's
-channels are meant, one piece per kernel position. Under a stride of s, events at s neighbouring
-places meet s different shares of the kernel, and each share has a weight row of its own. (The
-hardware's decoder has the same idea.) A pool belongs to its source: spikes are summed, or joined,
-where they leave.
+the drive, piece `tap` at `base[address] + reach[tap]`. Linear: one piece. Convolution: one piece
+per kernel row, since the channels of a pixel are adjacent; in groups, where an event reaches only
+some of a pixel's channels, one piece per kernel position. Under a stride of s, events at s
+neighbouring positions meet s different shares of the kernel, and each share has a weight row of its
+own. (The hardware's decoder has the same idea.) A pool belongs to its source: spikes are summed, or
+combined by OR, before they are sent.
 
 **A halo instead of border tests.** The drive of a convolution has room for every target that a tap
 could reach; the sweep over the neurons reads the valid middle only.
@@ -38,7 +38,7 @@ class Wiring(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Where the neurons' drive lies: `rows` pieces of `width` from `offset` on, `pitch` apart."""
+    """Where the neurons' drive is: `rows` pieces of `width` from `offset` on, `pitch` apart."""
 
     size: int
     offset: int
@@ -47,10 +47,10 @@ class Sheet(NamedTuple):
     pitch: int
 
 
-class Exit(NamedTuple):
-    """How events leave a map: joined over windows of ky x kx, which gives `places` values.
+class Pooling(NamedTuple):
+    """How a source's events leave it: pooled over windows of ky x kx, which gives `outputs` values.
 
-    `most` bounds a value: 1 where a window's spikes are joined by OR.
+    `highest` bounds a value: 1 where a window's spikes are combined by OR. 1 x 1: not pooled.
     """
 
     ky: int
@@ -58,8 +58,8 @@ class Exit(NamedTuple):
     height: int
     width: int
     channels: int
-    places: int
-    most: int
+    outputs: int
+    highest: int
 
 
 class Constants(NamedTuple):
@@ -78,14 +78,15 @@ class Constants(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One compiled edge, without its pool, which is an exit of its source.
+    """One compiled edge, without its pool, which belongs to its source.
 
-    `source` is a place in the network's nodes, `leave` one in its exits; a `delayed` route carries
-    the events of the step before. `drive` has the type that holds the target's drive.
+    `source` is an index into the network's nodes, `pooling` into the source's poolings; a `delayed`
+    route carries the events of the previous step. `drive` is an empty array of the type that holds
+    the target's drive.
     """
 
     source: int
-    leave: int
+    pooling: int
     delayed: bool
     wiring: Wiring
     sheet: Sheet
@@ -93,21 +94,21 @@ class Route(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A node, the routes into it, and the ways out of it; an input has no routes."""
+    """A node, the routes into it, and the poolings of its events; an input has no routes."""
 
     name: str
     shape: Shape
     neurons: int
     routes: tuple[Route, ...]
     constants: Constants | None
-    exits: tuple[Exit, ...]
+    poolings: tuple[Pooling, ...]
 
 
 def compiled(network: Network) -> list[Layer]:
     """The layers of a network, one per node, in order."""
     proven = node_widths(network)
-    places = {node.name: place for place, node in enumerate(network.nodes)}
-    exits = {node.name: _exits(node, network.out_of(node.name)) for node in network.nodes}
+    indices = {node.name: index for index, node in enumerate(network.nodes)}
+    poolings = {node.name: _poolings(node, network.out_of(node.name)) for node in network.nodes}
     layers: list[Layer] = []
     for node in network.nodes:
         routes: list[Route] = []
@@ -116,17 +117,17 @@ def compiled(network: Network) -> list[Layer]:
             wiring, sheet = _wire(edge, source.shape, not isinstance(source, Input))
             bits = proven[node.name].sum_bits
             drive = np.zeros(0, np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
-            leave = exits[edge.source].index(_exit(source, edge))
+            pooling = poolings[edge.source].index(_pooling(source, edge))
             delayed = edge.delay == 1
-            routes.append(Route(places[edge.source], leave, delayed, wiring, sheet, drive))
+            routes.append(Route(indices[edge.source], pooling, delayed, wiring, sheet, drive))
         constants = None if isinstance(node, Input) else _constants(node)
         layers.append(Layer(node.name, node.shape, math.prod(node.shape), tuple(routes), constants,
-                            exits[node.name]))  # fmt: skip
+                            poolings[node.name]))  # fmt: skip
     return layers
 
 
 def _wire(edge: Edge, shape: Shape, channel_last: bool) -> tuple[Wiring, Sheet]:
-    """Compile an edge; addresses behind its pool count (y, x, channel) or (channel, y, x)."""
+    """Compile an edge; pooled addresses count (y, x, channel) or (channel, y, x)."""
     shape = edge.pool.output_shape(shape) if edge.pool is not None else shape
     channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
     channel, y, x = np.indices((channels, height, width))
@@ -145,15 +146,15 @@ def _wire(edge: Edge, shape: Shape, channel_last: bool) -> tuple[Wiring, Sheet]:
         down = _axis(height, synapse.weight.shape[2], synapse.padding[0], synapse.stride[0])
         along = _axis(width, synapse.weight.shape[3], synapse.padding[2], synapse.stride[1])
         out, per_group = len(synapse.weight), len(synapse.weight) // synapse.groups
-        pitch = along.places * out
+        pitch = along.length * out
         row = (channel * synapse.stride[0] + down.share[y]) * synapse.stride[1] + along.share[x]
         group = channel // synapse.weight.shape[1]
-        base = down.place[y] * pitch + along.place[x] * out + group * per_group
+        base = down.base[y] * pitch + along.base[x] * out + group * per_group
         weights = _kernel_shares(synapse, down.taps, along.taps)
         reach = np.add.outer(np.arange(down.taps) * pitch, np.arange(along.taps) * out)
         reach = reach[:, 0] if synapse.groups == 1 else reach.ravel()
         offset = down.halo * pitch + along.halo * out
-        sheet = Sheet(down.places * pitch, offset, rows, columns * out, pitch)
+        sheet = Sheet(down.length * pitch, offset, rows, columns * out, pitch)
 
     def table(values: Array) -> Array:
         ordered = values.transpose(1, 2, 0) if channel_last else values
@@ -164,18 +165,18 @@ def _wire(edge: Edge, shape: Shape, channel_last: bool) -> tuple[Wiring, Sheet]:
 
 
 class _Axis(NamedTuple):
-    """One axis of a convolution: per source position its `share` of the kernel and its `place`.
+    """One axis of a convolution: per source position its `share` of the kernel and its `base`.
 
     An event at source position i, p = i + padding, meets the kernel positions k = p mod stride,
-    + stride, + 2 stride ... : `taps` of them (some may lie behind the kernel's end). They lead to
-    the targets (p - k) / stride, `taps` neighbours. Of the `places` that any tap reaches, `halo`
-    lie before target 0.
+    + stride, + 2 stride ... : `taps` of them (some may lie beyond the kernel's end). They lead to
+    the targets (p - k) / stride, `taps` neighbours. Of the `length` positions that any tap reaches,
+    `halo` lie before target 0.
     """
 
     share: Array
-    place: Array
+    base: Array
     taps: int
-    places: int
+    length: int
     halo: int
 
 
@@ -187,10 +188,10 @@ def _axis(sources: int, kernel: int, padding: int, stride: int) -> _Axis:
 
 
 def _kernel_shares(synapse: Conv2d, down: int, along: int) -> Array:
-    """Weight rows (in * stride_y * stride_x, taps, span), the kernel turned round in both axes.
+    """Weight rows (in * stride_y * stride_x, taps, span), the kernel reversed in both axes.
 
-    `down` and `along` are the taps of each axis. An event reaches the target that lies as many
-    places before its own as the tap says: seen from the event, the kernel runs backwards.
+    `down` and `along` are the taps of each axis. Tap t of an event reaches the target t positions
+    before the event's own, so the kernel runs backwards.
     """
     out, inputs, ky, kx = synapse.weight.shape
     (sy, sx), groups = synapse.stride, synapse.groups
@@ -213,15 +214,15 @@ def _constants(node: LIF | Readout) -> Constants:
     return Constants(*spread, node.leak_mul, node.leak_shift, subtract, lowest, highest)
 
 
-def _exits(node: Node, edges: tuple[Edge, ...]) -> tuple[Exit, ...]:
-    """The different ways in which a node's events leave; the plain one first if nothing leaves."""
-    return tuple(dict.fromkeys(_exit(node, edge) for edge in edges)) or (_exit(node, None),)
+def _poolings(node: Node, edges: tuple[Edge, ...]) -> tuple[Pooling, ...]:
+    """The different poolings of a node's events; the 1 x 1 pooling alone if nothing leaves it."""
+    return tuple(dict.fromkeys(_pooling(node, edge) for edge in edges)) or (_pooling(node, None),)
 
 
-def _exit(node: Node, edge: Edge | None) -> Exit:
+def _pooling(node: Node, edge: Edge | None) -> Pooling:
     channels, height, width = (*node.shape, 1, 1)[:3]
     pool = edge.pool if edge is not None else None
     (ky, kx) = pool.kernel_size if pool is not None else (1, 1)
-    most = 1 if pool is None or isinstance(pool, MaxPool2d) else ky * kx
-    places = (height // ky) * (width // kx) * channels
-    return Exit(ky, kx, height, width, channels, places, most)
+    highest = 1 if pool is None or isinstance(pool, MaxPool2d) else ky * kx
+    outputs = (height // ky) * (width // kx) * channels
+    return Pooling(ky, kx, height, width, channels, outputs, highest)

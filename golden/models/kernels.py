@@ -1,7 +1,7 @@
-"""The engine's loops, in machine code.
+"""The engine's loops, compiled by numba.
 
-One file: numba keeps compiled code as long as the file of a function is unchanged, and looks at no
-other.
+All in one file: numba keeps compiled code as long as the file of the function is unchanged, and
+checks no other file.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from spikewright.golden.models.engine_tables import Array, Constants, Exit, Sheet, Wiring
+from spikewright.golden.models.engine_tables import Array, Constants, Pooling, Sheet, Wiring
 
 
 def _jit(function: Callable[..., Any]) -> Any:
-    """Compile at the first call; keep the code in `__pycache__`, or nowhere if all is read-only."""
+    """Compile at the first call; cache in `__pycache__`, or nowhere if no folder is writable."""
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # numba found no folder that it may write to
@@ -37,7 +37,7 @@ class Events(NamedTuple):
 
 @_jit
 def list_events(frames: Array, valued: bool) -> Events:
-    """List what is not zero in frames (frames, neurons)."""
+    """List the nonzero values of frames (frames, neurons)."""
     address = np.empty(frames.size + 1, np.int32)
     value = np.empty(len(address) if valued else 0, np.int32)
     start = np.zeros(len(frames) + 1, np.int64)
@@ -48,48 +48,48 @@ def list_events(frames: Array, valued: bool) -> Events:
 
 @_jit
 def _list(frame: Array, address: Array, value: Array, count: int, valued: bool) -> int:
-    """Append the events of one frame; the new count. Needs room for one more than there are."""
-    for place in range(len(frame)):
+    """Append the events of one frame; return the new count. Needs one spare element."""
+    for neuron in range(len(frame)):
         # Always written, kept only if the count moves on: there is no branch to mispredict.
-        address[count] = place
+        address[count] = neuron
         if valued:
-            value[count] = frame[place]
-        count += frame[place] != 0
+            value[count] = frame[neuron]
+        count += frame[neuron] != 0
     return count
 
 
 @_jit
-def let_out(spikes: Array, leave: Exit) -> Events:
-    """The events of spikes (frames, neurons) behind one exit."""
-    if leave.ky * leave.kx == 1:
+def pooled_events(spikes: Array, pooling: Pooling) -> Events:
+    """The events of spikes (frames, neurons) after pooling."""
+    if pooling.ky * pooling.kx == 1:
         return list_events(spikes, False)
-    valued = leave.most > 1
-    values = np.zeros(leave.places, np.int16)
-    address = np.empty(len(spikes) * leave.places + 1, np.int32)
+    valued = pooling.highest > 1
+    values = np.zeros(pooling.outputs, np.int16)
+    address = np.empty(len(spikes) * pooling.outputs + 1, np.int32)
     value = np.empty(len(address) if valued else 0, np.int32)
     start = np.zeros(len(spikes) + 1, np.int64)
     for frame in range(len(spikes)):
-        _pool(spikes[frame], values, leave)
+        _pool_frame(spikes[frame], values, pooling)
         start[frame + 1] = _list(values, address, value, start[frame], valued)
     return Events(address, value, start, valued)
 
 
 @_jit
-def _pool(fired: Array, values: Array, leave: Exit) -> None:
-    """Join the spikes of each whole window: their sum, or their OR."""
-    rows, columns = leave.height // leave.ky, leave.width // leave.kx
+def _pool_frame(fired: Array, values: Array, pooling: Pooling) -> None:
+    """Pool the spikes of each whole window: their sum, or their OR."""
+    rows, columns = pooling.height // pooling.ky, pooling.width // pooling.kx
     values[:] = 0
-    for y in range(rows * leave.ky):
-        for x in range(columns * leave.kx):
-            begin = (y // leave.ky * columns + x // leave.kx) * leave.channels
-            window = values[begin : begin + leave.channels]
-            begin = (y * leave.width + x) * leave.channels
-            spikes = fired[begin : begin + leave.channels]
-            if leave.most == 1:
-                for channel in range(leave.channels):
+    for y in range(rows * pooling.ky):
+        for x in range(columns * pooling.kx):
+            begin = (y // pooling.ky * columns + x // pooling.kx) * pooling.channels
+            window = values[begin : begin + pooling.channels]
+            begin = (y * pooling.width + x) * pooling.channels
+            spikes = fired[begin : begin + pooling.channels]
+            if pooling.highest == 1:
+                for channel in range(pooling.channels):
                     window[channel] |= spikes[channel]
             else:
-                for channel in range(leave.channels):
+                for channel in range(pooling.channels):
                     window[channel] += spikes[channel]
 
 
@@ -101,8 +101,9 @@ def run_layer(
     """Run one node over a block of steps of all images.
 
     Its drive comes from `events`, or from `current` (images * steps, neurons) if that is not empty.
-    `state` (images, neurons) goes on; with one row for several images, which the cache holds, it is
-    forgotten. `spikes` (images, steps, neurons) is filled, and `membranes` unless it has no images.
+    `state` (images, neurons) is kept between blocks; with one row for all images, which stays in
+    the cache, it is reset for each. `spikes` (images, steps, neurons) is filled, and `membranes`
+    unless it has no images.
     """
     images, steps = spikes.shape[:2]
     kept = len(state) == images
@@ -128,7 +129,7 @@ def run_layer(
 def collect(
     wiring: Wiring, sheet: Sheet, events: Events, once: bool, current: Array, steps: int
 ) -> None:
-    """Add the drive that one of several edges brings to `current` (images * steps, neurons)."""
+    """Add the drive of one of several edges to `current` (images * steps, neurons)."""
     drive = np.zeros(sheet.size, current.dtype)
     for frame in range(len(current)):
         if not once or frame % steps == 0:

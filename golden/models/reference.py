@@ -1,4 +1,4 @@
-"""The reference: the integer network, dense, step by step, in the words of the specification.
+"""The reference: the integer network, dense, step by step, as the specification is written.
 
 This program is written to be read beside `golden.network.nodes`; the engine
 (`golden.models.engine`) is a second one, written from the same text for speed. Neither calls the
@@ -35,7 +35,7 @@ def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
     Returns
     -------
     Trace
-        Membranes as they stand at the end of each step, after reset and clamp.
+        Membranes at the end of each step, after reset and clamp.
 
     Raises
     ------

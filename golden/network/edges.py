@@ -79,7 +79,7 @@ class Linear:
         )
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`."""
+        """The output shape for a source of `shape`."""
         need = int(np.prod(shape))
         require(
             self.weight.shape[1] == need,
@@ -102,7 +102,7 @@ class Conv2d:
         kept as those four numbers, each smaller than the kernel.
     stride
         (rows, columns) from one window to the next, 1..16 each. A window that does not fit whole
-        is dropped; what lies between windows reaches nothing.
+        is dropped; sources between windows reach no target.
     groups
         The channels of source and target in as many equal parts, in order; each part of the
         target sees its own part of the source. As many groups as source channels: depthwise.
@@ -141,7 +141,7 @@ class Conv2d:
         object.__setattr__(self, "padding", sides)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`; floors, as PyTorch does."""
+        """The output shape for a source of `shape`; floors, as PyTorch does."""
         require(len(shape) == 3, "Conv2d", "source shape", shape, "(C, H, W)")
         out, channels, ky, kx = self.weight.shape
         require(
@@ -172,7 +172,7 @@ class Conv2d:
 
 @dataclass(frozen=True, eq=False)
 class Identity:
-    """Every source neuron to the target neuron at its own place. `gain` is int8, one per channel.
+    """Every source neuron to the target neuron at its position. `gain` is int8, one per channel.
 
     A depthwise convolution of 1 x 1: what a residual connection does.
     """
@@ -190,7 +190,7 @@ class Identity:
         return self.gain
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`."""
+        """The output shape for a source of `shape`."""
         need = (shape[0],)
         require(self.gain.shape == need, "Identity", "gain shape", self.gain.shape, str(need))
         return shape
@@ -225,7 +225,7 @@ class SumPool2d:
         return self.kernel_size[0] * self.kernel_size[1]
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`."""
+        """The output shape for a source of `shape`."""
         return _pooled_shape("SumPool2d", self.kernel_size, shape)
 
 
@@ -244,7 +244,7 @@ class MaxPool2d:
         return 1
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape behind this operation for a source of `shape`."""
+        """The output shape for a source of `shape`."""
         return _pooled_shape("MaxPool2d", self.kernel_size, shape)
 
 

@@ -3,7 +3,7 @@
 Tensors are named `NODE.threshold` and `NODE.bias` (int32, one value per channel),
 `SOURCE.TARGET.weight` (int8; a second such edge ends in `.weight.1`, and so on) and
 `activity.NODE` (int32, of the node's shape). The metadata has one key, `spikewright`: JSON with the
-graph, and a sha256 of graph and tensors, so that a flipped bit anywhere is noticed. A file says the
+graph, and a sha256 of graph and tensors, so that a flipped bit anywhere is noticed. A file has the
 lowest version that can hold its network: 1 for chains, 2 for other graphs and for activity. The
 same network gives the same bytes on every machine; whatever `save` has written, `load` accepts.
 See docs/network_file.md.
@@ -79,14 +79,14 @@ def load(path: str | Path) -> Network:
         Naming file, node or tensor, field, value, and what would be right.
     """
     where = f"network file {str(path)!r}"
-    place = Path(path)
+    path = Path(path)
     try:
-        there = place.exists()
-        if not place.is_file():
+        exists = path.exists()
+        if not path.is_file():
             raise BadInput(
-                f"{where}: is {'no file' if there else 'missing'}, must be a saved network"
+                f"{where}: is {'no file' if exists else 'missing'}, must be a saved network"
             )
-        with place.open("rb") as stream:
+        with path.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
@@ -173,7 +173,7 @@ def schema_of(network: Network) -> int:
 
 
 def _digest(graph: Json, tensors: Tensors) -> str:
-    """The sha256 of everything that a file says."""
+    """The sha256 of graph and tensors."""
     digest = hashlib.sha256(canonical(graph))
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -239,7 +239,7 @@ class _Tensors:
         return tensor
 
     def take_activity(self, nodes: Sequence[Node]) -> dict[str, NDArray[Any]]:
-        """Whatever is left that is called `activity.NODE`, by node."""
+        """The remaining tensors called `activity.NODE`, by node."""
         names = [node.name for node in nodes if f"activity.{node.name}" in self.left]
         return {name: self.take(f"activity.{name}", np.int32) for name in names}
 
@@ -256,11 +256,11 @@ def _network_in(graph: Json, tensors: _Tensors) -> Network:
     _check_sizes(nodes, edges, "graph")
     _check_meta(cast(Json, graph["meta"]), "graph")
     names = _WeightNames()
-    built = tuple(_node_in(node, f"node {place}", tensors) for place, node in enumerate(nodes))
+    built = tuple(_node_in(node, f"node {index}", tensors) for index, node in enumerate(nodes))
     network = Network(
         cast(int, graph["timesteps"]),
         built,
-        tuple(_edge_in(edge, f"edge {place}", tensors, names) for place, edge in enumerate(edges)),
+        tuple(_edge_in(edge, f"edge {index}", tensors, names) for index, edge in enumerate(edges)),
         cast(dict[str, str], graph["meta"]),
         tensors.take_activity(built),
     )

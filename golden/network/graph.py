@@ -38,7 +38,7 @@ class Network:
         the network computes.
     activity
         For the input and spiking nodes, or some of them: how many events each neuron sent over
-        some inferences, int64 of the node's shape. It tells the compiler where work will be, and
+        some inferences, int64 of the node's shape. The compiler estimates work from it; it
         never changes what the network computes.
     """
 
@@ -57,7 +57,7 @@ class Network:
         self._check_nodes()
         self._check_edges()
         for node in self.nodes[1:]:
-            self._check_place(node)
+            self._check_connected(node)
         self._check_activity()
 
     def _check_nodes(self) -> None:
@@ -69,25 +69,25 @@ class Network:
             first, last = index == 0, index == len(names) - 1
             kinds = (Input,) if first else (Readout, LIF) if last else (LIF,)
             wanted = " or ".join(kind.__name__ for kind in kinds)
-            place = "first" if first else "last" if last else "neither first nor last"
+            position = "first" if first else "last" if last else "neither first nor last"
             require(type(node) in kinds, f"node {node.name!r}", "kind", type(node).__name__,
-                    f"{wanted}, as it stands {place}")  # fmt: skip
+                    f"{wanted}, as it is {position}")  # fmt: skip
         shape = self.nodes[-1].shape
         require(len(shape) == 1, f"node {names[-1]!r}", "shape", shape,
                 "(classes,), as it is the output")  # fmt: skip
 
     def _check_edges(self) -> None:
-        places = {node.name: place for place, node in enumerate(self.nodes)}
+        order = {node.name: index for index, node in enumerate(self.nodes)}
         for edge in self.edges:
             for end in (edge.source, edge.target):
-                require(end in places, edge.where, "end", repr(end), f"one of {', '.join(places)}")
+                require(end in order, edge.where, "end", repr(end), f"one of {', '.join(order)}")
             source, target = self.node(edge.source), self.node(edge.target)
             spikes = isinstance(source, LIF)
             require(not isinstance(target, Input), edge.where, "target", repr(edge.target),
-                    "a node behind the input")  # fmt: skip
+                    "a node after the input")  # fmt: skip
             require(spikes or isinstance(source, Input), edge.where, "source", repr(edge.source),
                     "a node that sends events; a readout sends none")  # fmt: skip
-            require(edge.delay == 1 or places[edge.source] < places[edge.target],
+            require(edge.delay == 1 or order[edge.source] < order[edge.target],
                     edge.where, "delay", edge.delay,
                     "1, as the edge does not go forward in the order of the nodes")  # fmt: skip
             require(spikes or edge.delay == 0, edge.where, "delay", edge.delay,
@@ -98,7 +98,7 @@ class Network:
             require(target.shape == shape, f"node {target.name!r}", "shape", target.shape,
                     f"{shape}, which {edge.where} delivers")  # fmt: skip
 
-    def _check_place(self, node: Node) -> None:
+    def _check_connected(self, node: Node) -> None:
         where = f"node {node.name!r}"
         arriving = [edge.delay for edge in self.into(node.name)]
         require(0 in arriving, where, "edges into it without delay", 0, "at least 1")
@@ -161,8 +161,8 @@ class Network:
     @property
     def weights(self) -> tuple[Linear | Conv2d, ...]:
         """The operations that training fills with weights, in the order of the edges."""
-        found = (edge.synapse for edge in self.edges)
-        return tuple(synapse for synapse in found if isinstance(synapse, Linear | Conv2d))
+        synapses = (edge.synapse for edge in self.edges)
+        return tuple(synapse for synapse in synapses if isinstance(synapse, Linear | Conv2d))
 
     @property
     def density(self) -> float:

@@ -1,4 +1,4 @@
-"""What a run cost in operations: exact counts from the network, its inputs and its trace.
+"""Operation counts of a run: exact, from the network, its inputs and its trace.
 
 An event is a source value that is not zero: a spike, a pixel, a count, whatever its size. A
 synaptic operation (synop) is one event meeting one nonzero weight whose target exists. The events
@@ -28,7 +28,7 @@ class EdgeCounts:
     Attributes
     ----------
     events
-        Nonzero source values that were carried (also those that reach no target); behind a max
+        Nonzero source values that were carried (also those that reach no target); after a max
         pool, windows with a spike. A delayed edge does not carry the spikes of the last step.
     synops
         (event, nonzero weight, existing target) triples; a bare pool has one per event that lies
@@ -139,9 +139,9 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
     Parameters
     ----------
     network, inputs
-        What was run; shapes as in `golden.models.reference.run`.
+        Those of the run; shapes as in `golden.models.reference.run`.
     trace
-        What the run showed; only its spikes are read.
+        The recorded run; only its spikes are read.
 
     Raises
     ------
@@ -180,9 +180,9 @@ def count(network: Network, inputs: NDArray[np.generic], trace: Trace) -> Operat
 
 
 def _carried(edge: Edge, sent: dict[str, Ints], trace: Trace) -> Ints:
-    """How many events an edge carried from every place of its source, behind a max pool.
+    """How many events an edge carried from every position of its source, after any max pool.
 
-    What a node fires in the last step of an inference has no step after it to be carried to.
+    A delayed edge does not carry the spikes of the last step of an inference.
     """
     if edge.delay == 0 and not isinstance(edge.pool, MaxPool2d):
         return np.asarray(sent[edge.source], np.int64)
@@ -202,17 +202,16 @@ def windows(maps: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def fan_out(edge: Edge, shape: Shape) -> Ints:
-    """How many nonzero weights lead from each event of an edge to targets that exist; int64.
+    """How many nonzero weights lead from each source neuron to targets that exist; int64.
 
-    An event stands for a neuron of the source, whose shape is `shape`, and so is the result's; or,
-    behind a max pool, for a window.
+    The result has the source's shape, `shape`; after a max pool, one element per window.
     """
     if edge.pool is None:
         return _synapse_fan_out(edge.synapse, shape)
     pooled = _synapse_fan_out(edge.synapse, edge.pool.output_shape(shape))
     if isinstance(edge.pool, MaxPool2d):
         return pooled
-    reach = np.zeros(shape, np.int64)  # what lies in no whole window reaches nothing
+    reach = np.zeros(shape, np.int64)  # neurons outside whole windows reach no target
     ky, kx = edge.pool.kernel_size
     inside = pooled.repeat(ky, axis=1).repeat(kx, axis=2)
     reach[:, : inside.shape[1], : inside.shape[2]] = inside
@@ -241,7 +240,7 @@ def _synapse_fan_out(synapse: Synapse | None, shape: Shape) -> Ints:
 
 
 def _hits(sources: int, shift: int, step: int, targets: int) -> Bools:
-    """Which source positions lie, `shift` further on, on a window's start that exists."""
+    """Which source positions, shifted by `shift`, are the start of an existing window."""
     start = np.arange(sources) + shift
     return (start % step == 0) & (start >= 0) & (start < targets * step)
 

@@ -1,4 +1,4 @@
-"""What the JSON of a network file may hold: every kind, its fields, their types and sizes."""
+"""The JSON schema of a network file: every kind, its fields, their types and sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_STRING = 64  # also the length of a sha256
 
 Json = dict[str, object]
 
-# What each kind has in the graph, and of which type; everything must be there, and nothing else.
+# The fields of each kind in the graph and their types; all must be present, and no others.
 FIELDS: dict[str, dict[str, type]] = {
     "Input": {"name": str, "shape": list, "coding": str, "bits": int, "signed": bool},
     "LIF": {
@@ -54,7 +54,7 @@ _WORDS = {
 
 
 def kind_of(value: object, kinds: tuple[str, ...], where: str) -> tuple[str, dict[str, Any]]:
-    """The kind of an object, one of `kinds`, and its fields; what was left out has its default."""
+    """The kind of an object, one of `kinds`, and its fields; absent fields have their default."""
     kind = value.get("kind") if is_object(value) else None
     if not isinstance(kind, str) or kind not in kinds:
         raise BadInput(f"{where}: kind is {show(kind)}, must be {', '.join(kinds)}")
@@ -68,13 +68,13 @@ def object_of(value: object, fields: dict[str, type], where: str) -> dict[str, A
     """`value` as an object that has exactly `fields`, of these types and of a sane size."""
     if not is_object(value):
         raise BadInput(f"{where}: is {show(value)}, must be an object")
-    found: dict[str, Any] = value
-    for key in found:
+    given: dict[str, Any] = value
+    for key in given:
         require(key in fields, where, "key", show(key), f"one of {', '.join(fields)}")
     for key, kind in fields.items():
-        if key not in found:
+        if key not in given:
             raise BadInput(f"{where}: field {key!r} is missing, must be {_WORDS[kind]}")
-        item = found[key]
+        item = given[key]
         right = type(item) is kind  # True is no integer here
         if kind is int:
             right = right and abs(item) < 2**31
@@ -86,4 +86,4 @@ def object_of(value: object, fields: dict[str, type], where: str) -> dict[str, A
         elif key == "operations":
             right = right and len(item) <= 2
         require(right, where, key, show(item), _WORDS_OF_LISTS.get(key, _WORDS[kind]))
-    return dict(found)
+    return dict(given)

@@ -67,7 +67,7 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, str], dict[str, NDArray[n
     Raises
     ------
     BadInput
-        At the first thing that is not as it should be.
+        At the first fault.
     """
     size = f"{len(data)} bytes"
     require(len(data) <= MAX_FILE_BYTES, where, "size", size, f"at most {MAX_FILE_BYTES} bytes")
@@ -101,13 +101,15 @@ def _tensors(
         dtype, shape, (begin, end) = _entry(entry, len(payload), at)
         spans.append((begin, end, at))
         tensors[name] = np.frombuffer(payload[begin:end], dtype).reshape(shape)
-    place = 0
+    expected = 0
     for begin, end, at in sorted(spans):
-        right = f"{place}, where the one before ends: no overlap, no gap"
-        require(begin == place, at, "start", begin, right)
-        place = end
+        right = f"{expected}, where the one before ends: no overlap, no gap"
+        require(begin == expected, at, "start", begin, right)
+        expected = end
     data = f"{len(payload)} bytes long"
-    require(place == len(payload), where, "data", data, f"{place} bytes, the sum of its tensors")
+    require(
+        expected == len(payload), where, "data", data, f"{expected} bytes, the sum of its tensors"
+    )
     return tensors
 
 
@@ -169,16 +171,16 @@ def parse(text: bytes | str, where: str) -> object:
     >>> parse('{"a": 1, "a": 2}', "header")
     Traceback (most recent call last):
         ...
-    spikewright.golden.errors.BadInput: header: key 'a' stands twice, must stand once
+    spikewright.golden.errors.BadInput: header: key 'a' appears twice, must appear once
     """
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        found: dict[str, object] = {}
+        unique: dict[str, object] = {}
         for key, value in items:
-            if key in found:
-                raise BadInput(f"{where}: key {show(key)} stands twice, must stand once")
-            found[key] = value
-        return found
+            if key in unique:
+                raise BadInput(f"{where}: key {show(key)} appears twice, must appear once")
+            unique[key] = value
+        return unique
 
     def constant(name: str) -> NoReturn:
         raise BadInput(f"{where}: holds {name}, must hold finite numbers")

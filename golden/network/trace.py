@@ -1,4 +1,4 @@
-"""What one run shows: every spike, every membrane, the logits; and how two runs are compared.
+"""The trace of a run (every spike, every membrane, the logits), and the comparison of two.
 
 All links of the chain of equality return a `Trace`, so one comparison serves all of them.
 """
@@ -72,12 +72,12 @@ def compare(expected: Trace, actual: Trace) -> Comparison:
     Raises
     ------
     ValueError
-        If the traces do not hold the same nodes and shapes: then there is nothing to compare.
+        If the traces do not hold the same nodes and shapes.
     """
     counts = {"spike": 0, "membrane": 0, "logit": 0}
     wrong = 0
     first: tuple[tuple[int, ...], Mismatch] | None = None
-    order = {name: place for place, name in enumerate(expected.membranes)}
+    order = {name: index for index, name in enumerate(expected.membranes)}
     for quantity, node, left, right in _pairs(expected, actual):
         counts[quantity] += left.size
         differs = np.argwhere(left != right)
@@ -92,8 +92,8 @@ def compare(expected: Trace, actual: Trace) -> Comparison:
                     key,
                     Mismatch(image, step, node, quantity, name, int(left[at]), int(right[at])),
                 )
-    found = first[1] if first else None
-    return Comparison(counts["spike"], counts["membrane"], counts["logit"], wrong, found)
+    mismatch = first[1] if first else None
+    return Comparison(counts["spike"], counts["membrane"], counts["logit"], wrong, mismatch)
 
 
 def _pairs(expected: Trace, actual: Trace) -> Iterator[tuple[str, str, Values, Values]]:

@@ -1,7 +1,7 @@
-"""Small graphs of the shapes in which streams could wait for each other in a circle.
+"""Small graphs of the shapes in which streams could deadlock.
 
-Each fires often, so that queues fill: what is too short for a step, or takes edges in the wrong
-order, does not get through a few inferences of it.
+Each fires often, so that queues fill: a queue that is too short for a step, or a join that takes
+edges in the wrong order, deadlocks within a few inferences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 UNITS = 16
 STEPS = 3
 
-MOTIFS: dict[str, tuple[str, ...]] = {
+DEADLOCK_GRAPHS: dict[str, tuple[str, ...]] = {
     "chain": ("i>a", "a>b", "b>r"),
     "self loop": ("i>a", "a=a", "a>r"),
     "back edge": ("i>a", "a>b", "b=a", "b>r"),
@@ -28,14 +28,14 @@ MOTIFS: dict[str, tuple[str, ...]] = {
     "input to all": ("i>a", "a>b", "i>b", "b>c", "i>c", "a>c", "c>r", "i>r"),
     "spiking output": ("i>a", "a>o", "o=a", "o=o"),
 }
-"""Edges by name: `x>y`, or `x=y` where the spikes of the step before come; i is the input, r the
+"""Edges by name: `x>y`, or `x=y` for a delayed edge; i is the input, r the
 readout; where there is no r, o is the output."""
 
 
-def motif(name: str, coding: str = "events", seed: int = 0) -> Network:
+def deadlock_graph(name: str, coding: str = "events", seed: int = 0) -> Network:
     """The graph called `name`, with random weights."""
     rng = np.random.default_rng(seed)
-    marks = MOTIFS[name]
+    marks = DEADLOCK_GRAPHS[name]
     names = sorted({mark[0] for mark in marks} | {mark[2] for mark in marks} - {"i", "r"})
     names = [node for node in names if node not in "ir"]
     channels = np.zeros(UNITS, int)

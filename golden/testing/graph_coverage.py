@@ -1,7 +1,7 @@
-"""What a run of a graph has visited: the corners that random graphs must reach.
+"""Coverage of a run of a graph: the corner cases that random graphs must reach.
 
-`golden.testing.random_chain.coverage` looks at the step of a neuron; here it is what edges do:
-where they meet, what a delay keeps and drops, what a pool joins, who wins a tie.
+`golden.testing.random_chain.coverage` covers the step of a neuron; this module covers edges:
+where they meet, what a delay keeps and drops, what a pool combines, ties of the output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spikewright.golden.network.operations import windows
 from spikewright.golden.network.trace import Trace
 
 CORNERS: tuple[str, ...] = (
-    "edges that both bring drive", "drives that cancel", "drive from the step before",
+    "drive from several edges", "drives that cancel", "drive of a delayed edge",
     "spike too late to be carried", "window with several spikes", "spike in no whole window",
     "frame and events in one sum", "tie in a spiking output",
 )  # fmt: skip
@@ -30,12 +30,12 @@ def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dic
     Parameters
     ----------
     network, inputs
-        What was run; shapes as in `golden.models.reference.run`.
+        Those of the run; shapes as in `golden.models.reference.run`.
     trace
-        What the run showed; its spikes and logits are read.
+        The recorded run; its spikes and logits are read.
     """
     frames = network.check_inputs(inputs)
-    found: dict[str, int] = dict.fromkeys(CORNERS, 0)
+    counts: dict[str, int] = dict.fromkeys(CORNERS, 0)
     direct = network.input.coding == "direct"
     for node in network.neurons:
         edges = network.into(node.name)
@@ -43,23 +43,23 @@ def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dic
         late = np.array([edge.delay == 1 for edge in edges])
         for step in range(network.timesteps):
             drives = np.stack([drive_of(network, e, trace, frames, step) for e in edges])
-            there, total = drives != 0, drives.sum(axis=0)
-            meet = there.sum(axis=0) > 1
-            found["edges that both bring drive"] += int(meet.sum())
-            found["drives that cancel"] += int((meet & (total == 0)).sum())
-            found["drive from the step before"] += int(there[late].sum())
-            both = there[framed].any(axis=0) & there[~framed].any(axis=0)
-            found["frame and events in one sum"] += int(both.sum())
+            nonzero, total = drives != 0, drives.sum(axis=0)
+            meet = nonzero.sum(axis=0) > 1
+            counts["drive from several edges"] += int(meet.sum())
+            counts["drives that cancel"] += int((meet & (total == 0)).sum())
+            counts["drive of a delayed edge"] += int(nonzero[late].sum())
+            both = nonzero[framed].any(axis=0) & nonzero[~framed].any(axis=0)
+            counts["frame and events in one sum"] += int(both.sum())
     for edge in network.edges:
-        _visit_edge(found, edge, trace)
+        _visit_edge(counts, edge, trace)
     if isinstance(network.output, LIF):
         best = trace.logits == trace.logits.max(axis=1, keepdims=True)
-        found["tie in a spiking output"] = int((best.sum(axis=1) > 1).sum())
-    return found
+        counts["tie in a spiking output"] = int((best.sum(axis=1) > 1).sum())
+    return counts
 
 
 def drive_of(network: Network, edge: Edge, trace: Trace, frames: Ints, step: int) -> Ints:
-    """What an edge brought in one step of a recorded run, (batch, *target shape)."""
+    """The drive of an edge in one step of a recorded run, (batch, *target shape)."""
     if edge.source == network.input.name:
         events = frames if network.input.coding == "direct" else frames[:, step]
     else:
@@ -68,11 +68,11 @@ def drive_of(network: Network, edge: Edge, trace: Trace, frames: Ints, step: int
     return reference.summed(edge, events.astype(np.int64))
 
 
-def _visit_edge(found: dict[str, int], edge: Edge, trace: Trace) -> None:
+def _visit_edge(counts: dict[str, int], edge: Edge, trace: Trace) -> None:
     if edge.delay:
-        found["spike too late to be carried"] += int(trace.spikes[edge.source][:, -1].sum())
+        counts["spike too late to be carried"] += int(trace.spikes[edge.source][:, -1].sum())
     if isinstance(edge.pool, MaxPool2d):
         spikes = trace.spikes[edge.source]
         whole = windows(spikes, edge.pool.kernel_size)
-        found["window with several spikes"] += int((whole.sum(axis=(4, 6)) > 1).sum())
-        found["spike in no whole window"] += int(spikes.sum()) - int(whole.sum())
+        counts["window with several spikes"] += int((whole.sum(axis=(4, 6)) > 1).sum())
+        counts["spike in no whole window"] += int(spikes.sum()) - int(whole.sum())

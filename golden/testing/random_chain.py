@@ -1,8 +1,8 @@
-"""Random integer networks, small and nasty: every kind, every option, every corner of a step.
+"""Random integer networks, small and adversarial: every kind, every option, every corner case.
 
-A random network drawn blindly is dull: nothing fires, or everything does. So nodes are tuned as
+In a random network drawn without tuning nothing fires, or everything does. So nodes are tuned as
 they are drawn: the network built so far is run (by the reference) on random inputs, and the next
-node's thresholds, biases and membrane bits are placed where its drive really lies. `coverage` says
+node's thresholds, biases and membrane bits are drawn from the range of its drive. `coverage` says
 which corners a run has visited; tests assert that a set of seeds visits all.
 """
 
@@ -29,7 +29,7 @@ _PROBES = 4  # inferences that tune a node
 
 @dataclass(frozen=True)
 class Limits:
-    """How large random networks get; every number is included.
+    """How large random networks get, bounds included.
 
     `buildable`: all edges out of a node of a random graph have the same max-pool window, or none,
     as the hardware needs: a core sends each event once.
@@ -141,7 +141,7 @@ def _operations(rng: Generator, shape: Shape, limits: Limits) -> tuple[Operation
 
 
 def _last_operations(rng: Generator, shape: Shape) -> tuple[Operation, ...]:
-    """Two to twelve classes, behind a pool in half of those cases where one is possible."""
+    """Two to twelve classes, after a pool in half of the cases where one is possible."""
     pools = [draw_sum_pool(rng, shape)] if len(shape) == 3 and rng.random() < 0.5 else []
     for pool in pools:
         shape = pool.output_shape(shape)
@@ -263,37 +263,37 @@ CORNERS: tuple[str, ...] = (
 def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dict[str, int]:
     """How often a run visited each of `CORNERS`; the keys are the same for every network.
 
-    Each step is judged anew from the membranes before it, which the trace holds, and its drive.
+    Each step is recomputed from the membranes before it, which the trace holds, and its drive.
     """
     frames = network.check_inputs(inputs)
-    found: dict[str, int] = dict.fromkeys(CORNERS, 0)
-    found["silent inference"] = sum(not frame.any() for frame in frames)
-    found["input at its highest"] = int((frames == network.input.highest).sum())
-    found["input below 0"] = int((frames < 0).sum())
+    counts: dict[str, int] = dict.fromkeys(CORNERS, 0)
+    counts["silent inference"] = sum(not frame.any() for frame in frames)
+    counts["input at its highest"] = int((frames == network.input.highest).sum())
+    counts["input below 0"] = int((frames < 0).sum())
     for node in network.neurons:
         before = np.zeros((len(frames), *node.shape), np.int64)
         for step in range(network.timesteps):
             leaked = reference.leaked(before, node.leak_mul, node.leak_shift)
             if isinstance(node, LIF):
-                _visit_leak(found, node, before, leaked)
+                _visit_leak(counts, node, before, leaked)
                 bias = reference.per_channel(node.bias, before)
                 drive = [drive_of(network, e, trace, frames, step) for e in network.into(node.name)]
-                _visit_step(found, node, leaked + np.sum(drive, axis=0) + bias)
+                _visit_step(counts, node, leaked + np.sum(drive, axis=0) + bias)
             else:
-                found["readout leaks"] += int((leaked != before).sum())
+                counts["readout leaks"] += int((leaked != before).sum())
             before = trace.membranes[node.name][:, step]
         if isinstance(node, LIF):
-            found["spike in the last step"] += int(trace.spikes[node.name][:, -1].sum())
-    return found
+            counts["spike in the last step"] += int(trace.spikes[node.name][:, -1].sum())
+    return counts
 
 
-def _visit_leak(found: dict[str, int], node: LIF, before: Ints, leaked: Ints) -> None:
+def _visit_leak(counts: dict[str, int], node: LIF, before: Ints, leaked: Ints) -> None:
     fraction = (before * node.leak_mul) % 2**node.leak_shift
-    found["leak of a membrane"] += int((leaked != before).sum())
-    found["leak that floors below 0"] += int(((before < 0) & (fraction != 0)).sum())
+    counts["leak of a membrane"] += int((leaked != before).sum())
+    counts["leak that floors below 0"] += int(((before < 0) & (fraction != 0)).sum())
 
 
-def _visit_step(found: dict[str, int], node: LIF, integrated: Ints) -> None:
+def _visit_step(counts: dict[str, int], node: LIF, integrated: Ints) -> None:
     over = integrated - reference.per_channel(node.threshold, integrated)
     fired = over >= 0
     after = np.where(fired, over if node.reset == "subtract" else 0, integrated)
@@ -308,4 +308,4 @@ def _visit_step(found: dict[str, int], node: LIF, integrated: Ints) -> None:
         "clamped at the low end": after < node.lowest,
         "clamped at the high end": after > node.highest,
     }.items():
-        found[corner] += int(where.sum())
+        counts[corner] += int(where.sum())

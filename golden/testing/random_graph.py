@@ -1,8 +1,7 @@
 """Random graphs: joins, forks, branches, delays and the kinds that only graphs have.
 
-Nodes are drawn in order, as in `golden.testing.random_chain`, and each is tuned on the drive that
-all its edges bring; edges that point back come last, on top. What runs of them visit:
-`golden.testing.graph_coverage`.
+Nodes are drawn in order, as in `golden.testing.random_chain`, and each is tuned on the drive of all
+its edges; recurrent edges are added last. Coverage of their runs: `golden.testing.graph_coverage`.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class _Draft:
     windows: dict[str, tuple[int, int] | None]
 
     def drive(self, name: str) -> list[Ints]:
-        """What the edges bring to a node, by step; edges from nodes to come bring nothing yet."""
+        """The drive of a node by step; edges from nodes not yet drawn contribute nothing."""
         steps: list[Ints] = []
         for step in range(self.timesteps):
             drives = [
@@ -61,15 +60,15 @@ class _Draft:
         return steps
 
     def add(self, edge: Edge) -> None:
-        """One more edge; where hardware is wanted, a node's first one settles its window."""
+        """One more edge; where hardware is wanted, a node's first edge fixes its window."""
         pool = edge.pool
         window = pool.kernel_size if isinstance(pool, MaxPool2d) else None
         if self.limits.buildable:
             assert self.windows.setdefault(edge.source, window) == window
         self.edges.append(edge)
 
-    def place(self, node: LIF) -> None:
-        """Add a node that fits its drive, and let it fire."""
+    def add_firing(self, node: LIF) -> None:
+        """Add a node that fits its drive, and compute its spikes."""
         self.nodes.append(node)
         v = np.zeros((_PROBES, *node.shape), np.int64)
         fired: list[Ints] = []
@@ -82,7 +81,7 @@ class _Draft:
 def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Network:
     """A graph drawn from `seed`: the same arguments give the same network.
 
-    Up to `limits.layers` LIF nodes, each behind the one before or on a branch, with up to two
+    Up to `limits.layers` LIF nodes, each after the previous one or on a branch, with up to two
     further edges; delayed edges (also back, and of a node to itself) if `delays`; a readout, or an
     LIF as the output.
     """
@@ -100,7 +99,7 @@ def random_graph(seed: int, limits: Limits = _SMALL, delays: bool = True) -> Net
         main = draft.nodes[before]
         draft.add(Edge(main.name, name, _operations(draft, main)))
         _side_edges(draft, name, delays)
-        draft.place(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
+        draft.add_firing(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
     _output(draft, delays)
     if delays:
         for node in draft.nodes[1:]:
@@ -128,7 +127,7 @@ def _output(draft: _Draft, delays: bool) -> None:
         if node.name not in leaving:  # the end of a branch
             draft.add(Edge(node.name, name, _fitting(draft, node, (len(linear.weight),))))
     if spiking:
-        draft.place(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
+        draft.add_firing(draw_lif(rng, name, np.stack(draft.drive(name), axis=1)))
     else:
         draft.nodes.append(draw_readout(rng, (len(linear.weight),)))
 
@@ -154,7 +153,7 @@ def _operations(draft: _Draft, source: Node) -> tuple[Operation, ...]:
 
 
 def _pool_of(draft: _Draft, source: Node) -> tuple[Operation, ...]:
-    """The pool that a further edge of a node may, or must, begin with."""
+    """The pool with which a further edge of a node may, or must, begin."""
     rng, shape = draft.rng, source.shape
     if (window := draft.windows.get(source.name)) is not None:
         return (MaxPool2d(window),)
@@ -184,10 +183,10 @@ def _side_edges(draft: _Draft, name: str, delays: bool) -> None:
 
 
 def _edge_back(draft: _Draft, target: LIF) -> None:
-    """A delayed edge to a node from itself or from one behind it."""
-    place = draft.nodes.index(target)
-    behind = [node for node in draft.nodes[place:] if isinstance(node, LIF)]
-    source = behind[int(draft.rng.integers(len(behind)))]
+    """A delayed edge to a node from itself or from a later one."""
+    index = draft.nodes.index(target)
+    later = [node for node in draft.nodes[index:] if isinstance(node, LIF)]
+    source = later[int(draft.rng.integers(len(later)))]
     if operations := _fitting(draft, source, target.shape):
         draft.add(Edge(source.name, target.name, operations, 1))
 
@@ -234,19 +233,19 @@ GRAPH_FEATURES: tuple[str, ...] = (
 
 def features(network: Network) -> set[str]:
     """Which of `GRAPH_FEATURES` a network has."""
-    place = {node.name: index for index, node in enumerate(network.nodes)}
+    order = {node.name: index for index, node in enumerate(network.nodes)}
     first, last = network.input, network.output
     into = {node.name: network.into(node.name) for node in network.nodes}
     ends = [(edge.source, edge.target) for edge in network.edges]
     kinds = [tuple(type(operation).__name__ for operation in e.operations) for e in network.edges]
     convs = [edge.synapse for edge in network.edges if isinstance(edge.synapse, Conv2d)]
     mixed = any(len({e.source == first.name for e in edges}) == 2 for edges in into.values())
-    found = {
+    present = {
         "join": any(len(edges) > 1 for edges in into.values()),
-        "fork": any(len(network.out_of(name)) > 1 for name in place),
+        "fork": any(len(network.out_of(name)) > 1 for name in order),
         "diamond": _has_diamond(network),
-        "delayed skip": any(e.delay and place[e.source] < place[e.target] for e in network.edges),
-        "edge back": any(place[e.source] > place[e.target] for e in network.edges),
+        "delayed skip": any(e.delay and order[e.source] < order[e.target] for e in network.edges),
+        "edge back": any(order[e.source] > order[e.target] for e in network.edges),
         "self loop": any(a == b for a, b in ends),
         "max pool": any("MaxPool2d" in kind for kind in kinds),
         "identity": any("Identity" in kind for kind in kinds),
@@ -254,7 +253,7 @@ def features(network: Network) -> set[str]:
         "spiking output": isinstance(last, LIF),
         "leaky readout": not isinstance(last, LIF) and last.leak_mul > 0,
         "direct and events in one node": first.coding == "direct" and mixed,
-        "input into a later node": any(a == first.name and place[b] > 1 for a, b in ends),
+        "input into a later node": any(a == first.name and order[b] > 1 for a, b in ends),
         "signed events of several bits": first.coding == "events" and first.signed,
         "parallel edges": len(set(ends)) < len(ends),
         "strided convolution": any(max(conv.stride) > 1 for conv in convs),
@@ -264,17 +263,17 @@ def features(network: Network) -> set[str]:
         "sum pool before an identity": ("SumPool2d", "Identity") in kinds,
         "pool on a delayed edge": any(e.delay and e.pool is not None for e in network.edges),
     }
-    assert tuple(found) == GRAPH_FEATURES
-    return {name for name, there in found.items() if there}
+    assert tuple(present) == GRAPH_FEATURES
+    return {name for name, is_present in present.items() if is_present}
 
 
 def _has_diamond(network: Network) -> bool:
-    """Two senders meet in a node without delay, and neither lies behind the other."""
-    behind: dict[str, set[str]] = {}  # the nodes that lead to one without delay
+    """Two senders meet in a node without delay, and neither leads to the other."""
+    ancestors: dict[str, set[str]] = {}  # the nodes that lead to a node without delay
     for node in network.nodes:
         before = [edge.source for edge in network.into(node.name) if edge.delay == 0]
         pairs = itertools.combinations(set(before), 2)
-        if any(one not in behind[other] and other not in behind[one] for one, other in pairs):
+        if any(a not in ancestors[b] and b not in ancestors[a] for a, b in pairs):
             return True
-        behind[node.name] = set(before).union(*(behind[name] for name in before))
+        ancestors[node.name] = set(before).union(*(ancestors[name] for name in before))
     return False

@@ -1,4 +1,4 @@
-"""A build's plan: how many lanes, on what device, and what that takes; settled before any RTL."""
+"""The plan of a build: lanes, device, resources and expected cycles; made before any RTL."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from spikewright.hw.options import BuildOptions
 
 
 def settle(network: Network, options: BuildOptions, room: Device | None = None) -> Provision:
-    """The lanes of every core, and what they are expected to do and to take.
+    """The lanes of every core, with their expected cycles and resources.
 
     Parameters
     ----------
     room
-        What of the target is left to plan with; by default all that the options allow.
+        The part of the target to plan with; by default all that the options allow.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def settle(network: Network, options: BuildOptions, room: Device | None = None) 
     _check(options, names)
     device = limited(options.target, options.budget) if room is None else room
     check_names("channels_per_word", options.channels_per_word, names)
-    # The core that counts the spikes of the output is no node: it has one lane of one channel.
+    # The core that counts the output's spikes is not a node: it has one lane of one channel.
     cores = [
         replace(core, width=width_of(options.word_channels, core.node, core.channels))
         if core.node in names
@@ -55,7 +55,7 @@ def settle(network: Network, options: BuildOptions, room: Device | None = None) 
 
 
 def _check(options: BuildOptions, names: list[str]) -> None:
-    """Lanes and budget are possible, and lanes name nodes of the network."""
+    """Check that lanes and budget are valid, and that lanes name nodes of the network."""
     check_names("lanes", options.lanes, names)
     require(options.target is not None or not options.budget, "budget", "target", "not given",
             "named, as in --target ecp5-25k")  # fmt: skip
@@ -65,7 +65,7 @@ def _check(options: BuildOptions, names: list[str]) -> None:
 
 
 def _is_fixed(node: str, options: BuildOptions) -> bool:
-    """Whether no target chooses the lanes of this node."""
+    """Whether the lanes of this node are given, not chosen for a target."""
     given = isinstance(options.lanes, Mapping) and node in options.lanes
     return options.target is None or given
 
@@ -82,9 +82,9 @@ def _fixed_lanes(core: Demand, lanes: int | Mapping[str, int]) -> int:
 def plan_and_compile(network: Network, options: BuildOptions) -> tuple[Provision, Image]:
     """The plan, and the image with its lanes and channels per word.
 
-    What is taken is counted on the image's memories. Where that is more than was estimated and
-    than the target holds, rows of their own near borders are given up first; then the plan is made
-    again with as much less room.
+    Resources are counted from the image's memories. Where these exceed the estimate and the
+    target, border rows are dropped first; then the network is planned again with the budget
+    reduced by the excess.
 
     Raises
     ------

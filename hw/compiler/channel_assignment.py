@@ -1,4 +1,4 @@
-"""Which channels go to which lane, by the work that measured firing brings them."""
+"""Assigns channels to lanes, balancing the work expected from measured firing."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spikewright.golden.bits import bits_for
 from spikewright.hw.compiler.workload import Work
 
 PASSES = 32
-"""Rounds over all channels in which swaps are sought; a handful settle most networks."""
+"""Maximum rounds of swaps over all channels; most networks converge in a few."""
 
 
 def balanced(work: Work, lanes: int) -> bool:
     """Whether every row has as many entries in each lane, with channel c in lane c mod lanes.
 
-    So it is behind bank-balanced pruning, for its number of banks and for every divisor of that.
+    This holds after bank-balanced pruning, for its number of banks and every divisor of it.
     """
     counts = work.by_group(np.arange(work.channels) % lanes, lanes)
     return bool((counts == counts[:, :1]).all())
@@ -28,16 +28,16 @@ def balanced(work: Work, lanes: int) -> bool:
 def assign_channels(work: Work, lanes: int) -> tuple[int, ...]:
     """The code of every channel, so that lanes finish an accumulation together.
 
-    Where rows are `balanced` over channel mod lanes, that is the lane. Else channels are dealt out
-    twice, by load with the longest first, and by channel mod lanes, which only rows near borders
-    may keep from being balanced; and then swapped between lanes as long as that lowers the sum over
-    lanes of the mean square of what a lane has more or less to do than the average lane:
+    Where rows are `balanced` over channel mod lanes, that is the lane. Else there are two starting
+    points: by load, the longest first, and channel mod lanes (which only border rows may keep from
+    being balanced). From each, channels are swapped between lanes as long as that lowers the sum
+    over lanes of the mean square of a lane's deviation from the average work:
 
         sum over lanes of (sum over rows of rate d)^2 + (sum over rows of spread d^2)
 
     where d is the difference of a row's entries in this lane from the row's average. The first part
-    is what lanes lack in total, the second what single rows bring in uneven portions. The better of
-    the two is taken. No step depends on the order of floating-point sums: the same network gets the
+    is the imbalance of the totals, the second that of single rows. The better of the two results is
+    taken. No step depends on the order of floating-point sums: the same network gets the
     same codes everywhere.
 
     Parameters
@@ -48,19 +48,19 @@ def assign_channels(work: Work, lanes: int) -> tuple[int, ...]:
     Returns
     -------
     The code `local << lane_bits | lane` of every channel: the channel number as events carry it,
-    so that nothing is looked up at run time.
+    so no look-up is needed at run time.
     """
     if lanes == 1 or balanced(work, lanes):
         return _codes(np.arange(work.channels) % lanes, lanes)
     load, gram = work.products()
     cost = _exact(load, gram)
     starts = (_dealt(load, lanes), np.arange(work.channels) % lanes)
-    found = [_swapped(cost, start, lanes) for start in starts]
-    return _codes(min(found, key=lambda lane_of: _sum(cost, lane_of)), lanes)
+    candidates = [_swapped(cost, start, lanes) for start in starts]
+    return _codes(min(candidates, key=lambda lane_of: _sum(cost, lane_of)), lanes)
 
 
 def _codes(lane_of: Ints, lanes: int) -> tuple[int, ...]:
-    """Channels of a lane are numbered in their order."""
+    """The codes of channels; channels of a lane are numbered in order."""
     codes = np.zeros(len(lane_of), np.int64)
     for lane in range(lanes):
         members = np.flatnonzero(lane_of == lane)
@@ -91,7 +91,7 @@ def _exact(load: NDArray[np.float64], gram: NDArray[np.float64]) -> Ints:
 
 
 def _sum(cost: Ints, lane_of: Ints) -> int:
-    """What `_swapped` lowers."""
+    """The objective that `_swapped` minimizes."""
     return int(cost[lane_of[:, None] == lane_of].sum())
 
 

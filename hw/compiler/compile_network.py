@@ -1,6 +1,6 @@
 """From the integer network to the memory image: every node becomes a core, every edge its rows.
 
-`hw.compiler.core_plan` settles lanes and codes, `hw.compiler.lower` turns every kind of edge into
+`hw.compiler.core_plan` decides lanes and codes, `hw.compiler.lower` turns every kind of edge into
 rows, `hw.compiler.decoder_tables` and `hw.compiler.pack` fill the memories.
 """
 
@@ -45,12 +45,12 @@ MAX_CORES = 32
 """Cores whose counters `count_select` can name."""
 
 _ONE_LANE = BuildOptions(lanes=1)
-"""Of the core that counts the spikes of the output."""
+"""The name of the core that counts the spikes of the output."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Settled:
-    """What is settled for all nodes before any memory is packed; mappings are by node or edge.
+    """Decisions for all nodes, made before any memory is packed; mappings are by node or edge.
 
     `network` has the core that counts the spikes of a spiking output as its last node.
     """
@@ -74,9 +74,10 @@ def compile_network(
     options
         Without a target: `hw.compiler.build_plan` chooses lanes for one. In a loadable build every
         choice depends on the network's shape alone, so that others of this shape get the same
-        formats: no rows of one length, no distances between entries, no rows near borders.
+        formats: no rows of equal length, no relative entries, no border rows.
     borders
-        Convolutions may have rows of their own near borders, which save cycles and take pointers.
+        Convolutions may have border rows (`hw.compiler.lower.bordered`), which save cycles and need
+        pointers.
 
     Raises
     ------
@@ -147,7 +148,7 @@ def _senders(
     network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window],
     stimulus: InputImage, steps: int,
 ) -> dict[str, Sender]:  # fmt: skip
-    """What every node sends."""
+    """The output of every node."""
     senders = {
         stimulus.name: Sender(
             stimulus.name, stimulus.shape, tuple(range(stimulus.shape[0])), stimulus.event,

@@ -1,4 +1,4 @@
-"""What every core asks for before its lanes are chosen: rows and their use, sweeps, memories."""
+"""The demand of a core before its lanes are chosen: rows and their use, sweeps, memories."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from spikewright.hw.compiler.cost import CoreShape
 from spikewright.hw.compiler.workload import Work
 
 STEP = timing.SWEEP_START + timing.RELEASE + timing.SETTLE
-"""Cycles of a step besides its events and its sweep, where the next step's events wait already."""
+"""Overhead cycles of a step besides events and sweep, when the next step's events wait."""
 
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """A core to be.
+    """The demand of a core.
 
     Attributes
     ----------
     shape
-        Of the node: (C, H, W) or (N,).
+        The node's: (C, H, W) or (N,).
     ordered
         Its channels keep their order, and its lanes are a power of two (a readout).
     framed
         All edges are direct: one accumulation for each inference, then a sweep for each step.
     sent
-        Events that leave it in a step, on average.
+        Mean events that it sends in a step.
     taps
         Numbers of taps that entries name.
     shared
         (depth, width) of its tables.
     capacity
         Words and entries that a lane can address.
-    places
-        (rows,): kernel positions at which a row has weights, each at most an entry of every word.
+    row_taps
+        (rows,): kernel positions at which a row has weights; each needs at most one entry per word.
     width
         Channels of a word.
     """
@@ -58,7 +58,7 @@ class Demand:
     constant_bits: int
     shared: tuple[tuple[int, int], ...]
     capacity: int
-    places: Ints
+    row_taps: Ints
     width: int = 1
 
     @property
@@ -68,7 +68,7 @@ class Demand:
 
     @property
     def positions(self) -> int:
-        """Places of its map."""
+        """Positions of its map."""
         return math.prod(self.shape[1:])
 
     @property
@@ -85,21 +85,21 @@ class Demand:
     @property
     def filled(self) -> float:
         """The share of weights that are not zero, in the words of all rows together."""
-        room = int(self.places.sum()) * -(-self.channels // self.width) * self.width
+        room = int(self.row_taps.sum()) * -(-self.channels // self.width) * self.width
         return len(self.work.row) / max(room, 1)
 
     def words(self, lanes: int) -> int:
-        """Membrane words in each of so many lanes."""
+        """Membrane words per lane, for a number of lanes."""
         return self.positions * -(-self.channels // (lanes * self.width))
 
 
 @dataclass(frozen=True, eq=False)
 class Load:
-    """A core with some lanes: how it will spend its time, in cycles per inference, and its shape.
+    """The load of a core with some lanes, in cycles per inference, and its shape.
 
-    `events` is the time that its events need at one per cycle, `entries` that of its slowest lane
-    to walk their rows; the longer counts. `sweep` holds the pauses too. Meanwhile its spikes leave
-    at one per cycle, which takes `output`.
+    `events` is the time of its events at one per cycle, `entries` that of its slowest lane to walk
+    their rows; the longer one counts. `sweep` includes the pauses. Meanwhile its spikes are sent at
+    one per cycle, which takes `output`.
     """
 
     node: str
@@ -119,14 +119,14 @@ class Load:
 
     @property
     def bound(self) -> str:
-        """What takes most of them: entries, events, sweep or output."""
+        """The bottleneck: entries, events, sweep or output."""
         if self.output >= self.cycles:
             return "output"
         return max(("entries", "events", "sweep"), key=lambda name: getattr(self, name))
 
 
 def load(demand: Demand, lanes: int) -> Load:
-    """What a core would do with its channels shared among so many lanes."""
+    """The load of a core with its channels distributed over `lanes`."""
     work, columns = demand.work, lanes * demand.width
     local = -(-demand.channels // columns)
     codes = tuple(range(demand.channels)) if demand.ordered else assign_channels(work, columns)
@@ -134,10 +134,10 @@ def load(demand: Demand, lanes: int) -> Load:
     counts = work.by_group(lane_of, lanes)
     if demand.width > 1:  # weights of one word share an entry: at most all words of a lane
         words = -(-np.bincount(lane_of, minlength=lanes) // demand.width)
-        counts = np.minimum(counts, demand.places[:, None] * words)
+        counts = np.minimum(counts, demand.row_taps[:, None] * words)
     steps = 1 if demand.framed else demand.timesteps
     words, sweeps = demand.words(lanes), demand.timesteps
-    # A framed core sweeps all steps at a stretch, no word sooner again than it was written.
+    # A core with direct edges only sweeps all steps in succession, each word after it was written.
     sweep = (
         sweeps * max(words, timing.SWEEP + 1) + STEP if demand.framed else sweeps * (words + STEP)
     )
@@ -152,10 +152,10 @@ def load(demand: Demand, lanes: int) -> Load:
 
 
 def slowest(work: Work, counts: Ints) -> float:
-    """Mean entries of the lane that has most of them in an accumulation.
+    """Mean entries of the slowest lane in an accumulation.
 
-    `counts` is (rows, lanes). Lanes are taken as normally distributed about their means, each apart
-    from what all of them share.
+    `counts` is (rows, lanes). Lanes are modelled as independent normal variables about their means,
+    apart from what all of them share.
     """
     lanes = counts.shape[1]
     mean = work.rate @ counts

@@ -1,4 +1,4 @@
-"""What is settled for every node before any memory is packed: windows, lowering, lanes, codes.
+"""Decisions for every node before any memory is packed: windows, lowering, lanes, codes.
 
 Rows carry the codes of the sender's channels, and edges may point back, so all nodes are planned
 first.
@@ -29,7 +29,7 @@ from spikewright.hw.options import BuildOptions
 Window = tuple[int, int]
 
 BLOCK_WORDS, BLOCK_BITS = 1024, 18
-"""Words and bits of a block RAM; smaller ones, as iCE40's, are joined to as much."""
+"""Words and bits of a block RAM; smaller ones, as of iCE40, are combined to that size."""
 
 MAX_STEPS = 32
 """Time steps that a pass may have."""
@@ -37,7 +37,7 @@ MAX_STEPS = 32
 
 @dataclass(frozen=True, eq=False)
 class Sender:
-    """What a node sends: its map after the sweep's window, its channel codes, its events."""
+    """The output of a node: its map after the sweep's window, its channel codes, its events."""
 
     name: str
     shape: Shape
@@ -49,16 +49,16 @@ class Sender:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A core to be: its edges as rows, lanes, channels in a word, the code of every channel.
+    """The plan of a core: its edges as rows, lanes, channels in a word, the code of every channel.
 
     Attributes
     ----------
     words
-        Membrane words in each lane, which a sweep takes.
+        Membrane words in each lane: the cycles of a sweep.
     pace
-        Cycles of an average step's accumulation, from how often senders fire.
+        Mean cycles of a step's accumulation, from the firing rates of the senders.
     framed
-        It accumulates once for each inference.
+        It accumulates once per inference.
     """
 
     edges: tuple[Synapses, ...]
@@ -81,7 +81,7 @@ class Plan:
 
 
 def sent_shape(shape: Shape, window: Window) -> Shape:
-    """The map that leaves a sweep which merges windows."""
+    """The shape of the map after a sweep that merges windows."""
     if len(shape) == 1:
         return shape
     return (shape[0], shape[1] // window[0], shape[2] // window[1])
@@ -110,7 +110,7 @@ def windows(network: Network) -> dict[str, Window]:
 
 
 def lowered(network: Network, name: str, merged: Mapping[str, Window]) -> tuple[Synapses, ...]:
-    """The edges into a node, with no rows of their own near borders."""
+    """The edges into a node, without border rows."""
     into = network.into(name)
     shapes = [sent_shape(network.node(edge.source).shape, merged[edge.source]) for edge in into]
     return tuple(lower(edge, shape) for edge, shape in zip(into, shapes, strict=True))
@@ -120,7 +120,7 @@ def plan(
     network: Network, node: LIF | Readout, merged: Mapping[str, Window], options: BuildOptions,
     borders: bool,
 ) -> Plan:  # fmt: skip
-    """Lower the edges into a node, and share its channels among lanes.
+    """Lower the edges into a node, and assign its channels to lanes.
 
     `borders` as in `hw.compiler.compile_network.compile_network`.
     """
@@ -151,17 +151,17 @@ def plan(
 def work_of(
     network: Network, into: Sequence[Edge], edges: Sequence[Synapses], merged: Mapping[str, Window]
 ) -> Work:
-    """The rows of a core, walked as often as the activity of their senders tells.
+    """The rows of a core, walked at the rates given by the activity of their senders.
 
-    An entry counts wherever its event is, also if its target then lies outside the map: it takes
-    its cycle all the same. Events that meet no target at all are dropped before the lanes.
+    Every entry of a walked row counts, even if its target lies outside the map, since it takes a
+    cycle all the same. Events that meet no target are dropped before the lanes.
     """
     parts: list[Work] = []
     frames = [direct(network, edge) for edge in into]
     for edge, synapses, framed in zip(into, edges, frames, strict=True):
         rates = windowed(event_rates(network, edge.source), merged[edge.source])
         if framed and not all(frames):
-            rates = rates / network.timesteps  # its frame comes in an inference's first step only
+            rates = rates / network.timesteps  # its frame arrives in an inference's first step only
         (mask_y, y, _), (mask_x, x, _) = synapses.axis(0), synapses.axis(1)
         inside, position = np.outer(mask_y, mask_x) != 0, np.add.outer(y, x)
         channel = np.arange(synapses.channels)[:, None, None] << synapses.row_bits
@@ -174,13 +174,13 @@ def work_of(
 
 
 def direct(network: Network, edge: Edge) -> bool:
-    """Whether an edge brings a frame, once in an inference."""
+    """Whether an edge carries a direct frame, once per inference."""
     source = network.node(edge.source)
     return isinstance(source, Input) and source.coding == "direct"
 
 
 def windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
-    """Events after a sweep that merges windows, as if no two places of one fired together."""
+    """Event rates after a sweep that merges windows, as if no two neurons of one fired together."""
     if window == (1, 1):
         return rates
     (ky, kx), (channels, height, width) = window, rates.shape
@@ -190,10 +190,10 @@ def windowed(rates: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
 
 
 def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Synapses, ...]:
-    """Rows of their own near borders, for every edge that has room for them.
+    """Border rows for every edge that has room for them.
 
-    There is room if a lane's entries take no more block RAMs than without. More rows save cycles
-    and nothing else, so of what fits the form that copies most is taken.
+    There is room if a lane's entries take no more block RAMs than without. Border rows only save
+    cycles, so the variant with the most copies that fits is taken.
     """
     best = list(edges)
     for index, synapses in enumerate(edges):
@@ -209,7 +209,7 @@ def _bordered(edges: tuple[Synapses, ...], lanes: int, width: int) -> tuple[Syna
 
 
 def _blocks(edges: Sequence[Synapses], lanes: int, width: int) -> int:
-    """Block RAMs for the entries of a lane, estimated from what an average one holds."""
+    """Block RAMs for the entries of a lane, estimated from the average lane."""
     entries = sum(len(synapses.weights.value) for synapses in edges)
     outputs = edges[0].outputs
     bits = 1 + width * max(s.bits for s in edges) + bits_for(sum(s.taps for s in edges))
@@ -218,12 +218,12 @@ def _blocks(edges: Sequence[Synapses], lanes: int, width: int) -> int:
 
 
 def check_steps(network: Network, steps: int) -> None:
-    """A pass of `steps` time steps is possible.
+    """Check that a pass of `steps` time steps is possible.
 
     Raises
     ------
     BadInput
-        If the time steps are no multiple of it, or an edge brings the spikes of the step before.
+        If the time steps are no multiple of it, or an edge is delayed.
     """
     most = network.timesteps
     fit = ", ".join(str(n) for n in range(1, most + 1) if most % n == 0 and n <= MAX_STEPS)

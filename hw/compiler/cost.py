@@ -1,7 +1,7 @@
-"""What a core takes of a device: block RAMs, LUTs and multipliers, from the shapes of its memories.
+"""Resource estimates of a core: block RAMs, LUTs and multipliers, from the shapes of its memories.
 
-Memories are counted; logic is a straight line through synthesis results. Both are estimates of what
-a synthesizer makes of it: they decide what is worth building, and synthesis has the last word.
+Memories are counted; logic is a linear fit to synthesis results. These estimates guide the plan;
+the result of synthesis is authoritative.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LUTS = {
     "value bit": 13.9,
 }
 """LUTs of a core, of a lane, and of a lane for each bit of membrane words, weights, membrane
-addresses and event values; small memories come on top.
+addresses and event values; small memories are added.
 
 Least squares over nine single cores through yosys `synth_ecp5 -no-rw-check` (convolutions and
 linear layers of 1, 4 and 8 lanes, 10- to 33-bit words, 4- and 8-bit weights, events and direct
@@ -28,17 +28,17 @@ input), LUT4 + 2 CCU2C + 6 TRELLIS_DPR16X4: every one within 3.5 % of its count.
 """
 
 SMALL = 1024
-"""Memories of at most so many bits become LUTs."""
+"""Memories of at most so many bits are made of LUTs."""
 
 _LUT_BITS = 16
-"""Bits of a small memory in one LUT."""
+"""Bits of a small memory per LUT."""
 
 
 @dataclass(frozen=True)
 class CoreShape:
-    """All of a core that its cost depends on; a memory is (depth, width), once in every lane.
+    """The parameters of a core's cost; a memory is (depth, width), one per lane.
 
-    `value_bits` is 0 where every event is worth 1, and then there are no multipliers.
+    `value_bits` is 0 where every value is 1, and then there are no multipliers.
     """
 
     lanes: int
@@ -52,7 +52,7 @@ class CoreShape:
 
 @dataclass(frozen=True)
 class Need:
-    """What is taken of a device."""
+    """Resources of a device in use."""
 
     ram: int
     lut: int
@@ -75,7 +75,7 @@ class Need:
 
 
 def need(shape: CoreShape, device: Device) -> Need:
-    """What a core of this shape takes of a device; without multipliers there, LUTs multiply."""
+    """The cost of a core on a device; on one without multipliers, LUTs multiply."""
     rams, luts = 0, LUTS["core"]
     luts += shape.lanes * (
         LUTS["lane"]
@@ -98,7 +98,7 @@ def need(shape: CoreShape, device: Device) -> Need:
 
 
 def shape_of(core: CoreImage) -> CoreShape:
-    """The shape of a compiled core; of the lanes' memories, the largest sides."""
+    """The shape of a compiled core; for lanes' memories, the largest depth and width."""
     lane: dict[str, tuple[int, int]] = {
         "membranes": (core.words, core.word_bits * core.channels_per_word)
     }
@@ -107,8 +107,8 @@ def shape_of(core: CoreImage) -> CoreShape:
         depth, width = len(memory.words), memory.layout.width
         kind, _, number = name.rpartition("_")
         if kind in ("pointers", "entries", "constants") and number.isdigit():
-            before = lane.get(kind, (0, 0))
-            lane[kind] = (max(depth, before[0]), max(width, before[1]))
+            largest = lane.get(kind, (0, 0))
+            lane[kind] = (max(depth, largest[0]), max(width, largest[1]))
         else:
             shared.append((depth, width))
     shared += [(edge.depth, edge.event.width + 1) for edge in core.edges if edge.depth]

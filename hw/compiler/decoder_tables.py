@@ -13,17 +13,17 @@ from spikewright.hw.compiler.lower import Synapses
 
 
 def decoder_tables(synapses: Synapses, local: int, address_bits: int) -> tuple[Memory, Memory]:
-    """What an event's row and column say: valid taps, part of the row number, part of the base."""
+    """The tables indexed by an event's y and x: valid taps, part of row number and base."""
     tables: list[Memory] = []
     for axis, step in enumerate((synapses.target[1] * local, local)):
-        mask, row, place = synapses.axis(axis)
+        mask, row, target = synapses.axis(axis)
         layout = Layout.of(mask=synapses.grid[axis], row=synapses.row_bits, base=address_bits)
-        tables.append(Memory(layout, layout.pack(mask=mask, row=row, base=place * step)))
+        tables.append(Memory(layout, layout.pack(mask=mask, row=row, base=target * step)))
     return tables[0], tables[1]
 
 
 def tap_table(edges: Sequence[Synapses], local: int, address_bits: int) -> Memory:
-    """Of all taps of a core, edge by edge: what they add to the base, and their mask bits."""
+    """For all taps of a core, edge by edge: the offset to the base, and the mask bits."""
     parts: list[np.ndarray] = []
     for synapses in edges:
         down, along = (k.reshape(-1) for k in np.indices(synapses.grid))
@@ -46,10 +46,10 @@ def constant_tables(
     """Threshold and bias of every local channel, by column; a padding channel can never fire."""
     bias = np.zeros((columns, local), np.int64)
     threshold = np.ones((columns, local), np.int64)
-    place, column = np.divmod(np.array(codes), 1 << bits_for(columns))
+    local_channel, column = np.divmod(np.array(codes), 1 << bits_for(columns))
     lif = isinstance(node, LIF)
-    bias[column, place] = node.bias
-    threshold[column, place] = node.threshold if lif else 0
+    bias[column, local_channel] = node.bias
+    threshold[column, local_channel] = node.threshold if lif else 0
     layout = Layout.of(
         threshold=int(threshold.max()).bit_length() if lif else 0,
         bias=signed_bits(int(bias.min()), int(bias.max())),

@@ -1,4 +1,4 @@
-"""What an FPGA holds, and how many of its block RAMs a memory takes."""
+"""Resources of FPGAs, and the block RAMs that a memory takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Device:
     Attributes
     ----------
     shapes
-        The (depth, width) that one block RAM may have, with a reader and a writer.
+        The (depth, width) configurations of a block RAM with one read and one write port.
     ram, lut, dsp
         Block RAMs, 4-input LUTs, multipliers.
     """
@@ -37,7 +37,7 @@ class Device:
         return min(-(-depth // d) * -(-width // w) for d, w in self.shapes)
 
 
-# DP16KD: 18 kbit; 36 bits a word only as one reader and one writer, as all memories here are.
+# DP16KD: 18 kbit; 36 bits a word only with one read and one write port, as all memories here have.
 _EBR = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 _RAM4K = ((2048, 2), (1024, 4), (512, 8), (256, 16))
 
@@ -54,13 +54,13 @@ TARGETS = {
 }
 
 UNLIMITED = Device("none", _EBR, 2**31, 2**31, 2**31)
-"""Without a target nothing is limited, and block RAMs are counted as those of an ECP5."""
+"""Without a target there are no limits, and block RAMs are counted as those of an ECP5."""
 
 RESOURCES = ("ram", "lut", "dsp")
 
 
 def limited(target: str | None, budget: Mapping[str, int]) -> Device:
-    """A named device, of which a build may take no more than `budget` allows; None: no limits.
+    """A named device, limited to `budget`; None: no limits.
 
     Raises
     ------

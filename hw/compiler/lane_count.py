@@ -1,4 +1,4 @@
-"""How many lanes a core gets."""
+"""The number of lanes of a core."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_COLUMNS = 256
 
 
 def choose_lanes(limit: int, channels: int, kept_per_row: float) -> int:
-    """The fewest lanes, a power of two, among which an average row is one entry for each.
+    """The smallest power of two of lanes with at most one entry of an average row each.
 
-    More would gain nothing: a core accepts one event per cycle, and every lane sees it. `limit`
-    and the number of channels bound the choice.
+    More lanes would gain nothing: a core accepts one event per cycle, and every lane sees it.
+    `limit` and the number of channels bound the choice.
 
     >>> choose_lanes(8, 32, 43.2), choose_lanes(8, 10, 1.5), choose_lanes(8, 6, 100.0)
     (8, 2, 4)
@@ -66,12 +66,12 @@ def width_of(widths: int | Mapping[str, int], node: str, channels: int) -> int:
 
 
 def check_names(what: str, table: object, nodes: Sequence[str]) -> None:
-    """A table of lanes, or of channels a word, names nodes of the network only.
+    """Check that a table of lanes, or of channels per word, names nodes of the network only.
 
     Raises
     ------
     BadInput
-        Naming the first that is none.
+        Naming the first unknown name.
     """
     for name in cast(Mapping[str, object], table) if isinstance(table, Mapping) else ():
         require(name in nodes, what, "node", repr(name), f"one of {', '.join(nodes)}")

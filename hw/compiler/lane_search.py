@@ -1,9 +1,9 @@
-"""How many lanes every core gets, so that cores finish together within what a device holds.
+"""Chooses the lanes of every core, so that cores take equal time within the limits of a device.
 
-All cores of a stream work at once, each on another step or inference: the slowest sets the pace. So
-lanes go, doubled each time, to the core that is slowest, while that gains something and the device
-has room. A core with dense rows may get wider words instead: as many adders, with fewer queues and
-walkers. The others need no more than they have: they wait for it anyway.
+All cores work at once, each on another step or inference: the slowest limits the throughput. So the
+slowest core's lanes are doubled, again and again, while that gains something and the device has
+room. A core with dense rows may get wider words instead: as many adders, with fewer FIFOs and
+walkers. The other cores need no more lanes: they wait for the slowest anyway.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from spikewright.hw.compiler.lane_count import MAX_COLUMNS, MAX_LANES
 from spikewright.hw.compiler.workload import Work
 
 GAIN = 0.97
-"""Twice the lanes must bring a core below this share of its cycles."""
+"""Doubling the lanes must reduce a core's cycles below this share."""
 
 WIDEST = 128
 """Bits of an entry's weights where the width is chosen."""
 
 FILLED = 0.8
-"""The share of weights in wider words, at least, that must not be zero: others are added too."""
+"""The least share of nonzero weights in wider words, since zero weights are added too."""
 
 _WORDS = {"ram": "block RAMs", "lut": "LUTs", "dsp": "multipliers"}
 
@@ -138,7 +138,7 @@ def _searched(
 
 
 def _better(narrow: Provision, wide: Provision) -> Provision:
-    """The faster one; of two that are nearly as fast the one that takes less."""
+    """The faster one; of two with nearly equal speed, the smaller one."""
     if wide.interval < GAIN * narrow.interval:
         return wide
     saves = wide.total.share(wide.device) < narrow.total.share(wide.device)

@@ -1,7 +1,7 @@
-"""Edges lowered to the one idea of the machine: an event owns a row, a base address, valid taps.
+"""Lowers every edge to one form: an event selects a row, a base address, and valid taps.
 
-Kernel, stride, padding, groups, pooling and gains are contents of tables and rows, nothing else.
-Weights stay a list of the nonzero ones: nothing here grows with neurons x neurons.
+Kernel, stride, padding, groups, pooling and gains become contents of tables and rows only. Weights
+are lists of the nonzero ones, so nothing here grows with neurons x neurons.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spikewright.golden.network.nodes import Shape
 class Weights:
     """The nonzero weights of an edge, as arrays of one length.
 
-    Of the row of source channel `channel` and position `position`, tap `tap` adds `value` to
+    In the row of source channel `channel` and position `position`, tap `tap` adds `value` to
     target channel `out`.
     """
 
@@ -33,17 +33,18 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Synapses:
-    """An edge as every core sees it.
+    """A lowered edge: the uniform form of all kinds of edges.
 
-    A window of `kernel` (rows, columns) lies every `stride` from `padding` (top, left) before the
-    map's corner on; `pool` is the window before it, `source` the map before both, `target` the map
-    behind, of `outputs` channels. `positions` (rows, columns) is what of an event's position
-    belongs to the row number: for a convolution (`moves`) the residue under the stride, since the
-    rest moves the base; for a linear edge all of it. `parts` says it for each source row and
-    column, if it is anything else (see `bordered`).
+    Windows of `kernel` (rows, columns) start at every multiple of `stride`, from `padding` (top,
+    left) before the map's corner on; `pool` is the pooling window before them, `source` the map
+    before both, `target` the map after both, of `outputs` channels. `positions` (rows, columns)
+    counts the values of an event's position that select its row: for a convolution (`moves`) the
+    residue under the stride, since the quotient moves the base; for a linear edge the whole
+    position. `parts` gives it explicitly for each source row and column (see `bordered`).
 
     Under a stride of s, kernel row k is tap k div s of the events whose residue is k mod s: a row
-    lists only the taps of its own residue. Groups are rows without the other groups' channels.
+    lists only the taps of its own residue. With groups, a row lists only the channels of its own
+    group.
     """
 
     weights: Weights
@@ -78,7 +79,7 @@ class Synapses:
         return bits_for(self.positions[0] * self.positions[1])
 
     def axis(self, axis: int) -> tuple[Ints, Ints, Ints]:
-        """Of every source row (axis 0) or column: mask of valid taps, row part, target place."""
+        """Of every source row (axis 0) or column: mask of valid taps, row part, target position."""
         taps, stride, pool = self.grid[axis], self.stride[axis], self.pool[axis]
         pooled = np.arange(self.source[axis]) // pool
         inside = pooled < self.source[axis] // pool
@@ -87,19 +88,19 @@ class Synapses:
         for tap in range(taps):
             target = window - tap
             exists = tap * stride + residue < self.kernel[axis]
-            # A row-addressed map has no target position: all of it is one tap.
+            # In a linear edge the position selects the row: one tap and no target position.
             hit = exists & (target >= 0) & (target < self.target[axis]) if self.moves else True
             mask |= (inside & hit).astype(np.int64) << tap
         part = self.parts[axis]
         row = part if part is not None else residue if self.moves else pooled * inside
-        place = window if self.moves else np.zeros_like(pooled)
-        return mask, row * (self.positions[1], 1)[axis], place
+        start = window if self.moves else np.zeros_like(pooled)
+        return mask, row * (self.positions[1], 1)[axis], start
 
 
 def lower(edge: Edge, shape: Shape) -> Synapses:
-    """Lower an edge whose sender sends a map of `shape`, behind the windows that its sweep merges.
+    """Lower an edge; `shape` is the sender's map after the windows that its sweep merges.
 
-    So nothing is left of a max pool here.
+    So a max pool needs no lowering.
     """
     channels, height, width = (*shape, 1, 1)[:3]
     pool = edge.pool.kernel_size if isinstance(edge.pool, SumPool2d) else (1, 1)
@@ -133,7 +134,7 @@ def lower(edge: Edge, shape: Shape) -> Synapses:
 
 
 def _diagonal(gain: Ints) -> Weights:
-    """Every channel to itself: a depthwise convolution of 1 x 1."""
+    """A depthwise convolution of 1 x 1."""
     channel = np.flatnonzero(gain)
     zero = np.zeros_like(channel)
     return Weights(channel, zero, zero, channel, gain[channel])
@@ -156,11 +157,11 @@ def _by_residue(synapse: Conv2d) -> Weights:
 
 
 def bordered(synapses: Synapses, axes: tuple[bool, bool]) -> Synapses:
-    """A convolution with rows of their own for the source rows, or columns, near a border.
+    """A convolution with border rows: separate rows for source rows, or columns, near a border.
 
-    They list only the taps that lie inside the map there, so no lane walks the others. The price
-    are copies of weights: those of a 3 x 3 kernel become 7/3 as many along one axis, 49/9 along
-    both. On a map so small that every position is near a border that is one row per position.
+    They list only the taps that lie inside the map there, so no lane walks the others. The cost is
+    copies of weights: those of a 3 x 3 kernel become 7/3 as many along one axis, 49/9 along
+    both. On a map so small that every position is near a border, there is one row per position.
     """
     weights, along = synapses.weights, synapses.grid[1]
     residue = np.divmod(weights.position, synapses.positions[1])
@@ -188,7 +189,7 @@ def bordered(synapses: Synapses, axes: tuple[bool, bool]) -> Synapses:
 def _kinds(synapses: Synapses, axis: int, wanted: bool) -> tuple[Ints, Ints, Ints]:
     """The kinds of source rows (axis 0) or columns: (kind of each, residue and mask of each kind).
 
-    If not `wanted`, rows that differ in their residue alone, as `lower` has them.
+    If not `wanted`, rows differ in their residue only, as in `lower`.
     """
     mask, row, _ = synapses.axis(axis)
     residue = row // (synapses.positions[1], 1)[axis]
@@ -196,6 +197,6 @@ def _kinds(synapses: Synapses, axis: int, wanted: bool) -> tuple[Ints, Ints, Int
         every = np.arange(synapses.positions[axis])
         return residue, every, np.full(len(every), (1 << synapses.grid[axis]) - 1)
     pairs, part = np.unique(np.stack([residue, mask]), axis=1, return_inverse=True)
-    kept = pairs[1] != 0  # events that meet no tap are dropped: their row does not matter
+    kept = pairs[1] != 0  # events without a valid tap are dropped: their row does not matter
     kind = np.cumsum(kept) - 1
     return np.maximum(kind[part.reshape(-1)], 0), pairs[0][kept], pairs[1][kept]

@@ -1,4 +1,4 @@
-"""From the network to what its cores demand: rows and their use, word widths, tables."""
+"""Derives the demands of all cores from the network: rows and their use, word widths, tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spikewright.hw.compiler.workload import event_rates
 
 
 def demands(network: Network) -> tuple[Demand, ...]:
-    """What every core asks for, in the order of the network; one more if spikes are counted."""
+    """The demand of every core, in the order of the network; one more if spikes are counted."""
     whole = counted(network)
     merged, widths = windows(whole), node_widths(whole)
     return tuple(_demand(whole, node, merged, widths[node.name]) for node in whole.neurons)
@@ -54,11 +54,11 @@ def _demand(
         constant_bits=bias + threshold,
         shared=tuple(table for synapses in edges for table in _tables(synapses)),
         capacity=MAX_WORDS,
-        places=np.concatenate([_places(synapses) for synapses in edges]),
+        row_taps=np.concatenate([_row_taps(synapses) for synapses in edges]),
     )  # fmt: skip
 
 
-def _places(synapses: Synapses) -> Ints:
+def _row_taps(synapses: Synapses) -> Ints:
     """Kernel positions at which each row of an edge has weights."""
     weights = synapses.weights
     row = weights.channel << synapses.row_bits | weights.position
@@ -67,7 +67,7 @@ def _places(synapses: Synapses) -> Ints:
 
 
 def _tables(synapses: Synapses) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Depth and width of an edge's tables, with one channel in a lane: they hardly count."""
+    """Depth and width of an edge's tables, with one channel in a lane: a negligible share."""
     bits = synapses.row_bits + bits_for(synapses.target[0] * synapses.target[1])
     height, width = synapses.source
     return (height, synapses.grid[0] + bits), (width, synapses.grid[1] + bits)

@@ -22,15 +22,15 @@ from spikewright.golden.image.rows import (
 from spikewright.hw.compiler.lower import Synapses
 
 MAX_BITS = 256
-"""Bits of an entry."""
+"""The most bits of an entry."""
 
 MAX_WORDS = 1 << 20
-"""Membrane words, rows and entries that one lane can address."""
+"""The most membrane words, rows or entries that one lane can address."""
 
 
 @dataclass(frozen=True, eq=False)
 class Arrival:
-    """An edge as its core packs it: from `row_start` and `tap_start` on, channels by their code."""
+    """An edge as packed by its core: rows from `row_start`, taps from `tap_start` on."""
 
     synapses: Synapses
     codes: Ints
@@ -51,7 +51,7 @@ class Arrival:
 
     @property
     def used(self) -> Ints:
-        """The row numbers that some event has."""
+        """The row numbers that events use."""
         (mask_y, y, _), (mask_x, x, _) = self.synapses.axis(0), self.synapses.axis(1)
         position = np.unique(np.add.outer(y[mask_y != 0], x[mask_x != 0]))
         code = self.codes[:, None] << self.synapses.row_bits
@@ -70,13 +70,13 @@ class Packed:
 def arrivals(
     edges: Sequence[Synapses], codes: Sequence[tuple[int, ...]], reloadable: bool
 ) -> list[Arrival]:
-    """The edges of a core with their rows and taps one behind the other."""
-    found: list[Arrival] = []
+    """The edges of a core, with rows and taps numbered edge after edge."""
+    packed_edges: list[Arrival] = []
     row = tap = 0
     for synapses, sender in zip(edges, codes, strict=True):
-        found.append(Arrival(synapses, np.array(sender, np.int64), row, tap, reloadable))
-        row, tap = row + found[-1].rows, tap + synapses.taps
-    return found
+        packed_edges.append(Arrival(synapses, np.array(sender, np.int64), row, tap, reloadable))
+        row, tap = row + packed_edges[-1].rows, tap + synapses.taps
+    return packed_edges
 
 
 def pack_lanes(
@@ -85,9 +85,9 @@ def pack_lanes(
 ) -> Packed:  # fmt: skip
     """Pointer and entry memories of every lane; `width` weights in an entry.
 
-    A place is absolute or relative, whichever takes fewer bits over all lanes. A lane whose used
-    rows have one length does without pointers and flags, if the entries of unused rows between
-    them take fewer bits than the pointers would. With `reloadable` places are absolute, and all
+    Entries are absolute or relative, whichever takes fewer bits over all lanes. A lane whose used
+    rows have equal length has no pointers and flags, if the entries of unused rows between
+    them take fewer bits than the pointers would. With `reloadable`, entries are absolute, and all
     lanes have pointers and flags.
 
     Raises
@@ -143,32 +143,34 @@ def _by_lane(
     edges: Sequence[Arrival], codes: tuple[int, ...], lanes: int, width: int, channel_bits: int,
     used: Bools,
 ) -> list[Entries]:  # fmt: skip
-    """The entries of every lane, sorted by row, then place; none in rows that no event has."""
+    """The entries of every lane, sorted by row, then dense index; rows without events get none."""
     target = np.array(codes, np.int64)
     fields: list[tuple[Ints, Ints, Ints, Ints]] = []
     for edge in edges:
         weights, bits = edge.synapses.weights, edge.synapses.row_bits
         row = edge.row_start + (edge.codes[weights.channel] << bits | weights.position)
         local, column = np.divmod(target[weights.out], 1 << bits_for(lanes * width))
-        place = (edge.tap_start + weights.tap) << channel_bits | local
-        fields.append((row, place, column, weights.value))
-    row, place, column, value = (np.concatenate(parts) for parts in zip(*fields, strict=True))
+        dense_index = (edge.tap_start + weights.tap) << channel_bits | local
+        fields.append((row, dense_index, column, weights.value))
+    row, dense_index, column, value = (np.concatenate(parts) for parts in zip(*fields, strict=True))
     lane, member = np.divmod(column, width)
-    order = np.lexsort((place, row, lane))
+    order = np.lexsort((dense_index, row, lane))
     order = order[used[row[order]]]
-    row, place, lane, member, value = (x[order] for x in (row, place, lane, member, value))
+    row, dense_index, lane, member, value = (
+        field[order] for field in (row, dense_index, lane, member, value)
+    )
     # Weights of one word are one entry.
-    new = (np.diff(row) != 0) | (np.diff(place) != 0) | (np.diff(lane) != 0)
+    new = (np.diff(row) != 0) | (np.diff(dense_index) != 0) | (np.diff(lane) != 0)
     first = np.flatnonzero(np.append(True, new)[: len(row)])
     weight = np.zeros((len(first), width), np.int64)
     weight[np.searchsorted(first, np.arange(len(row)), "right") - 1, member] = value
     ends = np.searchsorted(lane[first], np.arange(1, lanes))
-    parts = (np.split(x, ends) for x in (row[first], place[first], weight))
+    parts = (np.split(field, ends) for field in (row[first], dense_index[first], weight))
     return [Entries(*part) for part in zip(*parts, strict=True)]
 
 
 def _fitting(width: int, bits: int, weight: int) -> int:
-    """The most channels, a power of two, of which an entry has no more than `MAX_BITS`."""
+    """The most channels, a power of two, with at most `MAX_BITS` per entry."""
     while bits > MAX_BITS and width > 1:
         width, bits, weight = width // 2, bits - weight // 2, weight // 2
     return width
@@ -181,13 +183,13 @@ def _equal_length(lengths: Ints) -> int | None:
 
 
 def _spread(part: Entries, length: int) -> Entries:
-    """The entries at row * length, zeros in the rows that no event has."""
+    """The entries at row * length, with zeros in unused rows."""
     depth = int(part.row[-1]) + 1
     row = np.repeat(np.arange(depth), length)
-    place = np.zeros(len(row), np.int64)
+    dense_index = np.zeros(len(row), np.int64)
     weight = np.zeros((len(row), part.weight.shape[1]), np.int64)
     within = np.arange(len(part.row)) % length
-    place[:] = np.tile(np.arange(length), depth)
-    place[part.row * length + within] = part.place
+    dense_index[:] = np.tile(np.arange(length), depth)
+    dense_index[part.row * length + within] = part.dense_index
     weight[part.row * length + within] = part.weight
-    return Entries(row, place, weight)
+    return Entries(row, dense_index, weight)

@@ -1,8 +1,8 @@
-"""Which edges get a queue, and how deep: where spikes must wait, and where cores would wait.
+"""FIFO depths of edges: where spikes must wait, and where cores would otherwise wait.
 
-A core sends while it sweeps, and what it sends is taken while the next core accumulates. So without
-a queue between them two neighbours never accumulate at once; and where branches meet, the shorter
-one holds its sender until the longer one has caught up.
+A core sends while it sweeps, and its events are accepted while the next core accumulates. So
+without a FIFO between them two neighbours never accumulate at once; and where branches meet, the
+shorter one stalls its sender until the longer one has caught up.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from spikewright.hw.compiler.core_plan import Plan, Window, direct, sent_shape, 
 from spikewright.hw.compiler.workload import SPIKE_RATE, event_rates
 
 SHORT = 4
-"""Places of a delayed edge's queue in which no full step has to wait."""
+"""Depth of a delayed edge's FIFO that need not hold a full step."""
 
 MARGIN = 1.25
-"""Places for each spike of an average step."""
+"""Slots per spike of an average step."""
 
 GAIN = 0.97
-"""A queue between neighbours must bring their cycles below this share."""
+"""A FIFO between neighbours must reduce their cycles below this share."""
 
 
 def queue_depths(
     network: Network, plans: Mapping[str, Plan], merged: Mapping[str, Window], steps: int,
     reloadable: bool,
 ) -> dict[Edge, int]:  # fmt: skip
-    """Places of every edge's queue; 0 without a queue.
+    """The FIFO depth of every edge; 0 without a FIFO.
 
-    A delayed edge has one that holds a full step and two tokens where that may have to wait. Where
-    several edges meet, each has one for the spikes of an average step, so that branches may run
-    apart; and so has an edge whose two cores would else hold each other up, unless the build is
-    `reloadable`: how long they take depends on the weights.
+    A delayed edge has one for a full step and two tokens, where a full step may have to wait. Where
+    several edges meet, each has one for the spikes of an average step, which decouples the
+    branches; so has an edge whose two cores would otherwise stall each other, unless the build is
+    `reloadable`, as their times depend on the weights.
     """
     depths: dict[Edge, int] = {}
     for edge in network.edges:
@@ -49,14 +49,14 @@ def queue_depths(
         elif direct(network, edge):
             depths[edge] = 0
         elif _meets(network, edge) or (not reloadable and _pays(network, edge, plans)):
-            depths[edge] = _places(network, edge, shape, merged, steps, reloadable)
+            depths[edge] = _slots(network, edge, shape, merged, steps, reloadable)
         else:
             depths[edge] = 0
     return depths
 
 
 def _may_wait(network: Network, edge: Edge) -> bool:
-    """Whether the sink needs the sender's step before it can take that of the step before."""
+    """Whether the sink needs the sender's current step before it can accept the previous one."""
     reached = {edge.source}
     waiting = [edge.source]
     while waiting:
@@ -68,7 +68,7 @@ def _may_wait(network: Network, edge: Edge) -> bool:
 
 
 def _meets(network: Network, edge: Edge) -> bool:
-    """Another edge without delay, which brings every step's events, goes into the same node."""
+    """Whether another edge without delay carries every step's events into the same node."""
     others = [other for other in network.into(edge.target) if other is not edge]
     return any(not other.delay and not direct(network, other) for other in others)
 
@@ -76,8 +76,8 @@ def _meets(network: Network, edge: Edge) -> bool:
 def _pays(network: Network, edge: Edge, plans: Mapping[str, Plan]) -> bool:
     """Whether two neighbours are much faster if one accumulates while the other does.
 
-    Taken are the cycles of their steps as planned; of a sweep, what its vectors' own queue does not
-    hold.
+    Compares the planned cycles of their steps, where a sweep counts only for the vectors that
+    exceed its own FIFO.
     """
     if isinstance(network.node(edge.source), Input):
         return False
@@ -91,11 +91,11 @@ def _pays(network: Network, edge: Edge, plans: Mapping[str, Plan]) -> bool:
     return apart < GAIN * coupled
 
 
-def _places(
+def _slots(
     network: Network, edge: Edge, shape: Shape, merged: Mapping[str, Window], steps: int,
     reloadable: bool,
 ) -> int:  # fmt: skip
-    """A power of two; all that a pass may bring, with its token, at most."""
+    """A power of two, at most the events of a full pass with its token."""
     rates = event_rates(network, edge.source)
     if reloadable:
         rates = np.full_like(rates, SPIKE_RATE)

@@ -1,4 +1,4 @@
-"""The work that events bring to a core: entries of its rows, and how often each row is walked."""
+"""The workload of a core: entries of its rows, and how often each row is walked."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import Input
 
 INFERENCES = "activity_inferences"
-"""The key of a network's meta that says over how many inferences its activity was counted."""
+"""The key of a network's meta with the number of inferences in its activity."""
 
 SPIKE_RATE = 0.1
-"""Spikes per neuron and step where nothing was counted; of an input all values are events then."""
+"""Spikes per neuron and step without activity; all values of an input then count as events."""
 
 _GRAIN = 2.0**16
 """Rates are multiples of its inverse, so that sums over rows are exact in any order."""
@@ -39,7 +39,7 @@ class Work:
         (rows,): events that walk the row in one accumulation, on average: a step, or an inference
         where a direct frame is accumulated once.
     spread
-        (rows,): the variance of that number, as if places fired independently.
+        (rows,): the variance of that number, as if neurons fired independently.
     """
 
     channels: int
@@ -92,7 +92,7 @@ class Work:
 
 
 def joined(channels: int, parts: Sequence[Work]) -> Work:
-    """The work of several edges into one core: their rows, one edge behind the other."""
+    """The work of several edges into one core: their rows, edge after edge."""
     starts = np.cumsum([0, *(len(part.rate) for part in parts)])
     return Work(
         channels,
@@ -103,22 +103,20 @@ def joined(channels: int, parts: Sequence[Work]) -> Work:
     )
 
 
-def walked(
-    channels: int, row: Ints, channel: Ints, rows: int, of_place: Ints, rates: Floats
-) -> Work:
+def walked(channels: int, row: Ints, channel: Ints, rows: int, row_of: Ints, rates: Floats) -> Work:
     """The work of one edge.
 
     Parameters
     ----------
     row, channel
         As in `Work`.
-    of_place
-        The row that an event from each place of the source walks, -1 if the decoder drops it.
+    row_of
+        The row that an event of each source position walks, -1 if the decoder drops it.
     rates
-        Events of each place in an accumulation, as `of_place`: 0..1.
+        Events of each source position in an accumulation, as `row_of`: 0..1.
     """
-    inside = of_place.reshape(-1) >= 0
-    where, rate = of_place.reshape(-1)[inside], rates.reshape(-1)[inside]
+    inside = row_of.reshape(-1) >= 0
+    where, rate = row_of.reshape(-1)[inside], rates.reshape(-1)[inside]
     return Work(
         channels, row, channel, _summed(where, rate, rows), _summed(where, rate * (1 - rate), rows)
     )
@@ -132,13 +130,14 @@ def _summed(where: Ints, values: Floats, rows: int) -> Floats:
 def event_rates(network: Network, name: str) -> Floats:
     """Events of every neuron of a sending node in an accumulation, 0..1, in the node's shape.
 
-    Counted ones lie strictly within: what was silent on all calibration images still weighs a
-    little. Without activity an input sends every value, and a neuron fires in a tenth of the steps.
+    Counted rates lie strictly between 0 and 1: neurons silent on all calibration images keep a
+    small rate. Without activity an input sends every value, and a neuron fires in a tenth of the
+    steps.
 
     Raises
     ------
     BadInput
-        If the meta's number of inferences is none, or less than a neuron's events tell.
+        If the meta's number of inferences is not a number, or too small for a neuron's events.
     """
     node = network.node(name)
     framed = isinstance(node, Input) and node.coding == "direct"
@@ -152,7 +151,7 @@ def event_rates(network: Network, name: str) -> Floats:
 
 
 def _inferences(network: Network, name: str, least: int) -> int:
-    """Over how many inferences activity was counted; untold, the fewest that can have sent it."""
+    """Over how many inferences activity was counted; if not given, the fewest possible."""
     text = network.meta.get(INFERENCES)
     if text is None:
         return max(least, 1)

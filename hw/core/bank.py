@@ -11,11 +11,11 @@ SMALL = 32
 
 
 def ahead_layout(address_bits: int) -> data.StructLayout:
-    """What all banks of a lane share: where an addition stands, and what it has to be told.
+    """Signals shared by all banks of a lane: addresses of an addition, and its hazards.
 
     `address` of stage a; `late_address` and `late_add` of the stage in which sums are written.
-    Matches of stage b, found by `matches`: the sum before this one, the one before that, any of the
-    four, and whether it is one of those that are older than the first.
+    Hazards of stage b, detected by `matches`: the same address as one, two or three additions
+    before, and as any addition but the previous one.
     """
     return data.StructLayout({
         "address": address_bits,
@@ -40,15 +40,15 @@ def stages(m: Module, value: Value, name: str) -> list[Signal]:
 
 
 def is_small(words: int) -> bool:
-    """A bank of so many words needs no forwarding."""
+    """Whether a bank of `words` needs no forwarding."""
     return words <= SMALL
 
 
 def matches(m: Module, add: Signal, address: Signal, small: bool) -> View:
-    """The addition of stage a against those before it.
+    """Compare the address of stage a with those of the `SUM` additions before it.
 
-    Sums of the `SUM` additions before it are still under way: in s, where it is just made, in d,
-    and one and two cycles behind it.
+    Their sums are still under way: in stage s, where a sum is formed, in d, and in the two cycles
+    after d.
     """
     assert SUM == 4
     adds, addresses = stages(m, add, "add"), stages(m, address, "address")
@@ -61,21 +61,21 @@ def matches(m: Module, add: Signal, address: Signal, small: bool) -> View:
     ]
     if not small:
         hits = [a & (address == before) for a, before in zip(adds, addresses, strict=True)]
-        found = [Signal(name=f"hit_{behind}") for behind in range(1, SUM + 1)]
-        m.d.sync += Cat(found).eq(Cat(hits))
-        for name, hit in zip(("first", "second", "third"), found, strict=False):
+        registers = [Signal(name=f"hit_{distance}") for distance in range(1, SUM + 1)]
+        m.d.sync += Cat(registers).eq(Cat(hits))
+        for name, hit in zip(("first", "second", "third"), registers, strict=False):
             m.d.comb += shared[name].eq(hit)
-        m.d.comb += shared["older"].eq(Cat(found[1:]).any())
+        m.d.comb += shared["older"].eq(Cat(registers[1:]).any())
     return shared
 
 
 class Bank(Component):
-    """Words of equal fields, each of which takes an operand of its own.
+    """A memory of words of equal fields; an addition adds one operand to each field.
 
     Stages a: address, b: memory, c: output register, word chosen, s: sum, d: written. The memory
-    has one reader and one writer, and its output goes straight into a register without reset. A
-    word may follow any other in the next cycle: the four sums under way are forwarded. Up to
-    `SMALL` words are read in stage s itself and written at its end: nothing is under way then.
+    has one reader and one writer, and its output goes straight into a register without reset. Any
+    word may follow any other in the next cycle: the four sums under way are forwarded. Banks of up
+    to `SMALL` words are read in stage s itself and written at its end, without any hazard.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Bank(Component):
     field, fields
         Shape of a field, and how many a word has.
     operand, total
-        Shapes of every operand and of every sum, of which the word keeps as many bits as it has.
+        Shapes of every operand and of every sum; the word keeps the low bits of a sum.
 
     Members
     -------
@@ -95,7 +95,7 @@ class Bank(Component):
     held, total : Out(array of fields)
         In stage s: the word, and with its operands.
     write, write_address, write_word : In
-        A word's new value; no addition is under way then.
+        A word's new value; no addition may be under way.
     """
 
     shared: View
@@ -149,10 +149,10 @@ class Bank(Component):
         return m
 
     def _forward(self, m: Module, read: Value, total: Value, newest: Signal) -> None:
-        """The word of stage c, or the younger sum that is not yet in the memory.
+        """Select the word of stage c, or the youngest sum of it that is not yet in the memory.
 
-        Of the three older sums the one that counts is kept in a register, so that stage c chooses
-        among three words.
+        The youngest of the three older sums is selected into a register first, so that stage c
+        selects among three words.
         """
         shared, width = self.shared, len(newest)
         word, behind, kept = Signal(width, reset_less=True), Signal(width), Signal(width)

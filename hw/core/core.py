@@ -17,7 +17,7 @@ from spikewright.hw.shapes import event_layout, struct
 
 
 def trace_layout(core: CoreImage) -> data.StructLayout:
-    """What a visit shows of one membrane word: spikes and membranes of all columns, lowest first.
+    """The trace of a visit of one membrane word: spikes and membranes of all columns, lowest first.
 
     `address` has the step of the pass above the word's address.
     """
@@ -32,19 +32,19 @@ def trace_layout(core: CoreImage) -> data.StructLayout:
 class Core(Component):
     """Decoder, lanes, common sweep and serialiser of one node.
 
-    Accepts one event per cycle while no lane lags by more than its queue; each lane walks one
+    Accepts one event per cycle while no lane lags by more than its FIFO; each lane walks one
     entry per cycle; a pass ends with one cycle per membrane word and step, and a fixed pause.
     Bit-exact with `golden.image.interpreter` in every spike, every membrane and their order.
 
     Members
     -------
     source_0, source_1, ... : In(stream of events), sink : Out(stream of events)
-        One source per incoming edge: events of a step, then its token; direct edges bring one
+        One source per incoming edge: events of a step, then its token; direct edges send one
         frame and one token per inference. The sink of a readout carries logits.
     trace : Out(`trace_layout`)
         Every membrane and spike at the end of every step, in the order of the sweep.
     broken : Out(1)
-        For verification: a stream inside breaks a rule (`hw.streams.monitor`).
+        For verification: an inner stream breaks a handshake rule (`hw.streams.monitor`).
     count_clear : In(1), counts : Out
         See `hw.core.counters`.
     """
@@ -76,7 +76,7 @@ class Core(Component):
         return [getattr(self, f"source_{index}") for index in range(len(self.core.edges))]
 
     def elaborate(self, platform: object) -> Module:
-        """Wires the parts; the sweep reaches every stage behind delays of `golden.image.timing`."""
+        """Wires the parts; delays of `golden.image.timing` take the sweep to every stage."""
         m = Module()
         core = self.core
         load = self.load.staged(m) if self.load else None
@@ -105,10 +105,10 @@ class Core(Component):
     def _sweep(
         self, m: Module, sweep: SweepController, lanes: list[Lane], serialiser: Serialiser
     ) -> None:
-        """Bring each address to the lanes behind all entries, and its results to the serialiser."""
+        """Route each address to the lanes, after all entries, and its results to the serialiser."""
         core = self.core
         walk = timing.walk(core.relative)
-        # Lanes register it once more: after `walk` cycles it stands where additions stand.
+        # Lanes register it once more: after `walk` cycles it is in the stage of additions.
         address = _delay(m, Value.cast(sweep.address), walk - 1, "address")
         marks = Signal(4)  # valid result, end, final, restart
         valid = sweep.address["valid"]
@@ -147,10 +147,10 @@ class Core(Component):
     def _count(
         self, m: Module, decoder: Decoder, sweep: SweepController, lanes: list[Lane]
     ) -> None:
-        """Say what each cycle is spent on.
+        """Count each cycle in its class.
 
         An inference is open from the cycle after its first beat was accepted until the release
-        behind its last sweep; several may be, as later ones wait in the queues.
+        after its last sweep; several may be open, as later ones wait in the FIFOs.
         """
         m.submodules.counters = counters = Counters(self.core.lanes)
         opened = Signal(range(timing.IN_FLIGHT + 1))

@@ -11,7 +11,7 @@ WIDTH = 32
 class Counters(Component):
     """One 32-bit counter per entry of `COUNTERS`; each wraps after 2^32.
 
-    An increment shows 2 cycles later; `clear` sets all to 0.
+    An increment is visible 2 cycles later; `clear` sets all to 0.
 
     Members
     -------

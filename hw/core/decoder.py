@@ -1,4 +1,4 @@
-"""The decoder: an event becomes a row number, a base address and the taps that stay inside."""
+"""The decoder: turns an event into a row number, a base address and a mask of valid taps."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
@@ -17,35 +17,35 @@ from spikewright.hw.shapes import (
 )
 
 
-def found_layout(core: CoreImage) -> Layout:
-    """A request before the first row of its edge is added: `part` is the row within the edge."""
+def lookup_layout(core: CoreImage) -> Layout:
+    """A request before the first row of its edge is added; `part` is the row within the edge."""
     parts = [edge.event.bits("c") + edge.row_bits for edge in core.edges]
     return Layout((("part", max(*parts, 1)), *context_layout(core).fields))
 
 
 class Decoder(Component):
-    """Joins the edges of a core, looks an event up in its edge's two small tables, and adds.
+    """Joins the edges of a core, looks up an event in its edge's two small tables, and adds.
 
-    Latency `timing.decode(edges)`: 2 cycles, 3 where several edges meet, one event per cycle. What
-    is under way when `room` falls still comes out (`timing.slack`). Events whose taps all fall
-    outside are dropped; tokens pass. Bit-exact with the table look-up in
-    `golden.image.interpreter`.
+    Latency `timing.decode(edges)`: 2 cycles, 3 where several edges meet, one event per cycle.
+    Requests under way when `room` falls are still sent (`timing.slack`). Events without valid taps
+    are dropped; tokens pass. Bit-exact with the table look-up in `golden.image.interpreter`
+    (accumulate).
 
     An event that is taken in cycle c (see `hw.core.join`) reads the tables of its edge at the end
     of c. In c + 1 row part and base are summed; with several edges the one that was taken is
-    selected into a register, and in c + 2 the first row of its edge is added. `request` shows it in
-    cycle c + `timing.decode(edges)`.
+    selected into a register, and in c + 2 the first row of its edge is added. The request is
+    in `request` in cycle c + `timing.decode(edges)`.
 
     Members
     -------
     source_0, source_1, ... : In(stream of `event_layout`)
         One per incoming edge: channel code, row, column, value; or the token (`last`).
     room : In(1)
-        All lanes can take what may be under way.
+        All lanes have room for the requests that may be under way.
     request, valid : Out
         The row request, in a register; valid for one cycle.
     taken, opened : Out(1)
-        An event is taken in this cycle; an inference's first beat is.
+        An event is taken in this cycle; an inference's first beat is taken.
     """
 
     room: Signal
@@ -89,25 +89,25 @@ class Decoder(Component):
         ]
         which, token = like(join.taken), Signal()
         m.d.sync += [which.eq(join.taken), token.eq(join.token)]
-        found = [self._look_up(m, index) for index in range(len(self.core.edges))]
-        if len(found) == 1:
-            hit, word = found[0]
+        lookups = [self._look_up(m, index) for index in range(len(self.core.edges))]
+        if len(lookups) == 1:
+            hit, word = lookups[0]
             self._request(m, which & hit, token, word)
             return m
-        hits, words = zip(*found, strict=True)
-        chosen, start = record(struct(found_layout(self.core))), Signal(self.layout.bits("row"))
+        hits, words = zip(*lookups, strict=True)
+        chosen, start = record(struct(lookup_layout(self.core))), Signal(self.layout.bits("row"))
         hit, passed = Signal(), Signal()
         m.d.sync += [hit.eq((which & Cat(hits)).any()), passed.eq(token)]
         m.d.sync += [
             chosen[name].eq(_select(which, [word[name] for word in words]))
-            for name, _ in found_layout(self.core).fields
+            for name, _ in lookup_layout(self.core).fields
         ]
         m.d.sync += start.eq(_select(which, [Const(edge.row_start) for edge in self.core.edges]))
         self._request(m, hit, passed, {name: chosen[name] for name in words[0]}, start)
         return m
 
     def _look_up(self, m: Module, index: int) -> tuple[Value, dict[str, Value]]:
-        """Whether the event that edge `index` showed a cycle ago hits anything, and where."""
+        """Look up the previous beat of edge `index`: whether any tap is valid, and the request."""
         core, edge = self.core, self.core.edges[index]
         layout = event_layout(edge.event)
         beat = self.sources[index].payload
@@ -126,11 +126,11 @@ class Decoder(Component):
             "direct": Const(int(edge.direct)),
             "steps": field(held, layout, "steps"),
         }
-        kept = {name: word[name] for name, _ in found_layout(core).fields}
+        kept = {name: word[name] for name, _ in lookup_layout(core).fields}
         return y["mask"].any() & x["mask"].any(), kept
 
     def _value(self, held: View, index: int) -> Value:
-        """An event without a value counts once."""
+        """The event's value; 1 if it carries none."""
         edge = self.core.edges[index]
         if not edge.event.bits("value"):
             return Const(1)
@@ -157,7 +157,7 @@ class Decoder(Component):
 
 
 def _select(which: Value, words: list[Value]) -> Value:
-    """The word of the only bit that is set."""
+    """The word whose bit in the one-hot `which` is set."""
     total: Value = Const(0)
     for index, word in enumerate(words):
         total = total | Mux(which[index], word, 0)

@@ -1,4 +1,4 @@
-"""The head of a lane: a queue of row requests, and their pointers fetched ahead."""
+"""The front end of a lane: a FIFO of row requests, and the prefetch of their pointers."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
@@ -19,7 +19,7 @@ from spikewright.hw.streams.fifo import Fifo
 
 
 class Fetch(Component):
-    """Turns row requests into row descriptors, in order; empty rows vanish here.
+    """Turns row requests into row descriptors, in order; drops empty rows.
 
     Latency 6 cycles through empty queues; one request per cycle as long as descriptors are taken,
     empty rows included. Bit-exact with `golden.image.rows.read_rows`.
@@ -50,17 +50,17 @@ class Fetch(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Queue, pointer stage (two cycles), descriptor queue; credits bound what is under way."""
+        """Request FIFO, pointer stage (two cycles), descriptor FIFO with credits."""
         m = Module()
         core = self.core
         layout, context = request_layout(core), context_layout(core)
         m.submodules.queue = queue = Fifo(width=layout.width, depth=timing.QUEUE_DEPTH)
         ready = descriptor_layout(core, self.lane)
         m.submodules.ahead = ahead = Fifo(width=ready.width, depth=timing.DESCRIPTORS)
-        # `room` is a register: two requests may have come between its cause and its fall.
-        most = timing.ready_level(len(core.edges))
+        # `room` is a register: two requests may arrive between its cause and its fall.
+        ready_level = timing.ready_level(len(core.edges))
         m.d.comb += [queue.w_data.eq(self.request), queue.w_en.eq(self.valid)]
-        m.d.sync += self.room.eq(queue.level <= most)
+        m.d.sync += self.room.eq(queue.level <= ready_level)
 
         head = View(struct(layout), queue.r_data)
         credits = Signal(range(timing.DESCRIPTORS + 1), init=timing.DESCRIPTORS)
@@ -87,17 +87,17 @@ class Fetch(Component):
             Cat(self.rows.payload).eq(ahead.r_data),
             ahead.r_en.eq(self.rows.ready),
         ]
-        # Credits come back a cycle late: `ready` comes late in the cycle, and the sum takes long.
+        # Credits return one cycle late: `ready` arrives late in the cycle, and the sum is slow.
         empty, left = Signal(), Signal()
         m.d.sync += [empty.eq(found & ~keep), left.eq(self.rows.valid & self.rows.ready)]
         m.d.sync += credits.eq(credits - take + empty + left)
         return m
 
     def _find(self, m: Module, number: Value, row: View) -> Value:
-        """Where a row starts and how long it is, two cycles later; whether it has entries."""
+        """Look up start and length of a row, two cycles later; return whether it has entries."""
         length = self.core.row_lengths[self.lane]
         if length is not None:
-            # Rows of one length: a product instead of a memory.
+            # Rows of equal length: a product instead of a memory.
             start, product = like(row["start"]), like(row["start"])
             positive = Cat(number, Const(0, 1))
             m.d.sync += [product.eq(times_constant(positive, length)), start.eq(product)]

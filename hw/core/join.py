@@ -1,4 +1,4 @@
-"""The join: which of a core's incoming edges is heard in a cycle, and when a step is complete."""
+"""The join: arbitrates between a core's incoming edges, and detects the end of a step."""
 
 from amaranth.hdl import Module, Mux, Signal
 
@@ -10,24 +10,24 @@ class Join(Component):
     """Takes events of any edge, and a step's tokens of all edges in one cycle.
 
     While open (`room` of the cycle before), every cycle takes an edge whose head is a valid event:
-    the lowest-numbered one, and behind each event in the opposite order, so that two edges take
-    turns and short rows of one fill what lanes would wait in long rows of the other. When the heads
-    of all edges that this step requires are tokens, all of them are taken in one cycle as one
-    token. So a join holds an edge only at its token, and goes on with the others: delay-free graphs
-    cannot deadlock at any queue depth. A direct edge beside event edges is required, and ready, in
-    step 0 of an inference only; it brings its frame and one token there. `ready` is a function of
-    registers, of the head of its own edge, and of the other edges' heads; never of another stream's
-    ready.
+    the lowest-numbered one, and after each event in the opposite order, so that two edges
+    alternate, and lanes use the time of long rows of one edge for short rows of the other. When the
+    heads of all edges that this step requires are tokens, all of them are taken in one cycle as one
+    token. So a join stalls an edge only at its token, and continues with the others: delay-free
+    graphs cannot deadlock at any queue depth. A direct edge next to event edges is required, and
+    ready, in step 0 of an inference only, where it sends its frame and one token. `ready` depends
+    on registers, on the head of its own edge, and on the other edges' heads; never on another
+    stream's ready. No latency, one beat per cycle. Same order as `golden.cycles.core_step.join`.
 
     Members
     -------
     room : In(1)
-        All lanes can take what may be under way.
+        All lanes have room for the requests that may be under way.
     valid, last : In(edges)
         The heads: edge e in bit e.
     ready : Out(edges)
     taken : Out(edges)
-        The edge of which an event is taken in this cycle; at most one bit.
+        The edge whose event is taken in this cycle; at most one bit.
     token : Out(1)
         The tokens of all required edges are taken in this cycle.
     opened : Out(1)

@@ -14,27 +14,29 @@ from spikewright.hw.streams.monitor import Monitor
 
 
 class Lane(Component):
-    """One entry per cycle: queue and pointers, row walker, membrane memories, W neurons.
+    """One entry per cycle: request FIFO and pointers, row walker, membrane memories, W neurons.
 
-    Nothing here waits for another lane inside a step: requests come without back-pressure as long
-    as `room` is seen in time, and additions are never held. At the token the lane stops
-    (`waiting`); the core then sweeps all lanes together and lets them `go`.
+    Nothing here waits for another lane within a step: requests arrive without back-pressure as
+    `room` falls early enough, and additions never stall. At the token the lane stops (`waiting`);
+    the core then sweeps all lanes together and releases them (`go`). Latency: `hw.core.fetch`, then
+    `hw.core.walker`, then `hw.core.membrane`. Bit-exact with one lane of
+    `golden.image.interpreter`.
 
     Members
     -------
     request, valid : In
-        What the decoder broadcasts.
+        The decoder's broadcast.
     room, waiting, busy : Out(1)
     broken : Out(1)
-        For verification: the rows inside break a rule of streams (`hw.streams.monitor`).
+        For verification: the stream of rows breaks a handshake rule (`hw.streams.monitor`).
     synapse : Out(1)
         An addition enters the membrane pipeline in this cycle (for counting).
     go : In(1)
         The sweep is over.
     sweep : In(`sweep_layout`), restart : In(1), write, write_last : In(1), write_address : In
         The common sweep; `restart` belongs to it `golden.image.timing.SWEEP` cycles later, the
-        write one cycle after that. `write_last`: with the last step of the pass, so that slots
-        start again.
+        write one cycle after that. `write_last`: at the last step of the pass, so that slots
+        are cleared.
     fired, membranes : Out
         Of the W columns, `golden.image.timing.RESULT` + 1 cycles after `sweep`.
     """

@@ -1,4 +1,4 @@
-"""The neuron: threshold, reset, clamp and the leak of the coming step, in a pipeline."""
+"""The neuron: threshold, reset, clamp and the leak of the next step, in a pipeline."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
@@ -7,28 +7,28 @@ from spikewright.hw.hdl import Component, In, Out, like
 
 
 def signed_digits(number: int) -> list[tuple[int, int]]:
-    """The canonical signed digits of a number >= 0 as `(sign, place)`, lowest place first.
+    """The canonical signed digits of a number >= 0 as `(sign, exponent)`, lowest first.
 
     >>> signed_digits(7), signed_digits(5), signed_digits(0)
     ([(-1, 0), (1, 3)], [(1, 0), (1, 2)], [])
     """
     digits: list[tuple[int, int]] = []
-    place = 0
+    exponent = 0
     while number:
         if number & 1:
             sign = 2 - (number & 3)
-            digits.append((sign, place))
+            digits.append((sign, exponent))
             number -= sign
         number >>= 1
-        place += 1
+        exponent += 1
     return digits
 
 
 def times_constant(value: Value, factor: int) -> Value:
-    """`value * factor` by shifts and at most four additions, not by a multiplier."""
+    """`value * factor` by shifts and at most four additions, without a multiplier."""
     total: Value = Const(0, signed(1))
-    for sign, place in signed_digits(factor):
-        term = Cat(Const(0, place), value).as_signed() if place else value.as_signed()
+    for sign, exponent in signed_digits(factor):
+        term = Cat(Const(0, exponent), value).as_signed() if exponent else value.as_signed()
         total = total + term if sign > 0 else total - term
     return total
 
@@ -36,21 +36,21 @@ def times_constant(value: Value, factor: int) -> Value:
 class Neuron(Component):
     """Ends the step of one neuron per cycle.
 
-    The membrane and the spike come 4 cycles after the inputs, the word for the membrane memory 6.
-    Bit-exact with the step in `golden.network.nodes` and its place in `golden.image.interpreter`
-    (sweep). A readout neither fires, resets nor clamps.
+    Latency 4 cycles from the inputs to membrane and spike, 6 to the word for the membrane memory;
+    one neuron per cycle. Bit-exact with `golden.models.reference.lif_step` and
+    `golden.image.interpreter` (sweep). A readout neither fires, resets nor clamps.
 
     Members
     -------
     summed, drive, threshold : In
-        State + events + bias; the drive still to add, where words hold any; the threshold.
+        State + events + bias; the drive to add, where words hold one; the threshold.
     restart : In(1)
-        Given 5 cycles after the inputs: the word starts at 0 again (the last step of an inference,
-        and the sweep after reset).
+        5 cycles after the inputs: the word becomes 0 (after the last step of an inference, and in
+        the sweep after reset).
     fired, membrane : Out
         The spike and the membrane of the chain of equality.
     word : Out
-        What the membrane memory holds for the next step: after its leak.
+        The word of the membrane memory for the next step, its leak applied.
     """
 
     summed: Signal
@@ -98,17 +98,17 @@ class Neuron(Component):
         return m
 
     def _clamped(self, left: Signal) -> Value:
-        """The clamp, once, at the end of the step; nothing to do where the proof says so."""
+        """The clamp, once, at the end of the step; wires where the widths prove it unnecessary."""
         bits = self.core.clamp_bits
         if bits == 0 or bits >= left.shape().width:
             return left
-        # It fits if all bits above are the sign: a gate or two where comparing takes two adders.
+        # It fits if all higher bits equal the sign: a gate or two in place of two comparators.
         sign, above = left[-1], left[bits - 1 :]
         limit = Cat(~sign.replicate(bits - 1), sign).as_signed()
         return Mux(above.all() | ~above.any(), left[:bits].as_signed(), limit)
 
     def _leak(self, m: Module) -> None:
-        """The coming leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
+        """The next step's leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""
         core = self.core
         membrane = like(self.membrane)
         product = Signal(signed(core.state_bits + core.leak_shift + 2))

@@ -1,4 +1,4 @@
-"""The membrane memories of a lane: what is added where, and what a sweep is shown."""
+"""The membrane memories of a lane: accumulation of operands, and read-out for the sweep."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ def sweep_layout(core: CoreImage) -> data.StructLayout:
 
 
 class Membrane(Component):
-    """Adds operands to membrane words, and hands the words of a sweep to the neurons.
+    """Adds operands to membrane words, and passes the words of a sweep to the neurons.
 
     A word takes `golden.image.timing.SUM` cycles from address to sum and may follow any other in
-    the next cycle (`hw.core.bank`). Of each of the W neurons of a word there is a state; where a
-    pass has several steps, a slot of drive for every one but the first, whose events go into the
-    state; and where the core has direct edges, a direct drive. Each stands in a memory of its own.
-    A visit of a sweep adds the bias to the state, and shows beside it what the step drives it with;
-    the new state comes back through `write`. Bit-exact with `golden.image.interpreter`
+    the next cycle (`hw.core.bank`). Each of the W neurons of a word has a state; where a
+    pass has several steps, a slot of drive for every step but the first, whose events are added to
+    the state; and where the core has direct edges, a direct drive. Each is in a memory of its own.
+    A visit of a sweep adds the bias to the state, and outputs the drive of the step next to it; the
+    new state returns through `write`. One word per cycle. Bit-exact with `golden.image.interpreter`
     (accumulate).
 
     Members
@@ -38,20 +38,20 @@ class Membrane(Component):
     valid, address, operands : In
         An addition, presented to the pipeline: an operand for each neuron of the word.
     steps : In(P)
-        The steps of the pass in which they count. Absent bits, of cores without slots, are 1.
+        The steps of the pass to which they belong. In cores without slots always 1.
     direct : In(1)
-        They go to the direct drive instead. Where all edges are direct, all do, whatever it says.
+        They are added to the direct drive instead; ignored where all edges are direct.
     sweep : In(`sweep_layout`)
         Presented in the same stage; never together with an addition.
     summed : Out(array of signed)
         State + bias of the visited neurons, `SUM` + 1 cycles after `sweep`: inputs are registered
         before the address is presented to the memories.
     drives : Out(array of signed)
-        In the same cycle what the visit's step adds to it: its slot and the direct drive.
+        In the same cycle, the drive of the visit's step: its slot and the direct drive.
     thresholds : Out(array of unsigned)
         In the same cycle.
     write, write_address, write_states : In
-        The visited word's new states; no addition is under way then.
+        The visited word's new states; no addition may be under way.
     clear_slots, clear_drives : In(1)
         With `write`: slots, direct drives become 0.
     """
@@ -99,7 +99,7 @@ class Membrane(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Stages a..d of `hw.core.bank`: operands go to their banks, and meet in s."""
+        """Stages a..d of `hw.core.bank`: operands reach their banks, and are added in s."""
         m = Module()
         core = self.core
         add, address = Signal(), Signal(core.address_bits)
@@ -115,27 +115,28 @@ class Membrane(Component):
         ]  # fmt: skip
         shared = matches(m, add, address, is_small(core.words))
         self._states(m, shared, b, a["sweep"]["channel"])
-        held: list[list[Value]] = [[] for _ in self.constants]  # what drives the state, by column
+        drives_of: list[list[Value]] = [[] for _ in self.constants]  # by column
         if core.direct:
             into = [Const(1) if core.framed else c["direct"]]
             drives = self._bank(m, "drives", shared, c, into, self.clear_drives)
             for column, drive in enumerate(elements(drives.held)):
-                held[column].append(drive)
+                drives_of[column].append(drive)
         if core.slots:
             into = list(c["steps"][1:])
             slots = self._bank(m, "slots", shared, c, into, self.clear_slots)
-            for column, values in enumerate(held):
-                mine = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
-                values.append(Array([Const(0, 1), *mine])[s["sweep"]["step"]])
+            for column, values in enumerate(drives_of):
+                own_slots = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
+                values.append(Array([Const(0, 1), *own_slots])[s["sweep"]["step"]])
         m.d.sync += [
-            out.eq(sum(values)) for out, values in zip(elements(self.drives), held, strict=True)
+            out.eq(sum(values))
+            for out, values in zip(elements(self.drives), drives_of, strict=True)
         ]
         return m
 
     def _states(self, m: Module, shared: View, b: View, channel: Value) -> None:
-        """The states: they take what is of the first step and not direct, and in sweeps the bias.
+        """The states: they add non-direct events of the first step, and in sweeps the bias.
 
-        Thresholds are read beside the biases, and go straight to their ports.
+        Thresholds are read together with the biases, and connected to their ports.
         """
         core = self.core
         events = b["steps"][0] if core.slots else 0 if core.framed else ~b["direct"]
@@ -171,7 +172,7 @@ class Membrane(Component):
         self, m: Module, name: str, shared: View, c: View, into: Sequence[Value],
         clear: Signal,
     ) -> Bank:  # fmt: skip
-        """Drives of all neurons of a word, for each those of `into`, which take what they tell."""
+        """A bank of drives: per neuron of a word one field per enable in `into`."""
         core, each = self.core, len(into)
         field = signed(core.drive_bits)
         bank = Bank(
@@ -182,7 +183,7 @@ class Membrane(Component):
             bank.shared.eq(shared), bank.write.eq(self.write & clear),
             bank.write_address.eq(self.write_address),
         ]  # fmt: skip
-        for place, operand in enumerate(elements(bank.operands)):
-            column, which = divmod(place, each)
-            m.d.sync += operand.eq(Mux(into[which], c["operands"][column], 0))
+        for index, operand in enumerate(elements(bank.operands)):
+            column, target = divmod(index, each)
+            m.d.sync += operand.eq(Mux(into[target], c["operands"][column], 0))
         return bank

@@ -8,22 +8,22 @@ from spikewright.hw.hdl import Component, In, Out
 
 
 class Order(Component):
-    """Counts through the words of a core: one place per `step`, and from the last to the first.
+    """Counts through the words of a core: one word per `step`, cyclically.
 
     Windows (`CoreImage.window`) in raster order, partial ones at the border included; in a window
     every local channel, for each channel the window's positions in raster order. All outputs are
-    registers, or a few gates behind them. Bit-exact with `CoreImage.order`. Whoever follows a sweep
-    some cycles later has an `Order` of its own, stepped by the delayed mark: cheaper than to delay
-    addresses.
+    registers, or a few gates after registers. Bit-exact with `CoreImage.order`. A component that
+    follows a sweep some cycles later has an `Order` of its own, stepped by the delayed mark, which
+    is cheaper than delaying addresses.
 
     Members
     -------
     step : In(1)
-        Go to the next place.
+        Go to the next word.
     address, channel : Out
         The word, and its local channel.
     y, x : Out
-        The window; where it is partial, without meaning.
+        The window; without meaning where it is partial.
     opens : Out(1)
         The first position of a window and channel.
     closes : Out(1)
@@ -80,7 +80,7 @@ class Order(Component):
             (wx != -(-width // kx) - 1, wx, kx * local),
             (Const(1), wy, ky * width * local),
         )
-        # Where each level began: its next place is one addition away.
+        # The address at which each level began: its next one is a single addition away.
         begins = [Signal(core.address_bits, name=f"begin_{level}") for level in range(1, 5)]
         begins.insert(0, self.address)
         unit = core.window == (1, 1)

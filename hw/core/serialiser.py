@@ -16,7 +16,7 @@ from spikewright.hw.streams.fifo import Fifo
 
 
 def output_event(core: CoreImage) -> Layout:
-    """The fields of an event that a core sends: a spike's place, or a logit's index and value."""
+    """The fields of a core's output: a spike's position, or a logit's index and value."""
     if core.kind == "readout":
         return Layout.of(index=max(bits_for(core.size[0]), 1), value=core.state_bits)
     return core.event
@@ -26,25 +26,25 @@ class Serialiser(Component):
     """Sends one event per cycle from the vectors of a sweep, in the order of the sweep.
 
     A spiking core sends its spikes and, after the last visit of a pass, the token. Where a pass has
-    several steps, the vectors of a word wait for that of its last step, and leave as one: a column
-    that fired in any step is an event, which says in which. Where the sweep visits the positions of
-    a max pool's window in succession, the vectors of a window are ORed and leave as one, with its
-    last position; a window that the border cuts sends nothing. A readout sends nothing but the
-    logits of an inference's last step; `last` marks the final one. Silent vectors cost no cycle
-    here. Bit-exact with the order of `golden.image.interpreter` (spikes).
+    several steps, the vectors of a word wait for that of its last step and are sent as one: a
+    column that fired in any step is an event, with the mask of these steps. Where the sweep visits
+    the positions of a max pool's window in succession, the vectors of a window are ORed and sent as
+    one, with its last position; a window cut by the border sends nothing. A readout sends only the
+    logits of an inference's last step; `last` marks the final one. Vectors without spikes take no
+    cycle here. Bit-exact with the order of `golden.image.interpreter` (spikes).
 
-    A credit is taken in a cycle with `issued`. It comes back in the cycle of `valid` if the vector
-    is not kept, else in the cycle in which it leaves the queue; `room` follows in the next one. A
-    vector that is kept in cycle c can leave the queue in c + `timing.FIFO`, its first event is
-    offered in c + `timing.FIFO` + 2; the next vector leaves the queue in the cycle in which the
-    last event (or the token) goes into the output register.
+    A credit is taken in a cycle with `issued`. It returns in the cycle of `valid` if the vector
+    is not kept, else in the cycle in which it leaves the FIFO; `room` follows in the next one. A
+    vector that is kept in cycle c can leave the FIFO in c + `timing.FIFO`, its first event is
+    offered in c + `timing.FIFO` + 2; the next vector leaves the FIFO in the cycle in which the
+    last event (or the token) enters the output register.
 
     Members
     -------
     issued : In(1)
-        A word has been sent into the sweep: its vector will come.
+        A word has been issued to the sweep: its vector will follow.
     room : Out(1)
-        Another word may be issued; the queue can hold all vectors under way.
+        Another word may be issued; the FIFO has room for all vectors under way.
     valid, fired, membranes, final, end : In
         The vector of one visit, `membranes` column 0 lowest; of an inference's last step; the last
         of a pass.
@@ -76,7 +76,7 @@ class Serialiser(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """The place, the mergers, the queue of vectors with its credits, and the event picker."""
+        """Position, merging, the FIFO of vectors with its credits, and the selection of events."""
         m = Module()
         core = self.core
         several = core.steps_per_pass > 1
@@ -107,18 +107,18 @@ class Serialiser(Component):
         ]  # fmt: skip
         m.d.comb += [given["values"].eq(self.membranes), given["steps"].eq(steps)]
         credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
-        # Credits come back a cycle late, so that their sum begins with registers.
+        # Credits return one cycle late, so that their sum begins with registers.
         silent, left = Signal(), Signal()
         m.d.sync += [silent.eq(self.valid & ~keep), left.eq(queue.r_rdy & queue.r_en)]
         m.d.sync += credits.eq(credits - self.issued + silent + left)
-        # `room` is a register that says whether a credit is left: the sweep begins with it.
+        # `room` is a register, 1 if a credit is left: the first stage of the sweep depends on it.
         several = credits[2:].any()
         m.d.sync += self.room.eq(several | (credits[:2] + silent + left > self.issued))
         self._pick(m, queue, View(vector, queue.r_data))
         return m
 
     def _place(self, m: Module, order: Order) -> View:
-        """Where the awaited word lies: its channel, and its position or that of its window."""
+        """The channel of the current word, and its position or that of its window."""
         place = record(data.StructLayout({
             "x": len(order.x), "y": len(order.y), "local": len(order.channel),
         }))  # fmt: skip
@@ -129,15 +129,15 @@ class Serialiser(Component):
     def _gathered(self, m: Module) -> tuple[Value, Value]:
         """The spikes of a word in all steps, step 0 lowest, and whether this is the last step.
 
-        Those of the steps before wait, for every word of a block, in a memory. What a visit wants
-        of it is read in the cycle before, since it has a long way through its own.
+        The spikes of earlier steps are kept, for every word of a block, in a memory. It is read one
+        cycle before the visit, whose own cycle has a long path.
         """
         m.submodules.rounds = rounds = Rounds(self.core)
         m.d.comb += rounds.advance.eq(self.valid)
         before = Signal(len(self.fired) * (self.core.steps_per_pass - 1))
         every = Cat(before, self.fired)
         after = every[len(self.fired) :]
-        if rounds.length == 1:  # a memory would answer with the word before this one
+        if rounds.length == 1:  # a memory would be read before it is written
             with m.If(self.valid):
                 m.d.sync += before.eq(after)
             return every, rounds.last
@@ -150,7 +150,7 @@ class Serialiser(Component):
         return every, rounds.last
 
     def _merged(self, m: Module, order: Order, fired: Value, complete: Value) -> Value:
-        """The spikes that leave with this word: those of its window, at the last position."""
+        """The spikes sent with this word: those of its window, at the last position."""
         if self.core.window == (1, 1):
             return fired
         before, merged = Signal(len(fired)), Signal(len(fired))
@@ -160,7 +160,7 @@ class Serialiser(Component):
         return Mux(order.closes, merged, 0)
 
     def _present(self, local: Value) -> Value:
-        """Which columns hold a class at this local channel: only the last may be incomplete."""
+        """The columns that hold a class at this local channel; the last may be incomplete."""
         core = self.core
         every = (1 << core.columns) - 1
         rest = core.size[0] - (core.local_channels - 1) * core.columns
@@ -215,9 +215,9 @@ class Serialiser(Component):
                 m.d.sync += payload[name].eq(value)
 
     def _steps(self, steps: Value, first: Value) -> Value:
-        """The mask of the steps in which a column fired; of all columns, the only bit of `first`.
+        """The mask of the steps in which the column of the one-hot `first` fired.
 
-        It does not wait for the column's number.
+        It does not depend on the column's number, which is ready later.
         """
         columns = self.core.columns
         each = [(steps[n : n + columns] & first).any() for n in range(0, len(steps), columns)]
@@ -225,10 +225,10 @@ class Serialiser(Component):
 
 
 def _index(one_hot: Value) -> Value:
-    """The number of the only bit that is set."""
+    """The number of the set bit."""
     width = len(one_hot)
     bits = [
-        Cat(*(one_hot[i] for i in range(width) if i >> place & 1)).any()
-        for place in range(max(bits_for(width), 1))
+        Cat(*(one_hot[i] for i in range(width) if i >> bit & 1)).any()
+        for bit in range(max(bits_for(width), 1))
     ]
     return Cat(*bits)

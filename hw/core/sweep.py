@@ -13,35 +13,35 @@ class SweepController(Component):
     """Decides when lanes accumulate and when they are swept, and counts the passes.
 
     A sweep takes one cycle per visit (`hw.core.visits`: each membrane word at each step of the
-    pass) and a fixed pause until the last word is written; it is held while the serialiser has no
-    `room`. A core with direct edges alone sweeps all passes of an inference behind one token. Where
-    the same words are visited again at once, it waits only until the first may be. After reset a
-    first sweep writes the start values.
+    pass) and a fixed pause until the last word is written; it stalls while the serialiser has no
+    `room`. A core with direct edges alone sweeps all passes of an inference after one token. Where
+    the same words are visited again immediately, it waits only until the first may be. After reset
+    a first sweep writes the start values.
 
     States, by cycle
-        clear: from reset on a visit in every cycle; behind the last one settle.
-        accumulate: until a cycle with `waiting`; the next one is in sweep.
-        sweep: a visit in every cycle with `room`. Behind the last one of a pass, issued in cycle c:
-        settle. Behind the last one of another round, and of all but the last pass of a framed core,
-        c + 1 is in sweep again, or in turn if a word would be visited less than `timing.TURN`
-        cycles after it was: then sweep follows in c + `timing.TURN` - `words` + 1.
-        settle: cycles c + 1 .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go`
-        (and `done`) in cycle c + `timing.RELEASE`.
+        clear: from reset on, a visit in every cycle; settle after the last one. accumulate: until a
+        cycle with `waiting`; the next one is in sweep. sweep: a visit in every cycle with `room`.
+        After the last visit of a pass, issued in cycle c: settle. After the last visit of another
+        round, and of all but the last pass of a core with direct edges only, c + 1 is in sweep
+        again, or in turn if a word would be visited less than `timing.TURN` cycles after its
+        previous visit: then sweep follows in c + `timing.TURN` - `words` + 1. settle: cycles c + 1
+        .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go` (and `done`) in cycle c
+        + `timing.RELEASE`.
 
     Members
     -------
     waiting : In(1)
-        All lanes have met the token.
+        All lanes have reached the token.
     room : In(1)
-        One more vector may get under way.
+        One more vector may be issued.
     address : Out(`sweep_layout`)
         The visit of this cycle.
     clear, final, end : Out(1)
         With `address`: the sweep after reset; of an inference's last step; a pass's last visit.
     go : Out(1)
-        Lanes may walk on.
+        Releases the lanes.
     accumulating, sweeping, stalled : Out(1)
-        What this cycle is spent on; exactly one is set.
+        The class of this cycle for the counters; exactly one is set.
     done : Out(1)
         With `go`: the inference is complete.
     """
@@ -88,7 +88,7 @@ class SweepController(Component):
         passes = self.timesteps // self.core.steps_per_pass
         number = Signal(range(max(passes, 2)))
         pause = Signal(range(timing.SWEEP + timing.SETTLE))
-        complete = Signal()  # the last sweep was that of an inference's last step
+        complete = Signal()  # the last sweep was of an inference's last step
         m.d.comb += self.final.eq((number == passes - 1) & visits.last)
 
         with m.FSM(init="clear"):
@@ -119,7 +119,7 @@ class SweepController(Component):
             with m.State("settle"):
                 m.d.comb += self.sweeping.eq(1)
                 m.d.sync += pause.eq(pause + 1)
-                # Released here, a lane's first addition reads its word right after the last write.
+                # A lane released here reads its first word right after the last write.
                 m.d.comb += self.go.eq(pause == timing.RELEASE - 1)
                 m.d.comb += self.done.eq(self.go & complete)
                 with m.If(pause == timing.RELEASE + timing.SETTLE - 2):
@@ -129,12 +129,12 @@ class SweepController(Component):
 
     @property
     def _short(self) -> int:
-        """By how many cycles a round is too short to be followed by another at once."""
+        """Cycles by which a round is too short to be followed immediately by another."""
         again = self.core.framed or self.core.steps_per_pass > 1
         return max(timing.TURN - self.core.words, 0) if again else 0
 
     def _after(self, m: Module) -> None:
-        """What follows a round's last visit."""
+        """The state after a round's last visit."""
         with m.If(self.final & self.end if self.core.framed else self.end):
             m.next = "settle"
         if self._short:

@@ -12,17 +12,17 @@ from spikewright.hw.hdl import Component, In, Out, Ram, data
 class Rounds(Component):
     """Counts the visits of a pass: a block of words once for every step, then the next block.
 
-    One visit of a block's words is a round. See `golden.image.timing.block`; without registers but
-    those of the place where a pass is one step.
+    A round visits every word of a block once. See `golden.image.timing.block`. Where a pass is one
+    step, only the register of `place` remains.
 
     Members
     -------
     advance : In(1)
         Go to the next visit.
     place, coming : Out
-        Of the word in its block, in this cycle and in the next one.
+        The index of the word in its block, in this cycle and in the next one.
     step : Out
-        Of the pass.
+        The step of the pass.
     last : Out(1)
         The step is the pass's last.
     over : Out(1)
@@ -131,7 +131,7 @@ class Visits(Component):
         return m
 
     def _keep(self, m: Module, order: Order, rounds: Rounds) -> None:
-        """Of several blocks, further rounds do not move the order."""
+        """Where there are several blocks, only a block's first round advances the order."""
         word = data.StructLayout({"address": len(self.address), "channel": len(self.channel)})
         m.submodules.kept = kept = Ram(shape=word, depth=rounds.length, init=[])
         reader, writer = kept.read_port(domain="comb"), kept.write_port()

@@ -1,4 +1,4 @@
-"""The walker: reads a row's entries, one per cycle, and aims each at a membrane."""
+"""The walker: reads a row's entries, one per cycle, and computes each one's membrane address."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
@@ -21,23 +21,23 @@ from spikewright.hw.shapes import (
 class Walker(Component):
     """Turns rows into additions `(address, operand)`, one per cycle across row borders.
 
-    An entry's addition comes out `golden.image.timing.walk` - 1 cycles after its address is
-    presented. The token stops the walker (`waiting`) until `go`; after reset it waits too. Taps
-    outside the map come out invalid. Bit-exact with `golden.image.interpreter` (row walk and
+    An entry's addition is output `golden.image.timing.walk` - 1 cycles after its address is
+    presented. The token stops the walker (`waiting`) until `go`; it also waits after reset. Taps
+    outside the map are output as invalid. Bit-exact with `golden.image.interpreter` (row walk and
     address).
 
     Members
     -------
     rows : In(stream of `descriptor_layout`)
     go : In(1)
-        The step's sweep is done: walk on.
+        The step's sweep is done: continue.
     waiting : Out(1)
-        A register: the token has been met and all earlier entries are under way.
+        A register: the token has been reached and all earlier entries are under way.
     busy : Out(1)
         An entry is read in this cycle.
     valid, address, operands, steps, direct : Out
-        One addition: of each of the W neurons of a word the weight, times the event's value where
-        events have one; the steps of the pass in which it counts, where a pass has several, and
+        One addition: the weight of each of the W neurons of a word, times the event's value where
+        events have one; the steps of the pass to which it belongs, where a pass has several; and
         `direct` if it belongs to the direct drive (see `hw.shapes.context_layout`).
     """
 
@@ -74,7 +74,7 @@ class Walker(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Row control, then the pipeline: memory, output register, (place,) tap, channel."""
+        """Row control, then the pipeline: memory, output register, (dense index,) tap, channel."""
         m = Module()
         memory = self.core.memories[f"entries_{self.lane}"]
         port = ram(m, "entries", memory, self.load).read_port()
@@ -107,14 +107,14 @@ class Walker(Component):
         return m
 
     def _walk(self, m: Module, at: Signal, around: View, begins: Signal, flagged: Value) -> None:
-        """Present the address of one entry per cycle; follow row by row, stop at the token."""
+        """Present the address of one entry per cycle, row after row; stop at the token."""
         head = self.rows.payload
         taken, load = Signal(), Signal()
         final = self._final(m, taken, flagged)
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
         m.d.comb += self.rows.ready.eq(load)
-        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # where no row is read, they mean nothing
+        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # without meaning where no row is read
         with m.If(final):
             m.d.sync += self.busy.eq(0)
         with m.If(load & self.rows.valid):
@@ -129,13 +129,13 @@ class Walker(Component):
             m.d.sync += self.waiting.eq(0)
 
     def _final(self, m: Module, taken: Signal, flagged: Value) -> Signal:
-        """A register: the address presented is the row's final one; `taken`: a row begins next."""
+        """A register: the presented address is the row's final one; `taken`: a row begins next."""
         final = Signal()
         length = self.core.row_lengths[self.lane]
         count = Signal(COUNT_BITS if length is None else range(length + 1))
         first = self.rows.payload["count"] if length is None else Const(length)
-        # A long row's flag stands on its fourth last entry, which is at the output register when
-        # the address of the last but one is presented.
+        # A long row is flagged in its fourth last entry, which is in the output register when the
+        # address of the second last is presented.
         long = count == LONG if length is None else Const(0)
         with m.If(taken):
             m.d.sync += [count.eq(first), final.eq(first == 1)]
@@ -150,7 +150,7 @@ class Walker(Component):
     ) -> None:  # fmt: skip
         """Two registers: base + offset of the tap and the products; then + channel.
 
-        `at` is the place, tap above channel.
+        `at` is the dense index: tap above channel.
         """
         core, layout = self.core, context_layout(self.core)
         base, channel = Signal(core.address_bits), Signal(max(self.channel_bits, 1))
@@ -172,9 +172,9 @@ class Walker(Component):
             self.steps.eq(field(around, layout, "steps")),
         ]
         for column, operand in enumerate(elements(self.operands)):
-            mine = weight.word_select(column, self.weight_bits).as_signed()
+            product = weight.word_select(column, self.weight_bits).as_signed()
             if layout.bits("value"):
                 value = around["value"]
-                mine = mine * (value.as_signed() if core.value_signed else value)
-            m.d.sync += operand.eq(mine)
+                product = product * (value.as_signed() if core.value_signed else value)
+            m.d.sync += operand.eq(product)
         m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel)]

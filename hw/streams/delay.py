@@ -1,4 +1,4 @@
-"""The queue of an edge; on a delayed one the spikes of a step become inputs of the next one."""
+"""The FIFO of an edge; on a delayed edge, the spikes of a step become inputs of the next step."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -9,19 +9,18 @@ from spikewright.hw.shapes import event_layout, struct
 
 
 class Delay(Component):
-    """A queue, on a delayed edge one token ahead: step t carries the spikes of the source's t - 1.
+    """A FIFO, on a delayed edge one token ahead: step t carries the source's spikes of step t - 1.
 
-    Then after reset it first presents one token, the empty step 0. Every token goes through, so the
-    one that ends an inference is step 0 of the next; the spikes before it are accepted and dropped,
-    or inference k would leak into k + 1. `source.ready` is the queue's room, dropped spikes need it
-    too. A beat written into the empty queue in cycle c is presented in cycle c + `timing.FIFO`.
-    Bit-exact with the queues of `golden.image.interpreter` (run); where nothing is delayed it keeps
-    all.
+    On a delayed edge it first presents one token after reset, the empty step 0. Every token passes,
+    so the one that ends an inference is step 0 of the next; the spikes of that last step are
+    accepted and dropped, or inference k would leak into k + 1. `source.ready` says that the FIFO
+    has room, which dropped spikes need too. Latency `timing.FIFO` cycles through the empty FIFO,
+    one beat per cycle. Bit-exact with the queues of `golden.image.interpreter` (run).
 
     Parameters
     ----------
     edge
-        Its `depth` places hold what the source may send before the sink can take it.
+        Its `depth` bounds the beats that the source may send before the sink takes them.
     timesteps
         Tokens of the source per inference.
 
@@ -39,7 +38,7 @@ class Delay(Component):
         super().__init__({"source": In(signature), "sink": Out(signature)})
 
     def elaborate(self, platform: object) -> Module:
-        """The queue; if it delays, the step's number and the first token."""
+        """The FIFO; if it delays, the step's number and the first token."""
         m = Module()
         source, sink = self.source, self.sink
         token = source.payload["last"]

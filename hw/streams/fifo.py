@@ -1,4 +1,4 @@
-"""A queue for places where somebody else has counted: small, and quick at its reading end."""
+"""A credit-controlled FIFO without a full flag: small, and with a fast read port."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
@@ -7,26 +7,27 @@ from spikewright.hw.hdl import Component, In, Out, Ram
 
 
 class Fifo(Component):
-    """Words in the order of their arrival, readable `golden.image.timing.FIFO` cycles later.
+    """Credit-controlled FIFO without a full flag: words in the order of their arrival.
 
-    As `amaranth.lib.fifo.SyncFIFOBuffered`, but nobody is told when it is full: whoever writes
-    holds a credit. A memory, whose read port is the output register. Whether a word waits is known
-    from the two ends, without counting, so that `r_en` may come late in the cycle; `level` is a
-    counter beside them, which costs nothing where nobody looks at it.
+    Latency `golden.image.timing.FIFO` cycles from write to read, one word per cycle. Same behaviour
+    as `amaranth.lib.fifo.SyncFIFOBuffered`, except that a writer must hold a credit. The read port
+    of the memory is the output register. The two pointers alone, without a counter, determine
+    whether a word waits, so that `r_en` may arrive late in the cycle; `level` is a separate
+    counter, which synthesis removes where it is unused.
 
     Parameters
     ----------
     width
         Bits of a word.
     depth
-        Words that it holds at least, the one in the output register included.
+        Words that it holds at least, including the one in the output register.
 
     Members
     -------
     w_data, w_en : In
         A word is taken in every cycle with `w_en`.
     level : Out
-        Words inside, the one in the output register included.
+        Number of words inside, including the one in the output register.
     r_data, r_rdy : Out
         The oldest word, in a register.
     r_en : In(1)
@@ -52,12 +53,12 @@ class Fifo(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Two ends that run around the memory; `some` tells a full memory from an empty one."""
+        """Two pointers into the memory; `some` distinguishes a full memory from an empty one."""
         m = Module()
         m.submodules.storage = storage = Ram(shape=len(self.w_data), depth=1 << self.bits, init=[])
         writer, reader = storage.write_port(), storage.read_port()
         newest, oldest = Signal(self.bits), Signal(self.bits)
-        second = Signal(self.bits, init=1 if self.bits else 0)  # behind the oldest
+        second = Signal(self.bits, init=1 if self.bits else 0)  # the pointer after `oldest`
         some, pull = Signal(), Signal()  # words in the memory; the oldest goes to the output
         leaves = self.r_rdy & self.r_en
         m.d.comb += [
@@ -77,15 +78,16 @@ class Fifo(Component):
 
 
 _TAPS = {1: 0, 2: 0b01, 3: 0b010, 4: 0b0100, 5: 0b00100, 6: 0b010000}
-"""By bits: what a shift register feeds back beside its highest bit, to reach every value but 0."""
+"""By width: the feedback taps besides the highest bit, for a maximum-length shift register."""
 
 
-def _after(place: Signal) -> Value:
-    """The place that follows: any order through all of them does, and a shift takes one gate.
+def _after(pointer: Signal) -> Value:
+    """The next pointer: any order through all values will do, and a shift register takes one gate.
 
-    The lowest bit is a feedback of full length, with 0 put behind the highest bit alone.
+    A maximum-length feedback shift register; 0 is inserted after the value with only its highest
+    bit set.
     """
-    if len(place) == 0:
+    if len(pointer) == 0:
         return Const(0, 0)
-    back = place[-1] ^ (place & _TAPS[len(place)]).xor() ^ (place[:-1] == 0)
-    return Cat(back, place[:-1])
+    feedback = pointer[-1] ^ (pointer & _TAPS[len(pointer)]).xor() ^ (pointer[:-1] == 0)
+    return Cat(feedback, pointer[:-1])

@@ -1,4 +1,4 @@
-"""A fork: one stream to several consumers, each of which takes a beat when it likes."""
+"""A fork: one stream to several consumers, which take each beat independently."""
 
 from amaranth.hdl import Cat, Module, Shape, Signal
 
@@ -6,11 +6,11 @@ from spikewright.hw.hdl import Component, In, Out, data, stream
 
 
 class Fork(Component):
-    """Gives every beat to every branch, once, in any order; eager, so no branch waits for another.
+    """Sends every beat to every branch exactly once. Eager: no branch waits for another.
 
     No latency and no bubble: valid and ready pass in the same cycle, and a register per branch
-    remembers that it has taken the beat that still waits for the others. Branch i is offered the
-    beat while it has not taken it; the source's beat is taken in the cycle in which the last branch
+    records that it has taken the beat that still waits for the others. Branch i is offered the
+    beat until it has taken it; the source's beat is taken in the cycle in which the last branch
     takes it. `sink_i.valid` does not depend on any ready.
 
     Members

@@ -1,4 +1,4 @@
-"""Watches a stream for the two rules that every stream keeps; for verification alone."""
+"""Checks the handshake rules of a stream; for verification only."""
 
 from amaranth.hdl import Cat, Module, Shape, Signal
 
@@ -6,16 +6,16 @@ from spikewright.hw.hdl import Component, In, Out, data, like, width_of
 
 
 class Monitor(Component):
-    """A beat that has been offered stays offered, unchanged, until it is taken.
+    """Checks that an offered beat stays offered, unchanged, until it is taken.
 
-    Whatever instantiates it leaves `broken` open outside a bench: synthesis then removes it.
+    Outside benches `broken` is left open, and synthesis removes the monitor.
 
     Members
     -------
     valid, ready, payload : In
-        The stream that is watched.
+        The stream under observation.
     broken : Out(1)
-        In this cycle `valid` has fallen or the payload has changed before the beat was taken.
+        In this cycle `valid` has fallen, or the payload changed, before the beat was taken.
     """
 
     valid: Signal
@@ -32,7 +32,7 @@ class Monitor(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """The beat of the last cycle, if it still waits."""
+        """The beat of the previous cycle, if it still waits."""
         m = Module()
         waiting, beat = Signal(), like(self.payload)
         m.d.sync += [waiting.eq(self.valid & ~self.ready), beat.eq(self.payload)]

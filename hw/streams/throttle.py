@@ -1,4 +1,4 @@
-"""A gate in a stream, by which a bench holds it at will without breaking its rules."""
+"""A gate in a stream with which a bench stalls it, without breaking the handshake rules."""
 
 from amaranth.hdl import Module, Shape, Signal
 
@@ -8,7 +8,14 @@ from spikewright.hw.hdl import Component, In, Out, data, stream
 class Throttle(Component):
     """Passes a stream unless `hold`; a beat that has been offered stays offered.
 
-    No latency; with `hold` tied to 0 synthesis leaves wires.
+    No latency, one beat per cycle; with `hold` tied to 0, only wires remain after synthesis.
+    Stalled as `golden.cycles.stalls` and `golden.cycles.clock` model it.
+
+    Members
+    -------
+    source : In(stream), sink : Out(stream)
+    hold : In(1)
+        Offer no new beat in this cycle.
     """
 
     source: stream.Interface
@@ -23,7 +30,7 @@ class Throttle(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """`offered` remembers that the beat has been shown and not yet taken."""
+        """`offered` records that the beat has been offered and not yet taken."""
         m = Module()
         offered, open_ = Signal(), Signal()
         m.d.comb += [

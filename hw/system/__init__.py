@@ -1,1 +1,1 @@
-"""What joins the cores and faces the outside: accelerator, registers, load port, AXI."""
+"""The system around the cores: accelerator, registers, load port, AXI."""

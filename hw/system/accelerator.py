@@ -18,13 +18,13 @@ from spikewright.hw.streams.monitor import Monitor
 from spikewright.hw.streams.throttle import Throttle
 
 SELECT_BITS = 10
-"""Of `count_select`: the registers of 128 cores."""
+"""Bits of `count_select`: the counters of 128 cores."""
 
 LOAD = ("valid", "memory", "address", "data")
 
 
 class Accelerator(Component):
-    """All cores of an image, with flat ports that name what they carry.
+    """All cores of an image, with flat ports.
 
     Cores work on different steps, and on different inferences, at once. Bit-exact with
     `golden.image.interpreter.run` on the same image, and so with `golden.models.reference.run`.
@@ -40,15 +40,16 @@ class Accelerator(Component):
     out_valid, out_ready, out_last, out_data
         One logit a beat, fields as `image.output_layout`; `out_last` with an inference's final.
     hold : In(edges + 1)
-        One bit per edge, core by core and edge by edge, holds the stream into the core; the last
-        one holds the output. For verification, else 0.
+        One bit per edge, core by core and edge by edge, stalls the stream into the core; the last
+        one stalls the output. For verification, else 0.
     broken : Out(one bit per name in `stream_names`)
-        For verification: in this cycle the stream breaks a rule, see `hw.streams.monitor`.
+        For verification: in this cycle the stream breaks a handshake rule, see
+        `hw.streams.monitor`.
     trace_<i>_valid, _address, _fired, _membranes
         Core i's sweep: every spike and membrane at the end of every step.
     load_valid, load_memory, load_address, load_data
-        A build without initial contents: word `load_address` of memory `load_memory` (its place in
-        `golden.image.load_stream.memories`) takes `load_data`. Only while the reset is held.
+        A build without initial contents: word `load_address` of memory `load_memory` (its index in
+        `golden.image.load_stream.memories`) becomes `load_data`. Only during reset.
     count_select, count_value, count_clear
         Counter `8 * core + k` (`golden.image.counters.COUNTERS`), one cycle after its number.
     """
@@ -95,7 +96,7 @@ class Accelerator(Component):
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
-        """Cores, the streams between them, and what a bench sees."""
+        """Cores, the streams between them, and the ports for benches."""
         m = Module()
         for name in LOAD if self.load else ():
             m.d.comb += getattr(self.load, name).eq(getattr(self, f"load_{name}"))
@@ -112,7 +113,7 @@ class Accelerator(Component):
         return m
 
     def _connect(self, m: Module, cores: list[Core]) -> list[stream.Interface]:
-        """Join the cores as the graph is drawn; all streams between them, as `stream_names`."""
+        """Connect the cores along the graph; return all streams in the order of `stream_names`."""
         given = stream.Signature(struct(event_layout(self.image.input.event))).create()
         logits = cores[-1].sink
         m.submodules.Gate_out = out = Throttle(logits.payload.shape())
@@ -130,14 +131,14 @@ class Accelerator(Component):
         branches = self._fork(m, {self.image.input.name: given}, cores, watched)
         for core in cores:
             for index, edge in enumerate(core.core.edges):
-                place, feed = f"{core.core.node}_{index}", next(branches[edge.source])
+                name, feed = f"{core.core.node}_{index}", next(branches[edge.source])
                 watched.append(feed)
                 if edge.depth:
-                    m.submodules[f"Delay_{place}"] = delay = Delay(edge, self.image.timesteps)
+                    m.submodules[f"Delay_{name}"] = delay = Delay(edge, self.image.timesteps)
                     connect(m, feed, delay.source)
                     feed = delay.sink
                     watched.append(feed)
-                m.submodules[f"Gate_{place}"] = gate = Throttle(feed.payload.shape())
+                m.submodules[f"Gate_{name}"] = gate = Throttle(feed.payload.shape())
                 connect(m, feed, gate.source)
                 connect(m, gate.sink, core.sources[index])
                 watched.append(gate.sink)
@@ -149,7 +150,7 @@ class Accelerator(Component):
         self, m: Module, senders: dict[str, stream.Interface], cores: list[Core],
         watched: list[stream.Interface],
     ) -> dict[str, Iterator[stream.Interface]]:  # fmt: skip
-        """What every sender offers to its edges, in their order; forked where there are several."""
+        """The streams of every sender to its edges, in order; forked where there are several."""
         senders |= {core.core.node: core.sink for core in cores[:-1]}
         branches: dict[str, Iterator[stream.Interface]] = {}
         for name, sender in senders.items():
@@ -183,15 +184,15 @@ def consumers(image: Image) -> Counter[str]:
 
 
 def stream_names(image: Image) -> tuple[str, ...]:
-    """What every bit of `broken` watches."""
+    """The stream that each bit of `broken` watches."""
     names = [image.input.name, *(core.node for core in image.cores[:-1])]
-    found = [f"{name} -> fork" for name in names if consumers(image)[name] > 1]
+    streams = [f"{name} -> fork" for name in names if consumers(image)[name] > 1]
     for core in image.cores:
         for index, edge in enumerate(core.edges):
-            place = f"{edge.source} -> {core.node}, edge {index}"
-            found += [place, *([f"{place}, queued"] if edge.depth else []), f"{place}, held"]
-    found += ["logits", "logits, held"]
-    return (*found, *(f"inside {core.node}" for core in image.cores))
+            name = f"{edge.source} -> {core.node}, edge {index}"
+            streams += [name, *([f"{name}, queued"] if edge.depth else []), f"{name}, held"]
+    streams += ["logits", "logits, held"]
+    return (*streams, *(f"inside {core.node}" for core in image.cores))
 
 
 def _broken(m: Module, index: int, given: stream.Interface) -> Signal:

@@ -6,27 +6,27 @@ from spikewright.hw.hdl import Component, In, Out
 
 OKAY, SLVERR = 0, 2
 READ_CYCLES = 3
-"""From a read address that stands to its data: select, look up, register."""
+"""From a stable read address to its data: select, look up, register."""
 
 
 class AxiLite(Component):
-    """32-bit AXI4-Lite. Write address and write data come in any order, also apart.
+    """32-bit AXI4-Lite. Write address and write data may arrive in any order and cycle.
 
-    Every ready is a register's content alone, so no path leads from a valid to a ready. One write
-    and one read may be under way, independent of each other. `write` is high for one cycle, in the
-    cycle after address and data have both come; a response follows in the next. A read is answered
+    Every ready is a register, so no path leads from a valid to a ready. One write and one read may
+    be under way, independent of each other. `write` is high for one cycle, in the cycle after
+    address and data have both arrived; a response follows in the next. A read is answered
     `READ_CYCLES` + 2 cycles after its address.
 
     Members
     -------
     aw..., w..., b..., ar..., r...
-        The bus, names as in AXI4-Lite. Protection bits are not looked at.
+        The bus, names as in AXI4-Lite. Protection bits are ignored.
     write, write_word, write_data, write_mask : Out
         A write of the register with this word number; `write_mask` covers the bytes to change.
     write_fails : In(1)
         In the cycle of `write`: answer with SLVERR.
     read_word : Out, read_data, read_fails : In
-        A read: the answer is taken `READ_CYCLES` cycles after the number stands.
+        A read: the answer is taken `READ_CYCLES` cycles after the number is stable.
     """
 
     awaddr: Signal

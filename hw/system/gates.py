@@ -1,4 +1,4 @@
-"""What stands between the outside's streams and the cores: frames are counted, resets are tidy."""
+"""Frame-aligned gates on the AXI streams, which keep streams consistent through resets."""
 
 from amaranth.hdl import Cat, Module, Signal
 
@@ -6,25 +6,25 @@ from spikewright.hw.hdl import Component, In, Out
 
 
 class InputGate(Component):
-    """Takes whole inferences: opens and closes at their borders, and drops the rest of a cut one.
+    """Passes whole inferences: opens and closes between them, and drops the rest of a cut one.
 
-    It knows the borders because it counts the beats with `last` that it takes: an inference has
-    `ends` of them. When a reset of the cores (`restart`) falls inside an inference, all its
-    remaining beats are taken and dropped. Two registers decouple the sides: `ready` is a register's
-    content, `inner_valid` a register, one beat per cycle, latency 1.
+    It counts the beats with `last`: an inference has `ends` of them. When a reset of the cores
+    (`restart`) falls inside an inference, all its remaining beats are taken and dropped. Two
+    registers decouple the sides: `ready` depends on registers only, `inner_valid` is a register;
+    one beat per cycle, latency 1.
 
     Members
     -------
     valid, ready, last, data
-        From outside.
+        From the host.
     inner_valid, inner_ready, inner_last, inner_data
         To the cores.
     enable : In(1)
-        Begin inferences; one that has begun is completed.
+        Allows inferences to begin; one that has begun is completed.
     held : In(1)
-        The cores are in reset: nothing is taken, unless it is dropped.
+        The cores are in reset: beats are taken only to be dropped.
     restart : In(1)
-        What has been taken is lost (a pulse, with `held`).
+        Beats taken so far are lost (a pulse, with `held`).
     inside : Out(1)
         Between the first and the last beat of an inference.
     dropping : Out(1)
@@ -60,7 +60,7 @@ class InputGate(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Count, then hand over through two registers."""
+        """Count beats, then pass them through two registers."""
         m = Module()
         taken, border = Signal(), Signal()
         step = Signal(range(max(self.ends, 2)))
@@ -96,10 +96,10 @@ class InputGate(Component):
 
 
 class OutputGate(Component):
-    """Keeps the rules of the stream through a reset of the cores.
+    """Keeps the handshake rules of the output stream through a reset of the cores.
 
     A beat that has been offered stays offered. If the reset cuts an inference's logits short, one
-    beat of zeros with `last` ends them, so that the receiver finds the next beginning. `valid` and
+    beat of zeros with `last` ends them, so that the receiver stays aligned. `valid` and
     the beat are registers, one beat per cycle, latency 1.
 
     Members
@@ -107,7 +107,7 @@ class OutputGate(Component):
     inner_valid, inner_ready, inner_last, inner_data
         From the cores.
     valid, ready, last, data
-        To the outside.
+        To the host.
     held, restart : In(1)
         As in `InputGate`.
     begun : Out(1)
@@ -138,7 +138,7 @@ class OutputGate(Component):
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """One register; a closing beat takes the place of those that were lost."""
+        """One register; a closing beat replaces the lost ones."""
         m = Module()
         closing, moves, taken = Signal(), Signal(), Signal()
         m.d.comb += [

@@ -26,7 +26,7 @@ from spikewright.hw.ram import LoadBus
 
 
 class State(IntEnum):
-    """What the next word of the stream is; SKIP: the rest of a refused one."""
+    """The meaning of the next word of the stream; SKIP: the rest of a rejected stream."""
 
     HEADER = 0
     MEMORY = 1
@@ -37,26 +37,26 @@ class State(IntEnum):
 
 
 class Loader(Component):
-    """Writes the memories of a machine of one shape from a stream of 32-bit words.
+    """Writes the memories of a build of one shape from a stream of 32-bit words.
 
-    One word per cycle; `ready` is a register's content. A header of another kind or shape writes
-    nothing and leaves what is loaded. From the fingerprint on nothing is loaded, until the last
-    word has come with `last` and matches the CRC. What is wrong is skipped up to `last`, and
-    flagged once.
+    One word per cycle; `ready` depends on registers only. A header of another kind or shape writes
+    nothing and keeps the loaded network. From the fingerprint on no network is loaded, until the
+    last word has arrived with `last` and matches the CRC. A faulty stream is skipped up to `last`,
+    and flagged once. Inverse of `golden.image.load_stream.load_words`.
 
     Members
     -------
     valid, ready, last, data
-        The stream, taken in load mode only.
+        The load stream, accepted in load mode only.
     open : In(1)
         Load mode. When it ends inside a stream, the stream counts as cut short; its rest is
         skipped in the next load mode.
     loaded : Out(1)
-        The memories hold a whole network.
+        The memories hold a complete network.
     network : Out(256)
-        Its fingerprint as the registers show it; 0 while not `loaded`.
+        Its fingerprint in the order of the registers; 0 while not `loaded`.
     bad_header, bad_length, bad_hash : Out(1)
-        Pulses: what was wrong.
+        Pulses: the fault.
     bus_valid, bus_memory, bus_address, bus_data : Out
         See `hw.ram.LoadBus`; registers.
     """
@@ -136,7 +136,7 @@ class Loader(Component):
         return m
 
     def _go_on(self, m: Module, state: Signal, right: Value, onward: ValueLike) -> None:
-        """To the next state, unless this word is wrong or the stream ends with it."""
+        """Go to the next state, unless this word is wrong or the stream ends with it."""
         m.d.sync += state.eq(onward)
         with m.If(~right):
             m.d.comb += self.bad_header.eq(1)
@@ -147,7 +147,7 @@ class Loader(Component):
             m.d.sync += state.eq(State.HEADER)
 
     def _header(self, m: Module, state: Signal, count: Signal, hash_: Signal) -> None:
-        """The words that must be, then the fingerprint."""
+        """The fixed words of the header, then the fingerprint."""
         shape = hash_words(shape_hash(self.image), SHAPE_WORDS)
         must = [Const(word, 32) for word in (MAGIC, *shape, body_words(self.image))]
         fixed, done = Signal(), Signal()

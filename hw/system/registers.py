@@ -1,4 +1,4 @@
-"""The register block of `golden.image.registers` behind an AXI4-Lite slave."""
+"""The register block of `golden.image.registers` with its AXI4-Lite slave."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
@@ -18,10 +18,11 @@ STATUS = tuple(field.name for field in register("STATUS").fields)
 
 
 class Registers(Component):
-    """What a processor sees: identification, control, status, errors, counters.
+    """The registers of a build: identification, control, status, errors, counters.
 
-    Unknown addresses and writes to read-only registers are answered with SLVERR. Requests that
-    would run a machine without a network, or load a running one, are refused and flagged.
+    Unknown addresses and writes to read-only registers are answered with SLVERR. Requests to run
+    without a loaded network, or to load while running, are refused and flagged. Latencies are those
+    of `hw.system.axilite`.
 
     Members
     -------
@@ -34,7 +35,7 @@ class Registers(Component):
     status_<field> : In
         One per field of STATUS.
     errors : In(one bit per field of ERRORS)
-        A 1 sets the flag; the refusals are found here.
+        A 1 sets the flag; refusals are detected here.
     network : In(256)
         The fingerprint, the NETWORK registers lowest first.
     inferences : In(32)
@@ -75,13 +76,13 @@ class Registers(Component):
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
-        """The bus, the registers that can be written, the multiplexer of those that are read."""
+        """The bus, the writable registers, the read multiplexer."""
         m = Module()
         m.submodules.bus = bus = self.bus
         for name in BUS:
-            mine, its = getattr(self, name), getattr(bus, name)
+            port, inner = getattr(self, name), getattr(bus, name)
             inward = self.signature.members[name].flow == In
-            m.d.comb += its.eq(mine) if inward else mine.eq(its)
+            m.d.comb += inner.eq(port) if inward else port.eq(inner)
         flags = Signal(len(ERRORS))
         values = self._values(flags)
         self._control(m, values["CONTROL"][0], flags)
@@ -92,28 +93,28 @@ class Registers(Component):
         return m
 
     def _values(self, flags: Signal) -> dict[str, list[Value]]:
-        """What every register but the counters reads."""
-        found: dict[str, list[Value]] = {
+        """The read values of every register but the counters."""
+        read_values: dict[str, list[Value]] = {
             name: [Const(value, 32) for value in values]
             for name, values in self.identity.values().items()
         }
         count = register("NETWORK").count
-        found["NETWORK"] = [self.network.word_select(i, 32) for i in range(count)]
-        found["CONTROL"] = [_placed("CONTROL", {"enable": self.enable, "load": self.load})]
+        read_values["NETWORK"] = [self.network.word_select(i, 32) for i in range(count)]
+        read_values["CONTROL"] = [_placed("CONTROL", {"enable": self.enable, "load": self.load})]
         status = {name: getattr(self, f"status_{name}") for name in STATUS}
-        found["STATUS"] = [_placed("STATUS", status)]
-        found["ERRORS"] = [flags]
-        found["INFERENCES"] = [self.inferences]
-        return found
+        read_values["STATUS"] = [_placed("STATUS", status)]
+        read_values["ERRORS"] = [flags]
+        read_values["INFERENCES"] = [self.inferences]
+        return read_values
 
     def _hit(self, each: Register) -> Value:
         """Whether the register is written in this cycle."""
         return self.bus.write & (self.bus.write_word == each.offset // 4)
 
     def _control(self, m: Module, now: Value, flags: Signal) -> None:
-        """Take what is allowed of a write to CONTROL, and flag the rest."""
+        """Apply the allowed part of a write to CONTROL, and flag the rest."""
         bus, control = self.bus, register("CONTROL")
-        # A machine without initial contents has nothing to run.
+        # A build without initial contents has no network to run.
         enable = Signal(init=int(not self.identity.loadable))
         load, refused = Signal(), Signal(len(ERRORS))
         asked = Signal(32)
@@ -127,18 +128,18 @@ class Registers(Component):
         hit = self._hit(control)
         m.d.sync += [self.soft_reset.eq(hit & wants["soft_reset"]),
                      self.clear.eq(hit & wants["clear_counters"])]  # fmt: skip
-        places = {field.name: field.low for field in ERRORS}
+        bit_of = {field.name: field.low for field in ERRORS}
         with m.If(hit):
             m.d.sync += [enable.eq(may_run), load.eq(may_load)]
             m.d.comb += [
-                refused[places["load_refused"]].eq(wants["load"] & ~may_load),
-                refused[places["start_refused"]].eq(wants["enable"] & ~may_run),
+                refused[bit_of["load_refused"]].eq(wants["load"] & ~may_load),
+                refused[bit_of["start_refused"]].eq(wants["enable"] & ~may_run),
             ]
         cleared = Mux(self._hit(register("ERRORS")), bus.write_data & bus.write_mask, 0)
         m.d.sync += flags.eq((flags & ~cleared[: len(flags)]) | self.errors | refused)
 
     def _read(self, m: Module, values: dict[str, list[Value]]) -> None:
-        """One register behind the multiplexer; unknown addresses read 0 with SLVERR."""
+        """A multiplexer and one register; unknown addresses read 0 with SLVERR."""
         bus, high = self.bus, len(self.count_select)
         word, fails = Signal(32), Signal()
         m.d.comb += [fails.eq(1), self.count_select.eq(bus.read_word)]
@@ -148,10 +149,10 @@ class Registers(Component):
                     with m.Case(register(name).offset // 4 + index):
                         m.d.comb += [word.eq(value), fails.eq(0)]
         if self.identity.counters:
-            place = register("COUNTERS").offset // 4 >> high
-            assert place << high == register("COUNTERS").offset // 4
+            page = register("COUNTERS").offset // 4 >> high
+            assert page << high == register("COUNTERS").offset // 4
             inside = self.count_select < self.identity.cores * STRIDE
-            with m.If((bus.read_word[high:] == place) & inside):
+            with m.If((bus.read_word[high:] == page) & inside):
                 m.d.comb += [word.eq(self.count_value), fails.eq(0)]
         m.d.sync += [bus.read_data.eq(word), bus.read_fails.eq(fails)]
 

@@ -13,11 +13,11 @@ from spikewright.hw.system.loader import Loader
 from spikewright.hw.system.registers import BUS, Registers
 
 RESET_CYCLES = 4
-"""Of a soft reset: the load bus in the cores, which has no reset, runs empty meanwhile."""
+"""Duration of a soft reset: the load bus in the cores, which has no reset, drains meanwhile."""
 
 
 class Shell(Component):
-    """What stands around the `accelerator` in `top`; it has no part in the computation.
+    """Registers, loader and gates around the `accelerator` in `top`; it computes nothing.
 
     The cores' reset (`core_reset`, a register) is held after reset for `RESET_CYCLES`, by a soft
     reset, in load mode, and as long as no network is loaded.
@@ -27,7 +27,7 @@ class Shell(Component):
     awaddr ... rready
         The AXI4-Lite port.
     events_*, logits_* : valid, ready, last, data
-        The streams to the outside.
+        The streams of the host.
     load_* : valid, ready, last, data
         The load stream, in loadable builds.
     core_reset : Out(1)
@@ -62,7 +62,7 @@ class Shell(Component):
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
-        """Registers decide, gates obey."""
+        """Registers control the gates."""
         m = Module()
         m.submodules.registers = registers = self.registers
         ends = 1 if self.image.input.direct else self.image.timesteps
@@ -97,7 +97,7 @@ class Shell(Component):
         registers, loader = self.registers, self.loader
         if loader is None:
             words = hash_words(self.identity.network, register("NETWORK").count)
-            whole = sum(word << 32 * place for place, word in enumerate(words))
+            whole = sum(word << 32 * index for index, word in enumerate(words))
             m.d.comb += registers.network.eq(whole)
             return Const(1), Const(0, 3)
         m.submodules.loader = loader
@@ -122,7 +122,7 @@ class Shell(Component):
     def _status(
         self, m: Module, entry: InputGate, leave: OutputGate, loaded: Any, restart: Signal
     ) -> None:
-        """What the processor reads, and the inferences under way."""
+        """The status registers, and the count of inferences under way."""
         registers = self.registers
         flying, completed = Signal(16), Signal(32)
         m.d.sync += [
@@ -152,12 +152,12 @@ def _stream(name: str, flow: Any, bits: int) -> dict[str, Any]:
             f"{name}_data": flow(bits)}  # fmt: skip
 
 
-def _join(m: Module, sender: Any, of: str, receiver: Any, to: str) -> None:
+def _join(m: Module, sender: Any, source: str, receiver: Any, target: str) -> None:
     """Connect two streams by their prefixes."""
 
-    def part(where: Any, prefix: str, name: str) -> Any:
-        return getattr(where, f"{prefix}_{name}" if prefix else name)
+    def part(component: Any, prefix: str, name: str) -> Any:
+        return getattr(component, f"{prefix}_{name}" if prefix else name)
 
     for name in ("valid", "last", "data"):
-        m.d.comb += part(receiver, to, name).eq(part(sender, of, name))
-    m.d.comb += part(sender, of, "ready").eq(part(receiver, to, "ready"))
+        m.d.comb += part(receiver, target, name).eq(part(sender, source, name))
+    m.d.comb += part(sender, source, "ready").eq(part(receiver, target, "ready"))

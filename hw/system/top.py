@@ -1,4 +1,4 @@
-"""The top module as an integrator meets it: AXI names, verification ports tied."""
+"""The top module for integrators: AXI names, verification ports tied off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WAIVERS = """\
 
 
 def bytes_up(bits: int) -> int:
-    """`bits` rounded up to whole bytes, as AXI4-Stream's tdata wants it.
+    """`bits` rounded up to whole bytes, as AXI4-Stream requires for tdata.
 
     >>> bytes_up(1), bytes_up(8), bytes_up(9)
     (8, 8, 16)
@@ -41,7 +41,7 @@ def bytes_up(bits: int) -> int:
 
 
 def identity(image: Image, host: HostInterface) -> Identity:
-    """What the registers of a build say."""
+    """The identity of a build for its registers."""
     return Identity(
         cores=len(image.cores), lanes=sum(core.lanes for core in image.cores),
         timesteps=image.timesteps, inputs=_size(image.input.shape),
@@ -112,7 +112,7 @@ def _instance(module: str, name: str, pins: dict[str, str]) -> str:
 
 
 def _outer(logits: int, events: int) -> tuple[str, dict[str, str]]:
-    """The outside's streams as pins of what takes and gives them: names without direction."""
+    """The host's streams as pins of the accelerator or shell, by name without direction."""
     pad = bytes_up(logits) - logits
     padded = f"{{{pad}'d0, logit}}" if pad else "logit"
     nets = f"    wire [{logits - 1}:0] logit;\n    assign m_axis_logits_tdata = {padded};\n"
@@ -159,8 +159,8 @@ def _with_shell(image: Image, host: HostInterface) -> tuple[list[str], str]:
     core = {"clk": "aclk", "rst": "core_reset"}
     nets += "    wire core_reset;\n"
     inner = {
-        f"{of}_{name}": bits
-        for of, wide in (("in", events), ("out", logits))
+        f"{prefix}_{name}": bits
+        for prefix, wide in (("in", events), ("out", logits))
         for name, bits in (("data", wide), ("valid", 1), ("ready", 1), ("last", 1))
     }
     if host.counters:

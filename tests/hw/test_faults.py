@@ -45,11 +45,11 @@ OPERANDS = "core/test_membrane.py::test_an_operand_counts_in_its_steps_and_colum
 
 FAULTS = [
     Fault("mask of steps ignored", "core/membrane.py",
-          "Mux(into[which], ", "Mux(1, ", f"{OPERANDS}[7-2-1]"),
+          "Mux(into[target], ", "Mux(1, ", f"{OPERANDS}[7-2-1]"),
     Fault("first step takes every event", "core/membrane.py",
           'b["steps"][0]', "1", f"{OPERANDS}[40-3-2]"),
     Fault("slots of the step before", "core/membrane.py",
-          "Array([Const(0, 1), *mine])", "Array([*mine, Const(0, 1)])", f"{OPERANDS}[7-3-2]"),
+          "Array([Const(0, 1), *own_slots])", "Array([*own_slots, Const(0, 1)])", f"{OPERANDS}[7-3-2]"),
     Fault("slots are not cleared", "core/lane.py",
           "membrane.clear_slots.eq(self.write_last)", "membrane.clear_slots.eq(0)",
           f"{PARALLEL}[5]"),

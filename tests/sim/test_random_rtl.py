@@ -19,7 +19,7 @@ from spikewright.golden.network.edges import Conv2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF
 from spikewright.golden.network.trace import compare
-from spikewright.golden.testing.deadlock_graphs import motif
+from spikewright.golden.testing.deadlock_graphs import deadlock_graph
 from spikewright.golden.testing.random_chain import CORNERS, coverage, random_inputs
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.build import build
@@ -77,7 +77,9 @@ def _motifs() -> list[Case]:
     """Graphs in which streams could wait in a circle."""
     codings = ("events", "direct") * 3
     pairs = zip(MOTIFS, codings, strict=True)
-    return [_case(motif(name, coding), index) for index, (name, coding) in enumerate(pairs)]
+    return [
+        _case(deadlock_graph(name, coding), index) for index, (name, coding) in enumerate(pairs)
+    ]
 
 
 def _sample() -> list[Case]:

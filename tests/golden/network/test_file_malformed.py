@@ -213,11 +213,11 @@ CASES: dict[str, tuple[bytes, str]] = {
     "header twice": (join(TEXT.encode() * 2, PAYLOAD), "not JSON"),
     "duplicate tensor": (
         join(TEXT[:-1].encode() + b', "a.bias": {}}', PAYLOAD),
-        "key 'a.bias' stands twice",
+        "key 'a.bias' appears twice",
     ),
     "duplicate field": (
         join(TEXT.replace('"shape": [2]', '"shape": [2], "shape": [2]', 1).encode(), PAYLOAD),
-        "key 'shape' stands twice",
+        "key 'shape' appears twice",
     ),
     "data missing": (GOOD[:-1], "data_offsets is"),
     "data too long": (GOOD + b"\0", "data is 67 bytes long"),
@@ -267,7 +267,7 @@ IN_HEADER: dict[str, tuple[str, object, str]] = {
     "graph with a key twice": (
         "__metadata__/spikewright",
         '{"schema": 1, "schema": 1}',
-        "stands twice",
+        "appears twice",
     ),
 }
 

@@ -344,15 +344,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no nodes": (lambda: Network(1, (), ()), "network: number of nodes is 0, must be at least 2"),
     "no input": (
         lambda: Network(1, BASE, (one("a", "r"),)),
-        "node 'a': kind is LIF, must be Input, as it stands first",
+        "node 'a': kind is LIF, must be Input, as it is first",
     ),
     "no output": (
         lambda: Network(1, (Input("x", (1,), "events", 1), Input("y", (1,), "events", 1)), ()),
-        "node 'y': kind is Input, must be Readout or LIF, as it stands last",
+        "node 'y': kind is Input, must be Readout or LIF, as it is last",
     ),
     "two outputs": (
         lambda: chain(one("input", "r"), nodes=(BASE[1], Readout("r2", (1,), [0]))),
-        "node 'r': kind is Readout, must be LIF, as it stands neither first nor last",
+        "node 'r': kind is Readout, must be LIF, as it is neither first nor last",
     ),
     "an output that a spiking one precedes": (
         lambda: chain(one("input", "a"), one("input", "b"), nodes=(lif("a"), lif("b"))),
@@ -440,7 +440,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "readout in the middle": (
         lambda: chain(one("input", "r"), nodes=(BASE[1], BASE[0])),
-        "node 'r': kind is Readout, must be LIF, as it stands neither first nor last",
+        "node 'r': kind is Readout, must be LIF, as it is neither first nor last",
     ),
     "two inputs": (
         lambda: Network(1, (Input("x", (1,), "events", 1), *MAP), ()),

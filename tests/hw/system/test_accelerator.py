@@ -15,7 +15,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.operations import count
 from spikewright.golden.network.trace import compare
-from spikewright.golden.testing.deadlock_graphs import MOTIFS, motif
+from spikewright.golden.testing.deadlock_graphs import DEADLOCK_GRAPHS, deadlock_graph
 from spikewright.golden.testing.random_chain import Limits, coverage, random_inputs, random_network
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.compiler.compile_network import compile_network
@@ -83,11 +83,11 @@ def test_lanes_mask_what_falls_outside(seed):
     spike_by_spike(network, seed, lanes_for(network, seed), 0.25)
 
 
-@pytest.mark.parametrize("name", MOTIFS)
+@pytest.mark.parametrize("name", DEADLOCK_GRAPHS)
 def test_no_stream_waits_in_a_circle(name):
-    number = list(MOTIFS).index(name)
+    number = list(DEADLOCK_GRAPHS).index(name)
     spike_by_spike(
-        motif(name, ("events", "direct")[number % 2]), 1, 2, (0.0, 0.25, 0.5)[number % 3]
+        deadlock_graph(name, ("events", "direct")[number % 2]), 1, 2, (0.0, 0.25, 0.5)[number % 3]
     )
 
 
