@@ -9,7 +9,7 @@ SIMFLAGS = $(if $(SIMULATOR),--simulator $(SIMULATOR)) $(if $(IMAGES),--images $
            $(if $(filter-out 0,$(WAVES)),--waves)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-icarus sim lint hooks format bench bench-train bench-hw clean distclean
+.PHONY: help setup demo test campaign test-icarus sim lint hooks format bench bench-train bench-hw clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -25,6 +25,13 @@ demo: $(READY)  ## real digits to verified Verilog; writes build/digits/report/r
 
 test: $(READY)  ## every test that needs nothing beyond PyPI
 	$(BIN)/pytest -n auto --dist loadscope -m 'not icarus and not campaign' --durations=10 $(ARGS)
+
+campaign: $(READY)  ## every seed of the tests that make test samples; log in build/campaign
+	@mkdir -p build/campaign
+	@echo 'writing build/campaign/log.txt'
+	@$(BIN)/pytest -v -n auto --dist loadscope -m sample --junitxml=build/campaign/results.xml \
+	    $(ARGS) > build/campaign/log.txt 2>&1; \
+	    status=$$?; tail -n 20 build/campaign/log.txt; exit $$status
 
 test-icarus: $(READY)  ## the tests on the second simulator; needs Debian's package iverilog
 	$(BIN)/pytest -m icarus $(ARGS)
