@@ -118,7 +118,7 @@ def test_the_command_of_make_lint_finds_a_planted_import(tmp_path: Path) -> None
 
 
 def cycle(graph: grimp.ImportGraph) -> list[str]:
-    """Modules of ours that import each other in a circle, also inside functions; empty if none."""
+    """Modules that import each other in a circle, also inside functions; empty if none do."""
     imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
     try:
         TopologicalSorter(imports).prepare()
@@ -127,9 +127,10 @@ def cycle(graph: grimp.ImportGraph) -> list[str]:
     return []
 
 
-def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> None:
-    assert cycle(graph) == []
-    planted = deepcopy(graph)
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """As the program runs: a type checker may look both ways."""
+    planted = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
+    assert cycle(planted) == []
     planted.add_import(importer="spikewright.golden.errors", imported="spikewright.cli.main")
     assert cycle(planted)[0] == cycle(planted)[-1]
 

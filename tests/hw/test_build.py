@@ -1,6 +1,6 @@
 """Build folders: reproducible, complete, refused when damaged; memories as in the image."""
 
-# Through these also hw.verilog.
+# Through these also hw.hdl, hw.verilog.
 
 import hashlib
 import json

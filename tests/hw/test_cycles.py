@@ -1,6 +1,6 @@
 """The cycle model against the hardware: every counter of every core and every logit's cycle."""
 
-# Through these also golden.cycles.lookup, golden.cycles.state.
+# Through these also golden.cycles.clock, golden.cycles.lookup, golden.cycles.state.
 
 import numpy as np
 import pytest

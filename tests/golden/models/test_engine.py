@@ -1,5 +1,7 @@
 """The engine against the reference: every spike and membrane of random networks."""
 
+# Through these also golden.arrays.
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
