@@ -15,11 +15,11 @@ from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.widths import drive_bounds
 from spikewright.model.architecture import INPUT, Path
 from spikewright.model.layers.spiking import SpikingNetwork
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 
 def _whole(tensor: Tensor) -> NDArray[np.int64]:
-    values = host(tensor.to(torch.float64))
+    values = to_numpy(tensor.to(torch.float64))
     integers = np.rint(values).astype(np.int64)
     assert (integers == values).all(), "the integer domain holds a fraction"
     return integers

@@ -28,11 +28,11 @@ def joined(device: str) -> Iterator[Decision]:
     BadInput
         If the device is not there.
     """
-    if torchrun.processes() == 1:
+    if torchrun.world_size() == 1:
         yield lambda choice: choice
         return
     from spikewright.model.runtime import distributed
-    from spikewright.model.runtime.device import chosen
+    from spikewright.model.runtime.device import select_device
 
-    with distributed.joined(chosen(device, torchrun.local_rank())):
-        yield distributed.decided
+    with distributed.process_group(select_device(device, torchrun.local_rank())):
+        yield distributed.broadcast

@@ -43,7 +43,7 @@ def run(
     finished
         Called with a run and its record, once it is written.
     device
-        Where all of them train; see `model.runtime.device.chosen`.
+        Where all of them train; see `model.runtime.device.select_device`.
 
     Raises
     ------

@@ -112,8 +112,8 @@ class NeuronLayer(nn.Module):
         if not self.training or self.frozen:
             return self.mean * sign, self.var
         mean, var = moments(drive)
-        if distributed.processes() > 1:
-            mean, var = distributed.of_all(mean, var)
+        if distributed.world_size() > 1:
+            mean, var = distributed.sync_statistics(mean, var)
         with torch.no_grad():
             self.mean.lerp_((mean * sign).to(self.mean.dtype), self.momentum)
             self.var.lerp_(var.to(self.var.dtype), self.momentum)

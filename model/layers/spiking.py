@@ -12,7 +12,7 @@ from spikewright.model.architecture import INPUT, Layer
 from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.layers.neuron import SpikingLayer
 from spikewright.model.recipes.recipe import Recipe
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 
 class SpikingNetwork(LayeredNetwork):
@@ -57,4 +57,4 @@ class SpikingNetwork(LayeredNetwork):
 def _by_image(rows: Tensor, batch: int) -> NDArray[np.int64]:
     """(T * batch, ...) as int64 (batch, T, ...)."""
     steps = rows.reshape(-1, batch, *rows.shape[1:]).transpose(0, 1)
-    return host(steps).astype(np.int64)
+    return to_numpy(steps).astype(np.int64)

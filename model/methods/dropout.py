@@ -30,8 +30,8 @@ def dropped(sent: Tensor, batch: int, share: float, generator: torch.Generator) 
     from spikewright.model.runtime import distributed
 
     # drawn for the batch of all processes together, and on the CPU, so that masks are the same
-    whole = batch * distributed.processes()
-    drawn = torch.rand((whole, *sent.shape[1:]), generator=generator)[distributed.share(whole)]
+    whole = batch * distributed.world_size()
+    drawn = torch.rand((whole, *sent.shape[1:]), generator=generator)[distributed.shard(whole)]
     mask = (drawn >= share).to(sent.device, sent.dtype) / (1 - share)
     return (sent.unflatten(0, (-1, batch)) * mask).flatten(0, 1)
 

@@ -42,7 +42,7 @@ def _accumulate(
     network: SpikingNetwork, images: NDArray[np.uint8], found: dict[str, Moments]
 ) -> None:
     from spikewright.model.data.batches import in_order
-    from spikewright.model.runtime.device import host
+    from spikewright.model.runtime.device import to_numpy
 
     for batch in in_order(images, network.coder, network.device):
         sent = {INPUT: network.rows(batch)}
@@ -53,7 +53,7 @@ def _accumulate(
             assert drive is not None
             mean = drive.reshape(-1, len(batch), *drive.shape[1:]).mean(dim=0)
             unit = integers.threshold.reshape(-1, *[1] * (mean.ndim - 2))
-            found[name].add(host(mean / unit))
+            found[name].add(to_numpy(mean / unit))
             sent[name] = layer(events, len(batch), *skip)
 
 

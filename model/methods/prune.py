@@ -123,9 +123,9 @@ def magnitude_masks(
     """
     import torch
 
-    from spikewright.model.runtime.device import host
+    from spikewright.model.runtime.device import to_numpy
 
-    weights = [host(s.weight.to(torch.float64)) for s in network.synapses()]
+    weights = [to_numpy(s.weight.to(torch.float64)) for s in network.synapses()]
     if bank_counts:
         return banks.allocate(weights, density, allocation, bank_counts)
     masks = magnitude.allocate(weights, density, allocation)

@@ -94,15 +94,15 @@ class SparseMomentum(RandomMask):
 
     def end_epoch(self, epoch: int) -> None:
         """Move units, unless it is too late."""
-        from spikewright.model.runtime.device import host
+        from spikewright.model.runtime.device import to_numpy
 
         done = epoch + 1
         if done > self.epochs:
             return
         share = self.recipe.pruning.drop * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
         synapses = list(self.network.synapses())
-        parts = self._split([host(s.weight) for s in synapses])
-        masks = [mask[:, 0] != 0 for mask in self._split([host(s.mask) for s in synapses])]
+        parts = self._split([to_numpy(s.weight) for s in synapses])
+        masks = [mask[:, 0] != 0 for mask in self._split([to_numpy(s.mask) for s in synapses])]
         momenta = self._split([momentum(self.optimizer, s.weight) for s in synapses])
         found = redistribute(
             parts, masks, momenta, share, pruning_units.budget(self.density, self.layers)
@@ -153,11 +153,11 @@ def momentum(optimizer: torch.optim.Optimizer, weight: nn.Parameter) -> NDArray[
     """|m| / (sqrt(v) + 1e-8) of Adam for every weight."""
     import torch
 
-    from spikewright.model.runtime.device import host
+    from spikewright.model.runtime.device import to_numpy
 
     state = optimizer.state[weight]
     mean, square = (state[key].to(torch.float64) for key in ("exp_avg", "exp_avg_sq"))
-    return host(mean.abs() / (square.sqrt() + 1e-8))
+    return to_numpy(mean.abs() / (square.sqrt() + 1e-8))
 
 
 def set_masks(network: LayeredNetwork, masks: Sequence[Bools]) -> None:

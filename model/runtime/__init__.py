@@ -1,1 +1,1 @@
-"""Where training runs: devices, processes, memory."""
+"""Devices, processes and memory of a training run."""

@@ -1,13 +1,12 @@
-"""Where tensors live: the device of a run, exact arithmetic on it, and the way back to NumPy.
+"""Selects the device of a run, makes its arithmetic exact, and copies tensors back to the CPU.
 
-What float32 must hold exactly are whole numbers below 2^24, their products with whole numbers
-included (`model.layers.neuron` sees to the limits). A GPU keeps that promise only if it is asked
-to:
+The forward pass holds integers below 2^24 in float32, products included (`model.layers.neuron`
+checks the limits). On a GPU they stay exact only with
 
 * no TF32, which rounds the factors of a product to 11 bits;
 * no autocast, which would compute in 16 bits;
 * deterministic kernels, so that the same run gives the same bytes again;
-* no convolution by cuDNN where whole numbers are convolved: see `model.ops.convolution`.
+* no cuDNN convolution of integers: see `model.ops.convolution`.
 """
 
 from __future__ import annotations
@@ -29,20 +28,21 @@ from spikewright.golden.errors import BadInput, require
 CPU = torch.device("cpu")
 
 
-def chosen(name: str, local_rank: int | None = None) -> torch.device:
-    """The device of a run.
+def select_device(name: str, local_rank: int | None = None) -> torch.device:
+    """The device that a run trains on.
 
     Parameters
     ----------
     name
         "cpu", "cuda" (the first GPU), "cuda:N", or "auto": a GPU if there is one, else the CPU.
     local_rank
-        Which of several processes on this machine asks: each takes the GPU of its number.
+        The rank of this process on its machine, where torchrun started several: process N uses
+        GPU N. None without torchrun.
 
     Raises
     ------
     BadInput
-        If there is no such device.
+        If `name` is not one of these, or there is no such GPU.
     """
     match = re.fullmatch(r"cpu|auto|cuda(?::([0-9]{1,4}))?", name)
     if match is None:
@@ -63,11 +63,11 @@ def chosen(name: str, local_rank: int | None = None) -> torch.device:
 
 @contextmanager
 def exact_on(device: torch.device) -> Iterator[None]:
-    """Full float32 and deterministic kernels on a GPU; nothing changes for other devices."""
+    """Full float32 and deterministic kernels on a GPU; changes nothing on other devices."""
     if device.type != "cuda":
         yield
         return
-    # cuBLAS reads it when it is first used; other sizes of workspace may add in another order.
+    # cuBLAS reads it at its first use; with other workspace sizes it may add in another order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     cudnn = torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
@@ -76,19 +76,22 @@ def exact_on(device: torch.device) -> Iterator[None]:
         yield
 
 
-def host(tensor: Tensor) -> NDArray[Any]:
-    """The values of a tensor of any device; of one on the CPU, the very memory."""
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """The values of a tensor on any device, without gradient; shares memory with a CPU tensor."""
     return np.asarray(tensor.detach().cpu().numpy())
 
 
-def on_host(state: Any) -> Any:
-    """`state`, nested dictionaries and lists of tensors and plain values; tensors on the CPU."""
+def to_cpu(state: Any) -> Any:
+    """`state` with all its tensors on the CPU, without gradients.
+
+    `state` nests dictionaries, lists and tuples of tensors and plain values, as `state_dict` does.
+    """
     if isinstance(state, Tensor):
         return state.detach().cpu()
     if isinstance(state, dict):
-        found = copy.copy(state)  # a network's state has attributes, too
-        found.update((key, on_host(value)) for key, value in state.items())
-        return found
+        moved = copy.copy(state)  # keeps the `_metadata` attribute of a module's state_dict
+        moved.update((key, to_cpu(value)) for key, value in state.items())
+        return moved
     if isinstance(state, list | tuple):
-        return type(state)(on_host(value) for value in state)
+        return type(state)(to_cpu(value) for value in state)
     return state

@@ -1,11 +1,11 @@
-"""Several processes train one network, each on its slice of every batch; torchrun starts them.
+"""Data-parallel training over torch.distributed: each process gets its shard of every batch.
 
-They hold the same parameters, masks and optimiser, and do the same with them, so that nothing but
-three things crosses between them, all as sums: the statistics of batch norm, gradients with the
-loss, and at the end of every epoch a checksum that proves that they are still equal. Gloo and NCCL
-give every process the same bytes of a sum.
+torchrun starts the processes. They hold equal replicas of parameters, masks and optimiser state
+and apply the same updates, so only three things are communicated, all of them by all-reduce: batch
+norm statistics, gradients with the loss, and at the end of every epoch a checksum that proves the
+replicas equal. Gloo and NCCL return the same bytes of a sum to every process.
 
-A process that runs alone finds everything here to be the identity.
+In a process that runs alone, every function here is the identity.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from torch import distributed as dist
 
 from spikewright.golden.errors import CheckFailed, require
 from spikewright.model.runtime import torchrun
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
-    """The processes that torchrun started, connected. Without torchrun, or if they are: nothing."""
-    if torchrun.processes() == 1 or dist.is_initialized():
+def process_group(device: torch.device) -> Iterator[None]:
+    """Connects the processes that torchrun started: Gloo, and NCCL too if they train on GPUs.
+
+    Does nothing without torchrun, or where the group exists already.
+    """
+    if torchrun.world_size() == 1 or dist.is_initialized():
         yield
         return
     if device.type == "cuda":
@@ -39,120 +42,129 @@ def joined(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def processes() -> int:
-    """How many train together."""
+def world_size() -> int:
+    """The number of processes in the group; 1 without a group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this one is, from 0; the first writes files and shows progress."""
-    return dist.get_rank() if processes() > 1 else 0
+    """The rank of this process, from 0; rank 0 writes files and shows progress."""
+    return dist.get_rank() if world_size() > 1 else 0
 
 
-def share(count: int) -> slice:
-    """Which of `count` things in a row are this process's.
+def shard(count: int) -> slice:
+    """The indices of `count` items that belong to this process: contiguous, in order of ranks.
 
-    >>> share(12)
+    >>> shard(12)
     slice(0, 12, None)
     """
-    return slice(count * rank() // processes(), count * (rank() + 1) // processes())
+    return slice(count * rank() // world_size(), count * (rank() + 1) // world_size())
 
 
-def check_batch(where: str, size: int) -> None:
-    """Raise `BadInput` unless every process gets as many images of a batch of `size`."""
-    count = processes()
+def check_batch_size(where: str, size: int) -> None:
+    """Checks that shards of a batch of `size` images are equally large.
+
+    Raises
+    ------
+    BadInput
+        If `size` is no multiple of the number of processes.
+    """
+    count = world_size()
     require(size % count == 0, where, "the size of a batch", size,
             f"a multiple of {count}, the number of processes")  # fmt: skip
 
 
-def summed(tensor: Tensor) -> Tensor:
-    """`tensor` itself, holding the sum over all processes.
+def all_reduce(tensor: Tensor) -> Tensor:
+    """Replaces the content of `tensor` by its sum over all processes, and returns it.
 
     Raises
     ------
     CheckFailed
-        If another process has gone.
+        If another process has ended.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return tensor
     try:
         dist.all_reduce(tensor)
     except RuntimeError as error:
         raise CheckFailed(
-            f"training: process {rank()} of {processes()} lost another one; "
-            "the same command goes on behind the last finished epoch"
+            f"training: process {rank()} of {world_size()} lost another one; "
+            "the same command resumes after the last finished epoch"
         ) from error
     return tensor
 
 
-def _gathered(tensor: Tensor) -> Tensor:
+def _all_gather(tensor: Tensor) -> Tensor:
     """`tensor` of every process, (processes, *shape): a sum with zeros, which is exact."""
-    slots = tensor.new_zeros((processes(), *tensor.shape))
+    slots = tensor.new_zeros((world_size(), *tensor.shape))
     slots[rank()] = tensor
-    return summed(slots)
+    return all_reduce(slots)
 
 
-def decided(choice: bool) -> bool:
-    """What the first process has chosen, for all."""
-    return bool(summed(torch.tensor(int(choice and rank() == 0))))
+def broadcast(choice: bool) -> bool:
+    """The `choice` of rank 0, in every process."""
+    return bool(all_reduce(torch.tensor(int(choice and rank() == 0))))
 
 
-def wait() -> None:
-    """Until all processes are here."""
-    decided(True)
+def barrier() -> None:
+    """Blocks until every process has come here."""
+    broadcast(True)
 
 
-class _Gather(torch.autograd.Function):
-    """`_gathered`. All losses depend on every slot: the gradient of ours is the sum of theirs."""
+class _AllGather(torch.autograd.Function):
+    """`_all_gather` with a gradient: every loss depends on our slot, so their gradients add up."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        return _gathered(tensor)
+        return _all_gather(tensor)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return summed(grads[0].clone(memory_format=torch.contiguous_format))[rank()]
+        return all_reduce(grads[0].clone(memory_format=torch.contiguous_format))[rank()]
 
 
-def of_all(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) over the slices of all processes, from those of this one's.
+def sync_statistics(mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    """Batch norm statistics over the whole batch, from those of equally large shards.
 
-    Slices are equally large. Differentiable.
+    `mean` and `var` (C,) are those of this process's shard; the results have their shape.
+    Differentiable.
     """
-    means, variances = _Gather.apply(torch.stack([mean, var])).unbind(dim=1)
+    means, variances = _AllGather.apply(torch.stack([mean, var])).unbind(dim=1)
     whole = means.mean(dim=0)
     return whole, (variances + (means - whole).square()).mean(dim=0)
 
 
-def averaged(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
-    """Make each gradient the mean over all processes; returns that of `loss` ()."""
-    if processes() == 1:
+def average_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
+    """Replaces each gradient by its mean over all processes; returns the mean of `loss` ()."""
+    if world_size() == 1:
         return loss
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([part.reshape(-1) for part in (loss, *grads)])
-    whole, *means = (summed(flat) / processes()).split([1, *(grad.numel() for grad in grads)])
+    flat = torch.cat([values.reshape(-1) for values in (loss, *grads)])
+    mean_loss, *means = (all_reduce(flat) / world_size()).split([1, *(g.numel() for g in grads)])
     for grad, mean in zip(grads, means, strict=True):
         grad.copy_(mean.view_as(grad))
-    return whole[0]
+    return mean_loss[0]
 
 
-def require_equal(state: Mapping[str, Tensor], when: str) -> None:
-    """Every process holds the same bytes.
+def require_equal_replicas(state: Mapping[str, Tensor], when: str) -> None:
+    """Checks that `state` has the same bytes in every process.
+
+    `when` starts the message: "after epoch 3 of 'student'".
 
     Raises
     ------
     CheckFailed
-        In all of them, naming those that differ from the first.
+        In all processes, naming those whose state differs from that of rank 0.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return
     checksum = 0
     for name, tensor in state.items():
-        checksum = zlib.crc32(host(tensor).tobytes(), zlib.crc32(name.encode(), checksum))
-    sums = _gathered(torch.tensor(checksum)).tolist()
-    others = [place for place, value in enumerate(sums) if value != sums[0]]
+        checksum = zlib.crc32(to_numpy(tensor).tobytes(), zlib.crc32(name.encode(), checksum))
+    checksums = _all_gather(torch.tensor(checksum)).tolist()
+    others = [other for other, value in enumerate(checksums) if value != checksums[0]]
     if others:
         raise CheckFailed(
-            f"training: {when}, process {', '.join(map(str, others))} of {len(sums)} holds other "
-            "parameters or masks than process 0; all must be equal"
+            f"training: {when}, process {', '.join(map(str, others))} of {len(checksums)} holds "
+            "other parameters or masks than process 0; all must be equal"
         )

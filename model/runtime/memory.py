@@ -1,21 +1,22 @@
-"""Keep freed memory: every training step allocates the same large tensors again.
+"""Keeps freed memory in the process, since every training step allocates the same tensors again.
 
-By default the C library returns each block above 128 KiB to the system and gets it back, page by
-page and zeroed, at the next step: up to half of a convolutional network's training time.
+By default glibc's malloc returns each block above 128 KiB to the system when it is freed, and maps
+it again, page by page and zeroed, at the next step: up to half of a convolutional network's
+training time.
 """
 
 from __future__ import annotations
 
 import ctypes
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of mallopt(3), in <malloc.h> of glibc
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3), from glibc's <malloc.h>
 _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library not to return freed memory; False where it knows no such thing.
+    """Stops malloc from returning freed memory to the system; False where mallopt is missing.
 
-    What a process has used at most it then holds until it ends. Values do not depend on it.
+    From then on the process holds its peak memory until it ends. Results do not change.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from spikewright.model.data.batches import in_order
 from spikewright.model.layers.layered import LayeredNetwork
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def evaluate(
         sent: list[Tensor] = []
         logits, factor = network.scaled(batch, sent)
         if collected is not None:
-            collected.append(host(logits))
+            collected.append(to_numpy(logits))
         truth = torch.from_numpy(labels[start : start + len(batch)]).to(network.device)
         start += len(batch)
-        right += int((host(logits).argmax(axis=1) == host(truth)).sum())
+        right += int((to_numpy(logits).argmax(axis=1) == to_numpy(truth)).sum())
         loss += float(functional.cross_entropy(logits * factor, truth, reduction="sum"))
         for name, fired in zip(names, sent, strict=True):
             totals[name] += float(fired.mean()) * len(batch)

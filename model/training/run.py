@@ -67,7 +67,7 @@ class Run:
         check_dataset.check_batches(recipe.name, self.plan, training, len(self.trainer.images))
         for stage, part, images in zip(self.plan, training, count, strict=True):
             where = f"recipe {recipe.name!r}: stage {stage.name!r}"
-            distributed.check_batch(where, min(part.batch_size, images))
+            distributed.check_batch_size(where, min(part.batch_size, images))
         self._epochs = [part.epochs for part in training]
         self._steps = [
             part.epochs * batches.steps_per_epoch(images, part.batch_size)

@@ -19,7 +19,7 @@ from spikewright.model.architecture import INPUT
 from spikewright.model.compression.conversion import Spikes
 from spikewright.model.data.batches import in_order
 from spikewright.model.layers.ann import AnnNetwork
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def simulate(
     right, start, totals = 0, 0, np.zeros(len(names))
     for batch in in_order(images, source.coder, source.device):
         found, rates = logits(source, spikes, batch, timesteps)
-        right += int((host(found).argmax(axis=1) == labels[start : start + len(batch)]).sum())
+        right += int((to_numpy(found).argmax(axis=1) == labels[start : start + len(batch)]).sum())
         start += len(batch)
         totals += np.array(rates) * len(batch)
     source.train(was_training)

@@ -29,7 +29,7 @@ from spikewright.model.export import dead_channels, export
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.runtime import distributed, torchrun
-from spikewright.model.runtime.device import chosen, exact_on
+from spikewright.model.runtime.device import exact_on, select_device
 from spikewright.model.runtime.memory import keep_freed_memory
 from spikewright.model.training import checkpoint, stage_reuse
 from spikewright.model.training.activity import measure
@@ -119,7 +119,7 @@ def train(
     others
         Folders of other runs, whose finished stages are taken up where they are the same.
     device
-        "cpu", "cuda", "cuda:N" or "auto": see `model.runtime.device.chosen`.
+        "cpu", "cuda", "cuda:N" or "auto": see `model.runtime.device.select_device`.
 
     Raises
     ------
@@ -132,12 +132,12 @@ def train(
         processes differ from each other, or if training gives numbers that are not finite, or a
         layer without weights: then the checkpoint of the last good epoch stays.
     """
-    place = chosen(device, torchrun.local_rank())
+    place = select_device(device, torchrun.local_rank())
     folder = Path(folder)
     checkpoint.make_folder(folder)
     state = checkpoint.load(folder, recipe)
     keep_freed_memory()
-    with distributed.joined(place), exact_settings(recipe.training.threads), exact_on(place):
+    with distributed.process_group(place), exact_settings(recipe.training.threads), exact_on(place):
         run = Run(recipe, data_root, place)
         if state is not None:
             run.restore(state, folder / checkpoint.NAME)
@@ -215,7 +215,7 @@ def finish(run: Run, folder: Path) -> TrainResult:
         file.save(exported, folder / NETWORK_NAME)
         text = json.dumps(record, indent=1, sort_keys=True) + "\n"
         write_bytes(folder / HISTORY_NAME, text.encode())
-    distributed.wait()
+    distributed.barrier()
     return TrainResult(
         exported,
         folder / NETWORK_NAME,

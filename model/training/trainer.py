@@ -25,7 +25,7 @@ from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.recipes.sections import Training
 from spikewright.model.recipes.stages import Stage
 from spikewright.model.runtime import distributed
-from spikewright.model.runtime.device import CPU, on_host
+from spikewright.model.runtime.device import CPU, to_cpu
 from spikewright.model.training import divergence, stage_network
 from spikewright.model.training.evaluate import evaluate
 from spikewright.model.training.simulate import simulate
@@ -138,9 +138,9 @@ class Trainer:
         """Everything that the rest of the stage depends on."""
         return {
             "epoch": self.epoch,
-            "network": on_host(self.network.state_dict()),
-            "optimizer": on_host(self.optimizer.state_dict()),
-            "methods": on_host([method.state() for method in self.methods]),
+            "network": to_cpu(self.network.state_dict()),
+            "optimizer": to_cpu(self.optimizer.state_dict()),
+            "methods": to_cpu([method.state() for method in self.methods]),
             "history": json.dumps(self.history),
             "best": self.best.weights,
             "best_epoch": self.best.epoch,
@@ -199,7 +199,7 @@ class Trainer:
             raise self._diverged(step, f"the loss is {value}, first not finite: {origin}")
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        loss = distributed.averaged(self.network.parameters(), loss.detach())
+        loss = distributed.average_gradients(self.network.parameters(), loss.detach())
         self.optimizer.step()
         self.network.project()
         for method in self.methods:
@@ -227,7 +227,7 @@ class Trainer:
             training.seed,
             self.inherited.epochs + self.epoch,
             self.network.coder,
-            (distributed.rank(), distributed.processes()),
+            (distributed.rank(), distributed.world_size()),
             self.network.device,
         )
         for step, (images, labels) in enumerate(source, start=first):
@@ -254,7 +254,9 @@ class Trainer:
             If not.
         """
         state = {"epoch": torch.tensor(self.epoch), **self.network.state_dict()}
-        distributed.require_equal(state, f"behind epoch {self.epoch} of {self.stage.name!r}")
+        distributed.require_equal_replicas(
+            state, f"after epoch {self.epoch} of {self.stage.name!r}"
+        )
 
     def _validate(self, loss: float) -> None:
         score = evaluate(self.network, *self.validation)
@@ -283,7 +285,7 @@ class Trainer:
             return entry["validation_accuracy"], -entry["validation_loss"]
 
         if self.best.weights is None or rank(self.epoch) >= rank(self.best.epoch):
-            state = on_host(self.network.state_dict())
+            state = to_cpu(self.network.state_dict())
             weights = {name: value.clone() for name, value in state.items()}
             self.best = Best(self.epoch, weights, self._changes())
 

@@ -25,7 +25,7 @@ from spikewright.model.compression.percentiles import SAMPLE, thinned
 from spikewright.model.data.batches import in_order, spread
 from spikewright.model.layers.ann import AnnNetwork
 from spikewright.model.layers.spiking import SpikingNetwork
-from spikewright.model.runtime.device import host
+from spikewright.model.runtime.device import to_numpy
 
 _IMAGES = 512
 
@@ -85,7 +85,7 @@ def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.flo
         sent = {INPUT: source.rows(batch)}
         for kept, layer in zip(seen, source.ann_layers, strict=True):
             drive = layer.drive(*source.arriving(sent, layer.layer))
-            kept.append(thinned(host(drive), SAMPLE // len(batches)))
+            kept.append(thinned(to_numpy(drive), SAMPLE // len(batches)))
             sent[layer.layer.name] = layer.activation(drive, layer)
     source.train(was_training)
     return [np.concatenate(kept).astype(np.float64) for kept in seen]

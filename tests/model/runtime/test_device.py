@@ -62,7 +62,7 @@ def test_devices_by_name(
     name: str, count: int, local: int | None, wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(monkeypatch, count)
-    assert device.chosen(name, local) == torch.device(wanted)
+    assert device.select_device(name, local) == torch.device(wanted)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_devices_that_are_refused(
 ) -> None:
     gpus(monkeypatch, count)
     with pytest.raises(BadInput, match=message) as caught:
-        device.chosen(name, local)
+        device.select_device(name, local)
     assert "\n" not in str(caught.value)
 
 
@@ -112,7 +112,7 @@ def test_exact_settings_of_a_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> No
 def test_states_come_to_the_cpu_as_they_are(place: torch.device) -> None:
     values = OrderedDict(a=torch.arange(3).to(place), b=[torch.ones(2), "text"])
     values.mark = 7
-    found = device.on_host(values)
+    found = device.to_cpu(values)
     assert type(found) is OrderedDict
     assert found.mark == 7
     assert found["a"].device == device.CPU
@@ -128,7 +128,7 @@ def test_the_far_device_is_strict(place: torch.device) -> None:
     with pytest.raises(RuntimeError, match="two devices"):
         x + torch.ones(4)
     assert (2 * x).sum().item() == 12
-    np.testing.assert_array_equal(device.host(x), np.arange(4))
+    np.testing.assert_array_equal(device.to_numpy(x), np.arange(4))
 
 
 LEARNED = {"leak": "learned", "surrogate": "arctan", "reset": "zero"}

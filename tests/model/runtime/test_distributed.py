@@ -49,8 +49,8 @@ def line(call):
     except SpikewrightError as error:
         return type(error).__name__ + ": " + str(error)
 
-with distributed.joined(device.CPU), exact_settings(1):
-    place = distributed.rank(), distributed.processes()
+with distributed.process_group(device.CPU), exact_settings(1):
+    place = distributed.rank(), distributed.world_size()
     trainer = Trainer(tiny, data.load("digits"))
     source = batches.epoch_batches(
         trainer.images, trainer.labels, 128, tiny.training.augmentation, 0, 0, part=place)
@@ -61,8 +61,8 @@ with distributed.joined(device.CPU), exact_settings(1):
     found["state"] = {n: v.clone() for n, v in trainer.network.state_dict().items()}
 
     drive = torch.randn((12, 3, 2, 2), generator=torch.Generator().manual_seed(5)) + 1000
-    drive = drive[distributed.share(12)].clone().requires_grad_()
-    mean, var = distributed.of_all(*moments(drive))
+    drive = drive[distributed.shard(12)].clone().requires_grad_()
+    mean, var = distributed.sync_statistics(*moments(drive))
     found["mean"], found["var"] = mean.detach(), var.detach()
     weights = torch.arange(1.0, 4.0)
     ((mean * weights).sum() + (var * weights).sum() * 3).backward()
@@ -70,7 +70,7 @@ with distributed.joined(device.CPU), exact_settings(1):
 
     found["kept"] = dropout.dropped(
         torch.ones(6, 5), 3, 0.5, torch.Generator().manual_seed(7))
-    found["decided"] = distributed.decided(place[0] == 0), distributed.decided(place[0] == 1)
+    found["decided"] = distributed.broadcast(place[0] == 0), distributed.broadcast(place[0] == 1)
 
     odd = json.loads(sys.argv[1])
     odd["training"]["batch_size"] = 127
@@ -230,7 +230,7 @@ def test_processes_that_differ_are_found(parts: list[Any]) -> None:
     for part in parts:
         assert part["equal"] is None
         assert part["other mask"] == (
-            "CheckFailed: training: behind epoch 0 of 'snn1', process 1 of 2 holds other "
+            "CheckFailed: training: after epoch 0 of 'snn1', process 1 of 2 holds other "
             "parameters or masks than process 0; all must be equal"
         )
 
@@ -249,7 +249,7 @@ def test_training_together(content: dict[str, Any], tmp_path: Path) -> None:
         .splitlines()[-1]
         .endswith(
             "spikewright.golden.errors.CheckFailed: training: process 1 of 2 lost another one; "
-            "the same command goes on behind the last finished epoch"
+            "the same command resumes after the last finished epoch"
         )
     )
     assert [path.name for path in (tmp_path / "stopped").iterdir()] == ["checkpoint.pt"]
@@ -257,17 +257,17 @@ def test_training_together(content: dict[str, Any], tmp_path: Path) -> None:
 
 def test_alone_everything_is_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "4")  # a batch system's: nothing was started by torchrun
-    assert (torchrun.processes(), torchrun.rank(), torchrun.local_rank()) == (1, 0, None)
-    assert (distributed.processes(), distributed.rank()) == (1, 0)
-    assert distributed.share(12) == slice(0, 12)
+    assert (torchrun.world_size(), torchrun.rank(), torchrun.local_rank()) == (1, 0, None)
+    assert (distributed.world_size(), distributed.rank()) == (1, 0)
+    assert distributed.shard(12) == slice(0, 12)
     parameter = nn.Parameter(torch.ones(2))
     parameter.grad = torch.ones(2)
     loss = torch.tensor(3.0)
-    assert distributed.averaged([parameter], loss) is loss
-    distributed.require_equal({}, "now")
-    distributed.check_batch("here", 7)
-    assert distributed.decided(True)
-    assert not distributed.decided(False)
+    assert distributed.average_gradients([parameter], loss) is loss
+    distributed.require_equal_replicas({}, "now")
+    distributed.check_batch_size("here", 7)
+    assert distributed.broadcast(True)
+    assert not distributed.broadcast(False)
 
 
 def test_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,4 +275,4 @@ def test_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
             "MASTER_PORT": "1"}  # fmt: skip
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    assert (torchrun.processes(), torchrun.rank(), torchrun.local_rank()) == (8, 5, 1)
+    assert (torchrun.world_size(), torchrun.rank(), torchrun.local_rank()) == (8, 5, 1)
