@@ -58,11 +58,11 @@ def pruner(kind: str, density: float) -> Prune:
         if density >= 1:
             return np.ones(weights.shape, bool)
         if kind == "magnitude":
-            return magnitude.allocate([weights], density, "uniform")[0]
+            return magnitude.magnitude_masks([weights], density, "uniform")[0]
         rows = weights.shape[1]
         least = lanes * rows / weights.size  # a sparser layer has fewer banks
         count = lanes if density >= least else max(1, int(density * weights.size / rows))
-        return banks.allocate([weights], density, "uniform", [count])[0]
+        return banks.bank_masks([weights], density, "uniform", [count])[0]
 
     return prune
 

@@ -12,7 +12,7 @@ from spikewright.reporting.strip_plot import picture
 from spikewright.results.experiments import ExperimentResult, SweptKey, VariantResult
 
 if TYPE_CHECKING:
-    from spikewright.model.experiments.comparison import Line
+    from spikewright.model.experiments.comparison import Row
 
 TABLE, PICTURE, VALUES = "table.md", "accuracy.svg", "experiment.json"
 
@@ -50,12 +50,12 @@ def experiment(
 
     folder, console = writable(Path(folder)), console or Console.quiet()
     content = experiments.load(name)
-    progress = Progress(console, len(schedule.due(content, folder)))
+    progress = Progress(console, len(schedule.due_cases(content, folder)))
     with console.step(content.name):
-        lines = schedule.run(
+        lines = schedule.run_experiment(
             content, folder, data, jobs, progress.training, progress.finished, device
         )
-    rows = [_variant(line, comparison.name_of(line, content.sweep.word)) for line in lines]
+    rows = [_variant(line, comparison.row_name(line, content.sweep.word)) for line in lines]
     pictures = {PICTURE: picture([(row.name, list(row.accuracy)) for row in rows])}
     pictures |= curves.drawn(content, lines)
     key, values = content.sweep.key, tuple(content.sweep.values)
@@ -64,7 +64,7 @@ def experiment(
         tuple(pictures), SweptKey(key, values) if key else None,
     )  # fmt: skip
     shown = "".join(f"\n![{Path(file).stem}]({file})\n" for file in pictures)
-    write_bytes(folder / TABLE, (comparison.table(content, lines) + shown).encode())
+    write_bytes(folder / TABLE, (comparison.markdown(content, lines) + shown).encode())
     for file, drawing in pictures.items():
         write_bytes(folder / file, drawing.encode())
     write_json(folder / VALUES, result.as_dict())
@@ -104,7 +104,7 @@ MEASURES = (
 """Values of runs that a variant has where the runs have them."""
 
 
-def _variant(line: Line, name: str) -> VariantResult:
+def _variant(line: Row, name: str) -> VariantResult:
     settings = {
         kind: sorted({setting for run in line.measures for setting in run.get(kind, {})})
         for kind in ("bits", "noise")

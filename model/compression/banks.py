@@ -86,7 +86,7 @@ def least_weights(shape: tuple[int, ...], banks: int) -> int:
     return shape[1] * banks
 
 
-def allocate(
+def bank_masks(
     weights: Sequence[Weights], density: float, allocation: str, banks: Sequence[int]
 ) -> Masks:
     """Masks of the weights to keep, one per layer; together at most `density` of all.

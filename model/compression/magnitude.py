@@ -64,7 +64,7 @@ def _largest(scores: Weights, keep: int) -> NDArray[np.bool_]:
     return mask.reshape(scores.shape)
 
 
-def allocate(weights: Sequence[Weights], density: float, allocation: str) -> Masks:
+def magnitude_masks(weights: Sequence[Weights], density: float, allocation: str) -> Masks:
     """Masks of the weights to keep, one per layer; together at most `density` of all."""
     if allocation in ("lamp", "global"):
         score = lamp_scores if allocation == "lamp" else np.abs

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 
-class Moments:
+class CovarianceSums:
     """Sums over samples, from which the covariance of all of them follows.
 
     So no matrix of samples is kept: C x C numbers stand for any count of pixels.
@@ -43,12 +43,12 @@ class Moments:
         return np.asarray(np.linalg.eigvalsh(covariance)[::-1].clip(min=0.0), np.float64)
 
 
-def significant(variances: Floats, share: float) -> int:
+def components_needed(variances: Floats, share: float) -> int:
     """The fewest components whose variances together reach `share` of all; at least 1.
 
-    >>> significant(np.array([8.0, 1.0, 1.0, 0.0]), 0.9)
+    >>> components_needed(np.array([8.0, 1.0, 1.0, 0.0]), 0.9)
     2
-    >>> significant(np.zeros(3), 0.9)
+    >>> components_needed(np.zeros(3), 0.9)
     1
     """
     total = float(np.sum(variances))
@@ -58,7 +58,9 @@ def significant(variances: Floats, share: float) -> int:
     return int(np.argmax(reached)) + 1
 
 
-def narrowed(words: Sequence[str], layers: Sequence[str], widths: Mapping[str, int]) -> list[str]:
+def narrow_words(
+    words: Sequence[str], layers: Sequence[str], widths: Mapping[str, int]
+) -> list[str]:
     """The layer words with new widths.
 
     Parameters
@@ -70,8 +72,9 @@ def narrowed(words: Sequence[str], layers: Sequence[str], widths: Mapping[str, i
     widths
         By name of layer. A block takes the larger of its two.
 
-    >>> narrowed(["16C3", "P2", "8R3s2", "64", "10"], ["conv1", "res2", "res3", "fc4", "readout"],
-    ...          {"conv1": 5, "res2": 3, "res3": 4, "fc4": 20})
+    >>> narrow_words(["16C3", "P2", "8R3s2", "64", "10"],
+    ...              ["conv1", "res2", "res3", "fc4", "readout"],
+    ...              {"conv1": 5, "res2": 3, "res3": 4, "fc4": 20})
     ['5C3', 'P2', '4R3s2', '20', '10']
     """
     names = iter(layers)

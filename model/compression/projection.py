@@ -20,10 +20,10 @@ from torch import Tensor
 TURNS = 5
 
 
-def largest(values: Tensor, count: int) -> Tensor:
+def largest_mask(values: Tensor, count: int) -> Tensor:
     """The mask of the `count` largest magnitudes; of equal ones the later stays.
 
-    >>> largest(torch.tensor([0.0, -3.0, 1.0, 0.0]), 3).tolist()
+    >>> largest_mask(torch.tensor([0.0, -3.0, 1.0, 0.0]), 3).tolist()
     [False, True, True, True]
     """
     order = torch.sort(values.abs().flatten(), stable=True).indices
@@ -32,10 +32,10 @@ def largest(values: Tensor, count: int) -> Tensor:
     return mask.reshape(values.shape)
 
 
-def to_levels(values: Tensor, bits: int, per_channel: bool) -> Tensor:
+def project_to_levels(values: Tensor, bits: int, per_channel: bool) -> Tensor:
     """Alpha Q for every channel, or for all values at once.
 
-    >>> to_levels(torch.tensor([[1.0, 0.5, 0.0, -1.5]]), 2, True).tolist()
+    >>> project_to_levels(torch.tensor([[1.0, 0.5, 0.0, -1.5]]), 2, True).tolist()
     [[1.25, 0.0, 0.0, -1.25]]
     """
     rows = values.reshape(len(values) if per_channel else 1, -1).to(torch.float64)

@@ -77,16 +77,16 @@ def budget(density: float, layers: Sequence[Path]) -> int:
     return math.floor(density * total + 1e-9)
 
 
-def deal(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
+def apportion(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
     """How many units each layer gets so that together they hold at most `total` weights.
 
     In proportion to `shares` (of weights), at most `caps` units; what rounding and caps leave over
     goes to the layers that lack most, as long as a unit fits. With units of one weight the total is
     met exactly, unless all caps are reached.
 
-    >>> deal(10, np.array([1.0, 3.0]), np.array([1, 1]), np.array([9, 9])).tolist()
+    >>> apportion(10, np.array([1.0, 3.0]), np.array([1, 1]), np.array([9, 9])).tolist()
     [2, 8]
-    >>> deal(10, np.array([1.0, 3.0]), np.array([1, 4]), np.array([9, 1])).tolist()
+    >>> apportion(10, np.array([1.0, 3.0]), np.array([1, 4]), np.array([9, 1])).tolist()
     [6, 1]
     """
     got = np.zeros(len(shares), np.int64)
@@ -115,7 +115,7 @@ def random_masks(
     shares = np.array([sum(weights[n] for n in group) for group in groups(layers, structure)])
     first = np.ones_like(counts)
     rest = np.maximum(shares - sizes, 0)
-    chosen = first + deal(budget(density, layers) - int(sizes.sum()), rest, sizes, counts - 1)
+    chosen = first + apportion(budget(density, layers) - int(sizes.sum()), rest, sizes, counts - 1)
     generator = np.random.default_rng([seed, len(layers)])
     found = []
     for count, units in zip(chosen, counts, strict=True):

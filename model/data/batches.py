@@ -18,9 +18,9 @@ from spikewright.model.data.coding import Coder
 from spikewright.model.runtime.device import CPU
 
 Images = NDArray[np.uint8]
-Part = tuple[int, int]
+Shard = tuple[int, int]
 VALUES = Coder()
-ALL: Part = (0, 1)
+ALL: Shard = (0, 1)
 _SPLIT = 2**32 - 1  # where an epoch number stands for the others; no run has so many
 
 
@@ -44,7 +44,7 @@ def epoch_batches(
     seed: int,
     epoch: int,
     coder: Coder = VALUES,
-    part: Part = ALL,
+    shard: Shard = ALL,
     device: torch.device = CPU,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of one epoch: float inputs holding integers, and labels, on `device`.
@@ -57,13 +57,15 @@ def epoch_batches(
     draws = draw(rule, generator, len(images), (height, width))
     for step in range(steps_per_epoch(len(images), batch_size)):
         chosen = order[step * batch_size : (step + 1) * batch_size]
-        chosen = chosen[len(chosen) * part[0] // part[1] : len(chosen) * (part[0] + 1) // part[1]]
+        chosen = chosen[
+            len(chosen) * shard[0] // shard[1] : len(chosen) * (shard[0] + 1) // shard[1]
+        ]
         batch = augmented(images[chosen], rule, draws, chosen)
         inputs = torch.from_numpy(coder.floats(batch, chosen, epoch))
         yield inputs.to(device), torch.from_numpy(labels[chosen]).to(device)
 
 
-def in_order(
+def sequential_batches(
     images: Images, coder: Coder = VALUES, device: torch.device = CPU, batch_size: int = 256
 ) -> Iterator[Tensor]:
     """All images as they come, in batches on `device`."""
@@ -73,10 +75,10 @@ def in_order(
         yield torch.from_numpy(coder.floats(images[part], places[part])).to(device)
 
 
-def spread(images: NDArray[np.generic], count: int) -> NDArray[np.generic]:
+def evenly_spaced(images: NDArray[np.generic], count: int) -> NDArray[np.generic]:
     """At most `count` of the images, evenly spread over all of them.
 
-    >>> spread(np.arange(10), 4).tolist(), spread(np.arange(2), 4).tolist()
+    >>> evenly_spaced(np.arange(10), 4).tolist(), evenly_spaced(np.arange(2), 4).tolist()
     ([0, 2, 5, 7], [0, 1])
     """
     count = min(count, len(images))

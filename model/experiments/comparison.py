@@ -14,7 +14,7 @@ BITS, NOISE = "bits", "noise"
 
 
 @dataclass(frozen=True)
-class Line:
+class Row:
     """The runs of one variant at one value of what is swept: flat values for each finished seed.
 
     `measures` holds, for each run, accuracies by kind and setting: `{"bits": {4: 0.8}}`.
@@ -26,7 +26,7 @@ class Line:
     measures: tuple[Mapping[str, Mapping[float, float]], ...] = ()
 
     @classmethod
-    def of(cls, variant: str, value: Any, records: Sequence[Values]) -> Line:
+    def from_records(cls, variant: str, value: Any, records: Sequence[Values]) -> Row:
         """A line of the records of its runs."""
         measures = tuple(_measures(record.get("measures", {})) for record in records)
         return cls(variant, tuple(map(flat, records)), value, measures)
@@ -101,7 +101,7 @@ NOTES = {
 }
 
 
-def table(experiment: Experiment, lines: Sequence[Line]) -> str:
+def markdown(experiment: Experiment, lines: Sequence[Row]) -> str:
     """Markdown: accuracy on test images by seed, their mean and deviation, and what else there is.
 
     The gain is that over the first variant at the same value, in points; where there is but one
@@ -134,20 +134,20 @@ def table(experiment: Experiment, lines: Sequence[Line]) -> str:
     return "\n".join(text) + "\n"
 
 
-def name_of(line: Line, word: str) -> str:
+def row_name(line: Row, word: str) -> str:
     """A line for a reader: its variant, and the value of what is swept.
 
-    >>> name_of(Line("momentum", (), 0.05), "density")
+    >>> row_name(Row("momentum", (), 0.05), "density")
     'momentum, density 0.05'
     """
     return line.variant if line.value is None else f"{line.variant}, {word} {_value(line)}"
 
 
-def _value(line: Line) -> str:
+def _value(line: Row) -> str:
     return "" if line.value is None else str(line.value)
 
 
-def _baseline(lines: Sequence[Line], line: Line) -> Line | None:
+def _baseline(lines: Sequence[Row], line: Row) -> Row | None:
     """The first variant at the same value, or at none; of one variant alone, its first line."""
     first = [other for other in lines if other.variant == lines[0].variant]
     if len(first) == len(lines):
@@ -156,13 +156,13 @@ def _baseline(lines: Sequence[Line], line: Line) -> Line | None:
 
 
 def _measured(
-    lines: Sequence[Line], word: str, kind: str, title: str, write: Callable[[float], str]
+    lines: Sequence[Row], word: str, kind: str, title: str, write: Callable[[float], str]
 ) -> list[str]:
     """A table of means and deviations of every line that was measured so."""
     settings = sorted({s for line in lines for run in line.measures for s in run.get(kind, {})})
     if not settings:
         return []
-    rows = [[name_of(line, word), *(_spread(line.measured(kind, s)) for s in settings)]
+    rows = [[row_name(line, word), *(_spread(line.measured(kind, s)) for s in settings)]
             for line in lines]  # fmt: skip
     return ["", f"## {title}", "", *_markdown(["variant", *map(write, settings)], rows)]
 

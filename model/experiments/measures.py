@@ -46,7 +46,9 @@ class Measure:
             and all(seeds <= {*noise.get(str(n), {})} for n in self.noise)
         )
 
-    def take(self, recipe: Recipe, folder: Path, data_root: str | Path | None) -> dict[str, Any]:
+    def measure_run(
+        self, recipe: Recipe, folder: Path, data_root: str | Path | None
+    ) -> dict[str, Any]:
         """Measure the finished run of `recipe` in `folder`; accuracies 0..1 on test images.
 
         `bits` has one for each number of bits, `noise` one for each deviation and noise seed. Keys
@@ -68,11 +70,13 @@ class Measure:
             test = dataset.test_x, dataset.test_y
             found: dict[str, Any] = {}
             if self.bits:
-                scores = ptq.sweep(network, *test, self.bits, dataset.train_x)
+                scores = ptq.sweep_bits(network, *test, self.bits, dataset.train_x)
                 found["bits"] = {str(bits): score.accuracy for bits, score in scores.items()}
             if self.noise:
                 found["noise"] = {str(share): {} for share in self.noise}
             for seed in self.noise_seeds if self.noise else ():
-                for share, score in noise.scores(network, *test, self.noise, seed).items():
+                for share, score in noise.scores_under_noise(
+                    network, *test, self.noise, seed
+                ).items():
                     found["noise"][str(share)][str(seed)] = score.accuracy
             return found

@@ -13,13 +13,13 @@ from spikewright.model.training.evaluate import Score, evaluate
 Images = NDArray[np.uint8]
 
 
-def noisy(images: Images, deviation: float, highest: int, seed: int) -> Images:
+def add_noise(images: Images, deviation: float, highest: int, seed: int) -> Images:
     """`images` with noise of `deviation` times `highest`, rounded and clipped to 0..`highest`.
 
     The noise of an image depends on `seed` and on its place among the images alone.
 
     >>> quiet = np.array([[0, 8, 16]], np.uint8)
-    >>> noisy(quiet, 0.0, 16, 0).tolist(), int(noisy(quiet, 9.0, 16, 0).max()) <= 16
+    >>> add_noise(quiet, 0.0, 16, 0).tolist(), int(add_noise(quiet, 9.0, 16, 0).max()) <= 16
     ([[0, 8, 16]], True)
     """
     found = np.empty_like(images)
@@ -29,7 +29,7 @@ def noisy(images: Images, deviation: float, highest: int, seed: int) -> Images:
     return found
 
 
-def scores(
+def scores_under_noise(
     network: LayeredNetwork,
     images: Images,
     labels: NDArray[np.int64],
@@ -43,6 +43,6 @@ def scores(
     """
     highest = network.coder.highest
     return {
-        deviation: evaluate(network, noisy(images, deviation, highest, seed), labels)
+        deviation: evaluate(network, add_noise(images, deviation, highest, seed), labels)
         for deviation in deviations
     }

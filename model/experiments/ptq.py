@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikewright.golden.network.nodes import MAX_MEMBRANE_BITS
-from spikewright.model.data.batches import in_order, spread
+from spikewright.model.data.batches import evenly_spaced, sequential_batches
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.recipes.sections import Quantization
 from spikewright.model.training.evaluate import Score, evaluate
@@ -30,7 +30,7 @@ SAMPLE = 1024
 
 
 @torch.no_grad()
-def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
+def requantise(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     """A copy of `network` in eval mode, all of whose weights have so many bits; gains keep theirs.
 
     Finer weights make larger integers of the same potential, so that membranes get as many more
@@ -45,30 +45,32 @@ def requantised(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     source = copy.deepcopy(network)
     for layer in source.spiking_layers:
         if layer.neuron.batch_norm:
-            layer.release()
+            layer.saturate_thresholds()
     found = SpikingNetwork(changed).to(network.device)
     found.load_state_dict(source.state_dict())
     for old, new in zip(source.layers, found.layers, strict=True):
-        new.rescaled(old.weights()[2])
+        new.rescale_statistics(old.weights()[2])
     return found.eval()
 
 
 @torch.no_grad()
-def measure_again(network: SpikingNetwork, images: NDArray[np.uint8]) -> None:
+def recalibrate(network: SpikingNetwork, images: NDArray[np.uint8]) -> None:
     """Give batch norm the mean of the statistics of `images`, batch by batch; nothing else changes.
 
     Each layer sees the spikes of layers that are normalised by the same batch.
     """
     network.train()
     network.freeze(False)
-    for count, batch in enumerate(in_order(images, network.coder, network.device), start=1):
+    for count, batch in enumerate(
+        sequential_batches(images, network.coder, network.device), start=1
+    ):
         for layer in network.layers:
             layer.momentum = 1 / count
         network(batch)
     network.eval()
 
 
-def sweep(
+def sweep_bits(
     network: SpikingNetwork,
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -82,8 +84,8 @@ def sweep(
     """
     scores = {}
     for count in bits:
-        found = requantised(network, count)
+        found = requantise(network, count)
         if training_images is not None and {*network.recipe.quantization.weight_bits} != {count}:
-            measure_again(found, np.asarray(spread(training_images, SAMPLE), np.uint8))
+            recalibrate(found, np.asarray(evenly_spaced(training_images, SAMPLE), np.uint8))
         scores[count] = evaluate(found, images, labels)
     return scores

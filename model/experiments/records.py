@@ -48,7 +48,7 @@ def read(case: Case, folder: Path) -> Record | None:
     return record
 
 
-def due(case: Case, measure: Measure, folder: Path) -> bool:
+def is_due(case: Case, measure: Measure, folder: Path) -> bool:
     """Whether a run has no record yet, or one that lacks a measure.
 
     Raises
@@ -60,7 +60,7 @@ def due(case: Case, measure: Measure, folder: Path) -> bool:
     return record is None or measure.missing(record.get("measures", {}))
 
 
-def make(
+def train_and_record(
     case: Case, measure: Measure, folder: Path, data_root: str | Path | None,
     progress: Callable[[Any], None], device: str = "cpu",
 ) -> None:  # fmt: skip
@@ -92,7 +92,7 @@ def make(
     }
     if case.value is not None:
         record["value"] = case.value
-    if measures := measure.take(case.recipe, place, data_root):
+    if measures := measure.measure_run(case.recipe, place, data_root):
         record["measures"] = measures
     if clock.known:
         record["cpu_seconds"] = round(clock.seconds, 1)

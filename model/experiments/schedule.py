@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.model.experiments import records, workers
-from spikewright.model.experiments.comparison import Line
+from spikewright.model.experiments.comparison import Row
 from spikewright.model.experiments.experiment import Case, Experiment
 from spikewright.model.experiments.records import Record
 
@@ -19,7 +19,7 @@ Report = Callable[[Case, Any], None]
 Finished = Callable[[Case, Record], None]
 
 
-def due(experiment: Experiment, folder: Path) -> list[Case]:
+def due_cases(experiment: Experiment, folder: Path) -> list[Case]:
     """The runs without a record, or with one that lacks a measure, in their order.
 
     Raises
@@ -27,13 +27,13 @@ def due(experiment: Experiment, folder: Path) -> list[Case]:
     BadInput
         If a record in the folder is damaged, or of another recipe.
     """
-    return [case for case in experiment.cases() if records.due(case, experiment.measure, folder)]
+    return [case for case in experiment.cases() if records.is_due(case, experiment.measure, folder)]
 
 
-def run(
+def run_experiment(
     experiment: Experiment, folder: Path, data_root: str | Path | None = None, jobs: int = 1,
     report: Report | None = None, finished: Finished | None = None, device: str = "cpu",
-) -> list[Line]:  # fmt: skip
+) -> list[Row]:  # fmt: skip
     """Make every run that is due, `jobs` at a time; a line for each variant and value.
 
     Parameters
@@ -52,7 +52,7 @@ def run(
     CheckFailed
         As `model.training.train.train`. The first failure ends all runs; what is trained is kept.
     """
-    measure, wanted = experiment.measure, due(experiment, folder)
+    measure, wanted = experiment.measure, due_cases(experiment, folder)
 
     def tell(case: Case, state: Any) -> None:
         if report is not None:
@@ -65,22 +65,22 @@ def run(
             finished(case, record)
 
     if jobs > 1 and len(wanted) > 1:
-        workers.run(wanted, measure, folder, data_root, jobs, tell, end, device)
+        workers.run_in_processes(wanted, measure, folder, data_root, jobs, tell, end, device)
     else:
         for case in wanted:
-            records.make(
+            records.train_and_record(
                 case, measure, folder, data_root, lambda state, case=case: tell(case, state), device
             )
             end(case)
-    return collect(experiment, folder)
+    return collect_rows(experiment, folder)
 
 
-def collect(experiment: Experiment, folder: Path) -> list[Line]:
+def collect_rows(experiment: Experiment, folder: Path) -> list[Row]:
     """The finished runs of every variant and value that has any."""
     lines = []
     for variant, value in experiment.points():
         cases = [experiment.case(variant, value, seed) for seed in experiment.seeds]
         found = [record for case in cases if (record := records.read(case, folder)) is not None]
         if found:
-            lines.append(Line.of(variant.name, value, found))
+            lines.append(Row.from_records(variant.name, value, found))
     return lines

@@ -34,7 +34,7 @@ _ERRORS = {error.exit_code: error for error in (CheckFailed, BadInput)}
 Order = dict[str, Any]
 
 
-def run(
+def run_in_processes(
     cases: Sequence[Case], measure: Measure, folder: Path, data_root: str | Path | None, jobs: int,
     report: Callable[[Case, Any], None], finished: Callable[[Case], None], device: str = "cpu",
 ) -> None:  # fmt: skip
@@ -129,7 +129,7 @@ class Worker:
         Raises
         ------
         BadInput, CheckFailed, RuntimeError
-            As `run`.
+            As `run_in_processes`.
         """
         data = os.read(self.output, 1 << 16)
         if not data:
@@ -190,7 +190,7 @@ def _make(order: Order) -> None:
     case = experiment.Case(**order["case"], recipe=recipe)
     measure = Measure(**{key: tuple(value) for key, value in order["measure"].items()})
     folder, data_root = Path(order["folder"]), order["data_root"]
-    records.make(
+    records.train_and_record(
         case, measure, folder, data_root, lambda state: _tell(dataclasses.asdict(state)),
         order["device"],
     )  # fmt: skip

@@ -24,7 +24,8 @@ class LayeredNetwork(nn.Module):
     Members
     -------
     coder : Coder; makes the network's input of images
-    between : in training, changes what a hidden layer sent, given the size of the batch; or None
+    output_hook : called in training as hook(output (T * batch, *shape), batch) on what each hidden
+        layer sends; the next layer gets what it returns. None: no hook
     """
 
     measure = "spike_rate"
@@ -36,7 +37,7 @@ class LayeredNetwork(nn.Module):
         self.timesteps = timesteps
         _, self.input_bits, self.coding = recipe.frame()
         self.coder = recipe.coder()
-        self.between: Callable[[Tensor, int], Tensor] | None = None
+        self.output_hook: Callable[[Tensor, int], Tensor] | None = None
         generator = torch.Generator().manual_seed(recipe.training.seed)
         *hidden, last = recipe.architecture()
         self._last_reader = {
@@ -45,7 +46,7 @@ class LayeredNetwork(nn.Module):
         self.hidden = nn.ModuleList(self.hidden_layer(layer, generator) for layer in hidden)
         self.readout = self.readout_layer(last, generator)
         for synapse in self.synapses():
-            synapse.whole = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
+            synapse.keep_nonzero = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> NeuronLayer:
         """A new hidden layer, whose weights `generator` draws."""
@@ -73,7 +74,7 @@ class LayeredNetwork(nn.Module):
                 yield layer.shortcut
         yield self.readout.synapse
 
-    def arriving(self, sent: dict[str, Tensor], layer: Layer) -> list[Tensor]:
+    def take_inputs(self, sent: dict[str, Tensor], layer: Layer) -> list[Tensor]:
         """What enters a layer, path by path, of what was `sent` by name.
 
         What no later layer reads is taken out of `sent`.
@@ -106,23 +107,25 @@ class LayeredNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The logits (batch, classes) for inputs (batch, [T,] C, H, W)."""
-        return self.scaled(inputs, None)[0]
+        return self.logits_and_scale(inputs, None)[0]
 
-    def scaled(self, inputs: Tensor, record: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    def logits_and_scale(
+        self, inputs: Tensor, record: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Logits in units of the readout, and the factor that makes them fit for a loss.
 
         What each layer sends (T * batch, *shape) is appended to `record` where one is given.
         """
         batch, sent = len(inputs), {INPUT: self.rows(inputs)}
         for layer in self.layers:
-            events, *skip = self.arriving(sent, layer.layer)
+            events, *skip = self.take_inputs(sent, layer.layer)
             output = layer(events, batch, *skip)
             if record is not None:
                 record.append(output)
-            if self.training and self.between is not None:
-                output = self.between(output, batch)
+            if self.training and self.output_hook is not None:
+                output = self.output_hook(output, batch)
             sent[layer.layer.name] = output
-        membranes, unit = self.readout(*self.arriving(sent, self.readout.layer), batch)
+        membranes, unit = self.readout(*self.take_inputs(sent, self.readout.layer), batch)
         return membranes[-1], unit / self.timesteps
 
     def use_float_weights(self) -> None:

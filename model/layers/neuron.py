@@ -131,7 +131,7 @@ class NeuronLayer(nn.Module):
         return shortcut.integers(self.synapse, self.shortcut)
 
     @torch.no_grad()
-    def rescaled(self, before: Tensor) -> None:
+    def rescale_statistics(self, before: Tensor) -> None:
         """Count the statistics in units of the weights of now, whose scale was `before` (out,)."""
         if self.neuron.batch_norm:
             ratio = before / self.weights()[2]
@@ -175,7 +175,7 @@ class SpikingLayer(NeuronLayer):
         bound = self.synapse.drive_bound + (self.shortcut.drive_bound if self.shortcut else 0)
         self.bias_limit = bound + 2 * top
         largest = max(bound + self.bias_limit + top, top << neuron.leak_shift)
-        self.real = torch.float32 if largest < EXACT else torch.float64
+        self.dtype = torch.float32 if largest < EXACT else torch.float64
 
     def integers(
         self, events: Tensor | None = None, skip: Tensor | None = None
@@ -191,8 +191,8 @@ class SpikingLayer(NeuronLayer):
             sign = torch.where(self.gamma.detach() < 0, -1.0, 1.0)
             weights = _flipped(weights, sign)
             second = None if second is None else _flipped(second, sign)
-        weights = weights.to(self.real)
-        second = None if second is None else second.to(self.real)
+        weights = weights.to(self.dtype)
+        second = None if second is None else second.to(self.dtype)
         drive = None if events is None else self.deliver(weights, second, events, skip)
         if sign is None:
             unit = scale / self.layer.unit
@@ -209,7 +209,7 @@ class SpikingLayer(NeuronLayer):
         return self._theta() * ratio, self.beta * ratio - mean
 
     @torch.no_grad()
-    def release(self) -> None:
+    def saturate_thresholds(self) -> None:
         """Leave no threshold, as batch norm makes it, above the largest that the membranes hold.
 
         A channel whose gamma and beta are as many times larger has the same bias and, just so, the
@@ -230,13 +230,13 @@ class SpikingLayer(NeuronLayer):
         leak_mul = round_ste(clamp_ste(self.leak, 0, 1) * 2**self.neuron.leak_shift)
         return Integers(
             weights,
-            clamp_ste(round_ste(threshold), 1, self.rule.highest).to(self.real),
-            clamp_ste(round_ste(bias), -self.bias_limit, self.bias_limit).to(self.real),
-            leak_mul.to(self.real),
+            clamp_ste(round_ste(threshold), 1, self.rule.highest).to(self.dtype),
+            clamp_ste(round_ste(bias), -self.bias_limit, self.bias_limit).to(self.dtype),
+            leak_mul.to(self.dtype),
             second,
         )
 
-    def _planes(
+    def _scan_arguments(
         self, events: Tensor, batch: int, skip: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Drive (steps, batch, neurons), threshold and bias of every neuron, and leak_mul."""
@@ -254,14 +254,14 @@ class SpikingLayer(NeuronLayer):
 
         `skip` are the events of the shortcut, where the layer has one.
         """
-        spikes = scan(*self._planes(events, batch, skip), self.rule)
+        spikes = scan(*self._scan_arguments(events, batch, skip), self.rule)
         return channels_last.shaped(spikes.flatten(0, 1), self.layer.shape)
 
     def record(
         self, events: Tensor, batch: int, skip: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
-        found = scan_with_membranes(*self._planes(events, batch, skip), self.rule)
+        found = scan_with_membranes(*self._scan_arguments(events, batch, skip), self.rule)
         spikes, membranes = (channels_last.shaped(x.flatten(0, 1), self.layer.shape) for x in found)
         return spikes, membranes
 
@@ -279,14 +279,14 @@ class ReadoutLayer(nn.Module):
         self.beta = nn.Parameter(torch.zeros(layer.shape[0]))
         self.bias_limit = self.synapse.drive_bound
         largest = timesteps * (self.synapse.drive_bound + self.bias_limit)
-        self.real = torch.float32 if largest < EXACT else torch.float64
+        self.dtype = torch.float32 if largest < EXACT else torch.float64
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
         """Whole weights and bias, and the value of one unit of the logits."""
         weights, scale = self.synapse.integers()
         unit = scale / self.layer.unit
         bias = clamp_ste(round_ste(self.beta / unit), -self.bias_limit, self.bias_limit)
-        return weights.to(self.real), bias.to(self.real), unit
+        return weights.to(self.dtype), bias.to(self.dtype), unit
 
     def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Membranes (timesteps, batch, classes), whole; the last are the logits. And their unit."""

@@ -44,11 +44,11 @@ class SpikingNetwork(LayeredNetwork):
         membranes: dict[str, NDArray[np.int64]] = {}
         for layer in self.spiking_layers:
             name = layer.layer.name
-            events, *skip = self.arriving(sent, layer.layer)
+            events, *skip = self.take_inputs(sent, layer.layer)
             sent[name], states = layer.record(events, batch, *skip)
             spikes[name] = _by_image(sent[name], batch).astype(np.uint8)
             membranes[name] = _by_image(states, batch)
-        states, _ = self.readout(*self.arriving(sent, self.readout.layer), batch)
+        states, _ = self.readout(*self.take_inputs(sent, self.readout.layer), batch)
         membranes["readout"] = _by_image(states.flatten(0, 1), batch)
         self.train(was_training)
         return Trace(spikes, membranes, membranes["readout"][:, -1].copy())

@@ -41,7 +41,7 @@ class Synapse(nn.Module):
     -------
     weight : Parameter, float, `layer.weight_shape`
     mask : uint8 buffer of the same shape; 0 where a weight is pruned
-    whole : bool; once pruned, no kept weight may quantise to 0, so that rows stay balanced
+    keep_nonzero : bool; once pruned, no kept weight may quantise to 0, so that rows stay balanced
     rounded : bool; False leaves the weights float, as no network that is exported may have them
     """
 
@@ -49,7 +49,7 @@ class Synapse(nn.Module):
 
     def __init__(self, layer: Path, gain: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.layer, self.whole, self.rounded = layer, False, True
+        self.layer, self.keep_nonzero, self.rounded = layer, False, True
         self.readout = isinstance(layer, Layer) and layer.readout
         quant = Int8WeightPerTensorFloat if self.readout else Int8WeightPerChannelFloat
         out, into = layer.weight_shape[:2]
@@ -89,7 +89,7 @@ class Synapse(nn.Module):
 
     def _quantised(self) -> tuple[Tensor, Tensor]:
         if self.weight.device.type == "cpu":
-            whole, scale = weight_quantiser.whole(self.weight, self.largest, self.readout)
+            whole, scale = weight_quantiser.quantise(self.weight, self.largest, self.readout)
             return whole, scale[0] if self.readout else scale
         found = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
         scale = found.scale.detach()
@@ -120,7 +120,7 @@ class Synapse(nn.Module):
         """
         with torch.no_grad():
             self.weight.mul_(self.mask)
-            if self.whole and not bool(self.mask.all()):
+            if self.keep_nonzero and not bool(self.mask.all()):
                 self._lift(shared)
 
     def _lift(self, shared: Tensor | None) -> None:

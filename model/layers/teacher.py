@@ -26,6 +26,6 @@ class Teacher:
         """Scaled logits (batch, classes), and of each layer activations (batch, *shape)."""
         if self._asked is not images or self._answer is None:
             sent: list[Tensor] = []
-            logits, factor = self.network.scaled(images, sent)
+            logits, factor = self.network.logits_and_scale(images, sent)
             self._asked, self._answer = images, (logits * factor, sent)
         return self._answer

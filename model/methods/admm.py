@@ -146,7 +146,7 @@ class Admm(Method):
                 synapse.weight.copy_(near)
             self.settle()
             for layer, old in zip(self.network.layers, before, strict=True):
-                layer.rescaled(old)
+                layer.rescale_statistics(old)
 
     def log(self) -> dict[str, Any]:
         """|| W - Z || / || W || of every layer, until the hard step."""
@@ -193,7 +193,7 @@ class AdmmSparsity(Admm):
         found = []
         for synapse, weight, count in zip(self.synapses, weights, self.counts, strict=True):
             weight = weight * synapse.mask
-            found.append(weight * projection.largest(weight, count))
+            found.append(weight * projection.largest_mask(weight, count))
         return found
 
     def settle(self) -> None:
@@ -262,7 +262,7 @@ def levels(synapse: Synapse, weight: Tensor) -> Tensor:
     from spikewright.model.compression import projection
 
     bits, each_channel = synapse.layer.weight_bits, not synapse.readout
-    return projection.to_levels(weight * synapse.mask, bits, each_channel)
+    return projection.project_to_levels(weight * synapse.mask, bits, each_channel)
 
 
 def gap(weight: Tensor, near: Tensor) -> float:

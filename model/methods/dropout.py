@@ -65,7 +65,7 @@ class Dropout(Method):
     def begin(self, context: Context) -> None:
         """Stand between the layers of the network."""
         self.seed = context.recipe.training.seed
-        context.network.between = self._drop
+        context.network.output_hook = self._drop
 
     def before_step(self, step: int) -> None:
         """New masks."""

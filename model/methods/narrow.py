@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spikewright.golden.errors import require
 from spikewright.model.architecture import INPUT
-from spikewright.model.compression.pca import Moments, narrowed, significant
+from spikewright.model.compression.pca import CovarianceSums, components_needed, narrow_words
 from spikewright.model.methods.base import Context, Method
 from spikewright.model.recipes.fields import field, number, optional
 from spikewright.model.recipes.methods import PlacedStage, register
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _IMAGES = 1024
 
 
-def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Moments]:
+def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, CovarianceSums]:
     """Of each hidden layer: moments of the drive, averaged over all steps, reset excluded.
 
     A channel's drive is counted in units of its threshold, in which it meets its neurons.
@@ -31,7 +31,7 @@ def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Mom
 
     was_training = network.training
     network.eval()
-    found = {layer.layer.name: Moments(layer.layer.shape[0]) for layer in network.layers}
+    found = {layer.layer.name: CovarianceSums(layer.layer.shape[0]) for layer in network.layers}
     with torch.no_grad():
         _accumulate(network, images, found)
     network.train(was_training)
@@ -39,16 +39,16 @@ def moments(network: SpikingNetwork, images: NDArray[np.uint8]) -> dict[str, Mom
 
 
 def _accumulate(
-    network: SpikingNetwork, images: NDArray[np.uint8], found: dict[str, Moments]
+    network: SpikingNetwork, images: NDArray[np.uint8], found: dict[str, CovarianceSums]
 ) -> None:
-    from spikewright.model.data.batches import in_order
+    from spikewright.model.data.batches import sequential_batches
     from spikewright.model.runtime.device import to_numpy
 
-    for batch in in_order(images, network.coder, network.device):
+    for batch in sequential_batches(images, network.coder, network.device):
         sent = {INPUT: network.rows(batch)}
         for layer in network.spiking_layers:
             name = layer.layer.name
-            events, *skip = network.arriving(sent, layer.layer)
+            events, *skip = network.take_inputs(sent, layer.layer)
             integers, drive = layer.integers(events, *skip)
             assert drive is not None
             mean = drive.reshape(-1, len(batch), *drive.shape[1:]).mean(dim=0)
@@ -60,7 +60,7 @@ def _accumulate(
 def widths(network: SpikingNetwork, images: NDArray[np.uint8], share: float) -> dict[str, int]:
     """How many channels each hidden layer needs to keep `share` of the variance on `images`."""
     return {
-        name: significant(part.variances(), share)
+        name: components_needed(part.variances(), share)
         for name, part in moments(network, images).items()
     }
 
@@ -102,15 +102,15 @@ class SignificantWidths(Method):
 
     def begin(self, context: Context) -> None:
         """Choose the images: at most 1024, evenly spread over the training part."""
-        from spikewright.model.data.batches import spread
+        from spikewright.model.data.batches import evenly_spaced
         from spikewright.model.layers.spiking import SpikingNetwork
 
         assert isinstance(context.network, SpikingNetwork)
         self.network, self.recipe = context.network, context.recipe
-        self.images = np.asarray(spread(context.images, _IMAGES), np.uint8)
+        self.images = np.asarray(evenly_spaced(context.images, _IMAGES), np.uint8)
 
     def changes(self) -> dict[str, Any]:
         """The layers, spelt with their new widths."""
         found = widths(self.network, self.images, self.share)
         names = [layer.name for layer in self.recipe.architecture()]
-        return {"topology": "none", "layers": narrowed(self.recipe.words(), names, found)}
+        return {"topology": "none", "layers": narrow_words(self.recipe.words(), names, found)}

@@ -127,8 +127,8 @@ def magnitude_masks(
 
     weights = [to_numpy(s.weight.to(torch.float64)) for s in network.synapses()]
     if bank_counts:
-        return banks.allocate(weights, density, allocation, bank_counts)
-    masks = magnitude.allocate(weights, density, allocation)
+        return banks.bank_masks(weights, density, allocation, bank_counts)
+    masks = magnitude.magnitude_masks(weights, density, allocation)
     for synapse, mask in zip(network.synapses(), masks, strict=True):
         if not mask.any():
             raise CheckFailed(

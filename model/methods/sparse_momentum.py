@@ -130,11 +130,11 @@ def redistribute(
     importance = np.array([np.abs(m[mask]).mean() for m, mask in zip(momenta, left, strict=True)])
     missing = budget - sum(int(mask.sum()) * size for mask, size in zip(left, sizes, strict=True))
     free = np.array([int((~mask).sum()) for mask in left])
-    grown = pruning_units.deal(
+    grown = pruning_units.apportion(
         missing, importance, sizes, np.floor(MOST_GROWN * free).astype(np.int64)
     )
     rest = missing - int((grown * sizes).sum())
-    grown += pruning_units.deal(rest, importance, sizes, free - grown)
+    grown += pruning_units.apportion(rest, importance, sizes, free - grown)
     for mask, count, score in zip(left, grown, growth, strict=True):
         order = np.argsort(np.where(mask, -1.0, score), kind="stable")
         mask[order[len(order) - count :]] = True

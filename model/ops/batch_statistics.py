@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikewright.model.ops import channels_last
-from spikewright.model.ops.threads import PARTS, in_parts
+from spikewright.model.ops.threads import SLICES, for_each_slice
 
 Array = NDArray[np.floating]
 
@@ -44,12 +44,12 @@ class _Moments(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, samples: Tensor) -> tuple[Tensor, Tensor]:
         x = samples.detach().numpy()
-        total, squares = (np.zeros((PARTS, x.shape[1])) for _ in range(2))
+        total, squares = (np.zeros((SLICES, x.shape[1])) for _ in range(2))
 
         def work(part: int, start: int, stop: int) -> None:
             _sums(x, total[part], squares[part], start, stop)
 
-        in_parts(len(x), work)
+        for_each_slice(len(x), work)
         mean = total.sum(axis=0) / len(x)
         var = np.maximum(squares.sum(axis=0) / len(x) - mean * mean, 0)
         ctx.save_for_backward(samples)
@@ -62,7 +62,9 @@ class _Moments(torch.autograd.Function):
         d_mean, d_var = (grad.numpy() / len(x) for grad in grads)
         out = np.empty_like(x)
         mean, offset, slope = (v.astype(x.dtype) for v in (ctx.mean, d_mean, 2 * d_var))
-        in_parts(len(x), lambda _, start, stop: _line(x, mean, offset, slope, out, start, stop))
+        for_each_slice(
+            len(x), lambda _, start, stop: _line(x, mean, offset, slope, out, start, stop)
+        )
         return torch.from_numpy(out)
 
 

@@ -35,7 +35,7 @@ from torch import Tensor
 from spikewright.model.ops import scan_torch
 from spikewright.model.ops.scan_rule import ScanRule
 from spikewright.model.ops.surrogate import fill_slope
-from spikewright.model.ops.threads import PARTS, in_parts
+from spikewright.model.ops.threads import SLICES, for_each_slice
 
 Array = NDArray[np.floating]
 
@@ -170,8 +170,8 @@ class _Scan(torch.autograd.Function):
         grad = _plain(grads[0].to(drive.dtype))
         # one step of drive collects a sum over steps; of many each is written once
         d_drive = (np.zeros if len(drive) == 1 else np.empty)(tuple(drive.shape), real)
-        sums = (np.zeros((PARTS, drive.shape[2]), real), np.zeros((PARTS, drive.shape[2]), real))
-        d_leak = np.zeros((PARTS, 2 if ctx.needs_input_grad[3] else 1))
+        sums = (np.zeros((SLICES, drive.shape[2]), real), np.zeros((SLICES, drive.shape[2]), real))
+        d_leak = np.zeros((SLICES, 2 if ctx.needs_input_grad[3] else 1))
         arrays = (_plain(drive), _plain(threshold), _plain(bias))
         constants = (*_constants(rule, leak_mul, real), rule.surrogate, 1 / arrays[1])
         into = (grad, d_drive, *sums, d_leak)
@@ -179,7 +179,7 @@ class _Scan(torch.autograd.Function):
         def work(part: int, start: int, stop: int) -> None:
             _backward(*arrays, *constants, *into, part, start, stop)
 
-        in_parts(grad.shape[1], work)
+        for_each_slice(grad.shape[1], work)
         d_threshold, d_bias = (torch.from_numpy(total.sum(axis=0)) for total in sums)
         leak = (
             torch.as_tensor(d_leak[:, 0].sum(), dtype=leak_mul.dtype)
@@ -215,7 +215,7 @@ def _run(
     def work(part: int, start: int, stop: int) -> None:
         _forward(*arrays, *constants, membranes is not None, out, record, start, stop)
 
-    in_parts(batch, work)
+    for_each_slice(batch, work)
     return spikes
 
 

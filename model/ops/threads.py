@@ -1,7 +1,7 @@
-"""Work on a batch in a fixed number of parts, on as many threads as torch uses.
+"""Runs compiled loops on a fixed number of slices of a batch, on as many threads as torch uses.
 
-Sums of parts are added in the order of parts, so that results do not depend on the number of
-threads. Compiled loops release the interpreter's lock, which makes threads worth their while.
+Each slice has its own sums, which callers add in the order of slices: results do not depend on the
+number of threads. The loops release the interpreter's lock, so that the threads run in parallel.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-PARTS = 4
+SLICES = 4
 
 _pool: ThreadPoolExecutor | None = None
 
 
-def in_parts(batch: int, work: Callable[[int, int, int], None]) -> None:
-    """Call work(part, start, stop) for `PARTS` slices of the batch; empty ones are left out."""
+def for_each_slice(batch: int, work: Callable[[int, int, int], None]) -> None:
+    """Calls work(index, start, stop) for `SLICES` slices of `batch` rows, except empty ones."""
     global _pool
-    edges = [batch * part // PARTS for part in range(PARTS + 1)]
+    edges = [batch * index // SLICES for index in range(SLICES + 1)]
     jobs = [
-        (part, edges[part], edges[part + 1])
-        for part in range(PARTS)
-        if edges[part] < edges[part + 1]
+        (index, edges[index], edges[index + 1])
+        for index in range(SLICES)
+        if edges[index] < edges[index + 1]
     ]
     if torch.get_num_threads() == 1 or len(jobs) == 1:
         for job in jobs:
             work(*job)
         return
     if _pool is None:
-        _pool = ThreadPoolExecutor(PARTS, thread_name_prefix="parts")
-    for done in [_pool.submit(work, *job) for job in jobs]:
-        done.result()
+        _pool = ThreadPoolExecutor(SLICES, thread_name_prefix="slices")
+    for future in [_pool.submit(work, *job) for job in jobs]:
+        future.result()

@@ -93,7 +93,7 @@ def _sums(rows: Tensor, like: Tensor) -> Tensor:
     return rows.sum(1)
 
 
-def whole(weight: Tensor, top: int, together: bool) -> tuple[Tensor, Tensor]:
+def quantise(weight: Tensor, top: int, together: bool) -> tuple[Tensor, Tensor]:
     """Integers in float32, of the shape of `weight`, and their scale.
 
     Gradients pass to `weight`, also through the scale; the scale that is returned is a constant.

@@ -70,7 +70,7 @@ def check_random(word: str, pruning: Wanted, layers: Sequence[Layer], where: str
 
 
 def _emptied(paths: Sequence[Path], density: float, allocation: str) -> str:
-    """Which layer `magnitude.allocate` must leave without weights, whatever these are, or "".
+    """Which layer `magnitude.magnitude_masks` leaves without weights, whatever they are, or "".
 
     One ranking of all weights need not empty a layer unless it keeps fewer weights than there are
     layers; "lamp" does not, as the largest weight of every layer has the highest score.

@@ -48,7 +48,7 @@ def origin(network: LayeredNetwork, images: Tensor) -> str:
     sent = {INPUT: network.rows(images)}
     for layer in _in_order(network):
         found = [*_held(layer), *_gradients(layer)]
-        events = network.arriving(sent, layer.layer)
+        events = network.take_inputs(sent, layer.layer)
         drive, output = _forward(layer, events, len(images))
         found += [name for name, v in (("drive", drive), ("output", output)) if not finite(v)]
         if found:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from spikewright.model.data.batches import in_order
+from spikewright.model.data.batches import sequential_batches
 from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.runtime.device import to_numpy
 
@@ -41,9 +41,9 @@ def evaluate(
     right, loss, start = 0, 0.0, 0
     names = [layer.layer.name for layer in network.layers]
     totals = dict.fromkeys(names, 0.0)
-    for batch in in_order(images, network.coder, network.device):
+    for batch in sequential_batches(images, network.coder, network.device):
         sent: list[Tensor] = []
-        logits, factor = network.scaled(batch, sent)
+        logits, factor = network.logits_and_scale(batch, sent)
         if collected is not None:
             collected.append(to_numpy(logits))
         truth = torch.from_numpy(labels[start : start + len(batch)]).to(network.device)

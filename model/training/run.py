@@ -14,7 +14,7 @@ import torch
 from spikewright.golden.errors import BadInput
 from spikewright.model import data
 from spikewright.model.data import DataSet, batches
-from spikewright.model.data.batches import spread
+from spikewright.model.data.batches import evenly_spaced
 from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.layers.teacher import Teacher
@@ -113,7 +113,10 @@ class Run:
             whole = data.load(recipe.data, self.data_root, recipe.timesteps)
             check_dataset.check(recipe, whole)
             count = recipe.training.images or len(whole.train_x)
-            images, labels = spread(whole.train_x, count), spread(whole.train_y, count)
+            images, labels = (
+                evenly_spaced(whole.train_x, count),
+                evenly_spaced(whole.train_y, count),
+            )
             part = dataclasses.replace(whole, train_x=images, train_y=labels)
             self._datasets = {recipe.timesteps: part}
         return self._datasets[recipe.timesteps]

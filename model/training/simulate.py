@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikewright.model.architecture import INPUT
 from spikewright.model.compression.conversion import Spikes
-from spikewright.model.data.batches import in_order
+from spikewright.model.data.batches import sequential_batches
 from spikewright.model.layers.ann import AnnNetwork
 from spikewright.model.runtime.device import to_numpy
 
@@ -55,11 +55,11 @@ def logits(
     sent = {INPUT: frames.expand(timesteps, *frames.shape).flatten(0, 1)}
     rates: list[float] = []
     for layer, rule in zip(source.ann_layers, spikes, strict=True):
-        drive = layer.drive(*source.arriving(sent, layer.layer))
+        drive = layer.drive(*source.take_inputs(sent, layer.layer))
         output = fire(drive.unflatten(0, (timesteps, batch)), rule)
         rates.append(float(output.count_nonzero()) / output.numel())
         sent[layer.layer.name] = output.flatten(0, 1)
-    (last,) = source.arriving(sent, source.readout.layer)
+    (last,) = source.take_inputs(sent, source.readout.layer)
     membranes, unit = source.readout(last.unflatten(0, (timesteps, batch)).mean(dim=0), batch)
     return membranes[-1] * unit, rates
 
@@ -73,7 +73,7 @@ def simulate(
     source.eval()
     names = [layer.layer.name for layer in source.layers]
     right, start, totals = 0, 0, np.zeros(len(names))
-    for batch in in_order(images, source.coder, source.device):
+    for batch in sequential_batches(images, source.coder, source.device):
         found, rates = logits(source, spikes, batch, timesteps)
         right += int((to_numpy(found).argmax(axis=1) == labels[start : start + len(batch)]).sum())
         start += len(batch)

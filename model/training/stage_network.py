@@ -53,7 +53,7 @@ def inherit(
             'neuron.batch_norm than the stage that it starts from; let it start = "fresh"'
         ) from None
     for layer, before in zip(network.layers, source.layers, strict=True):
-        layer.rescaled(before.weights()[2])  # which may have other bits
+        layer.rescale_statistics(before.weights()[2])  # which may have other bits
     if isinstance(network, SpikingNetwork) and isinstance(source, AnnNetwork):
         found = transfer.found(
             source, images, stage.convert, network.timesteps, stage.threshold_scale

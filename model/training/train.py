@@ -23,7 +23,7 @@ from spikewright.golden.atomic import write_bytes
 from spikewright.golden.errors import CheckFailed
 from spikewright.golden.network import file
 from spikewright.golden.network.graph import Network
-from spikewright.model.data.batches import spread
+from spikewright.model.data.batches import evenly_spaced
 from spikewright.model.equality import check_logits, check_trace
 from spikewright.model.export import dead_channels, export
 from spikewright.model.layers.spiking import SpikingNetwork
@@ -182,7 +182,7 @@ def finish(run: Run, folder: Path) -> TrainResult:
     dataset = trainer.dataset
     exported = export(network)
     check_trace(network, exported, _entering(network, dataset.test_x[:CHECKED_IMAGES]))
-    chosen_images = spread(trainer.images, trainer.recipe.training.calibration)
+    chosen_images = evenly_spaced(trainer.images, trainer.recipe.training.calibration)
     exported = measure(exported, _entering(network, chosen_images))
     logits: list[NDArray[np.floating]] = []
     score = evaluate(network, dataset.test_x, dataset.test_y, logits)

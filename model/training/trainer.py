@@ -189,7 +189,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe.training, step, self.steps)
         sent: list[Tensor] | None = [] if any(m.records for m in self.methods) else None
-        logits, factor = self.network.scaled(images, sent)
+        logits, factor = self.network.logits_and_scale(images, sent)
         batch = Batch(step, images, labels, logits * factor, sent or [])
         loss = functional.cross_entropy(batch.logits, labels)
         terms = [term for m in self.methods if (term := m.loss(batch)) is not None]

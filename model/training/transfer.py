@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from spikewright.model.architecture import INPUT
 from spikewright.model.compression.conversion import Loss, Spikes, choose
 from spikewright.model.compression.percentiles import SAMPLE, thinned
-from spikewright.model.data.batches import in_order, spread
+from spikewright.model.data.batches import evenly_spaced, sequential_batches
 from spikewright.model.layers.ann import AnnNetwork
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.runtime.device import to_numpy
@@ -40,7 +40,7 @@ def adopt(network: SpikingNetwork, spikes: Sequence[Spikes]) -> None:
         for path, module in zip(layer.layer.paths, modules, strict=False):
             assert module is not None
             module.weight.mul_(worth[path.origin])
-        layer.rescaled(before)
+        layer.rescale_statistics(before)
         layer.theta.fill_(found.threshold)
         layer.beta.add_(found.bias)
         if layer.neuron.leak == "learned":
@@ -78,13 +78,13 @@ def drives(source: AnnNetwork, images: NDArray[np.uint8]) -> list[NDArray[np.flo
     """
     was_training = source.training
     source.eval()
-    chosen = np.asarray(spread(images, _IMAGES), np.uint8)
-    batches = list(in_order(chosen, source.coder, source.device))
+    chosen = np.asarray(evenly_spaced(images, _IMAGES), np.uint8)
+    batches = list(sequential_batches(chosen, source.coder, source.device))
     seen: list[list[NDArray[np.floating]]] = [[] for _ in source.layers]
     for batch in batches:
         sent = {INPUT: source.rows(batch)}
         for kept, layer in zip(seen, source.ann_layers, strict=True):
-            drive = layer.drive(*source.arriving(sent, layer.layer))
+            drive = layer.drive(*source.take_inputs(sent, layer.layer))
             kept.append(thinned(to_numpy(drive), SAMPLE // len(batches)))
             sent[layer.layer.name] = layer.activation(drive, layer)
     source.train(was_training)

@@ -41,7 +41,7 @@ MEASURED = {
 
 
 def drawn(experiment: Any, lines: Sequence[Any]) -> dict[str, str]:
-    """SVG by file name, of an experiment and its lines (`model.experiments.comparison.Line`)."""
+    """SVG by file name, of an experiment and its lines (`model.experiments.comparison.Row`)."""
     found: dict[str, str] = {}
     key, word = experiment.sweep.key, experiment.sweep.word
     for quantity in QUANTITIES:
@@ -138,6 +138,6 @@ def _measured(experiment: Any, lines: Sequence[Any], kind: str) -> list[Series]:
 
 
 def _name(experiment: Any, line: Any) -> str:
-    from spikewright.model.experiments.comparison import name_of
+    from spikewright.model.experiments.comparison import row_name
 
-    return name_of(line, experiment.sweep.word)
+    return row_name(line, experiment.sweep.word)

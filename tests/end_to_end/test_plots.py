@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from spikewright.model.experiments.comparison import Line
+from spikewright.model.experiments.comparison import Row
 from spikewright.model.experiments.experiment import Experiment, Variant
 from spikewright.model.experiments.parameter_sweep import Sweep
 from spikewright.reporting import curves
@@ -22,10 +22,10 @@ def experiment(sweep: Sweep, *names: str) -> Experiment:
     return Experiment("x", "Which?", (0, 1), {}, tuple(Variant(n, {}) for n in names), sweep)
 
 
-def line(name: str, value: object = None, accuracy: float = 0.5, **values: float) -> Line:
+def line(name: str, value: object = None, accuracy: float = 0.5, **values: float) -> Row:
     usual = {"density": 0.1, "timesteps": 2, "weight_bits": 4, "spikes_per_neuron": 0.2}
     runs = [{**usual, **values, "test_accuracy": accuracy + more} for more in (0.0, 0.02)]
-    return Line(name, tuple(runs), value)
+    return Row(name, tuple(runs), value)
 
 
 def test_marks_bars_and_dots_are_where_the_numbers_are() -> None:
@@ -101,6 +101,6 @@ def test_sweeps_of_other_keys_have_a_plot_of_their_own() -> None:
 
 def test_measures_are_drawn() -> None:
     one = line("a")
-    measured = Line("a", one.summaries, None, ({"bits": {2.0: 0.3, 8.0: 0.5}},) * 2)
+    measured = Row("a", one.summaries, None, ({"bits": {2.0: 0.3, 8.0: 0.5}},) * 2)
     drawn = curves.drawn(experiment(Sweep(), "a"), [measured])
     assert [*drawn] == ["accuracy-bits-after-training.svg"]

@@ -59,7 +59,7 @@ def build(seed: int) -> SpikingNetwork:
     optimizer = torch.optim.Adam(network.parameters(), 0.02)
     for step in range(3):
         network.freeze(step == 2)
-        logits, factor = network.scaled(
+        logits, factor = network.logits_and_scale(
             torch.from_numpy(inputs(network, 16, step).astype(np.float32))
         )
         functional.cross_entropy(logits * factor, torch.arange(16) % logits.shape[1]).backward()
@@ -101,7 +101,7 @@ def test_the_random_networks_cover_the_options() -> None:
     assert {layer.neuron.reset for layer in layers} == {"subtract", "zero"}
     assert {layer.neuron.leak for layer in layers} == {"none", "learned", 0.3, 1.0}
     assert {s.layer.weight_bits for n in networks for s in n.synapses()} == set(range(2, 9))
-    assert {layer.real for layer in layers} == {torch.float32, torch.float64}
+    assert {layer.dtype for layer in layers} == {torch.float32, torch.float64}
     rates = [float(s.mean()) for n in networks for s in n.trace(inputs(n, 4, 1)).spikes.values()]
     assert sum(0.02 < rate < 0.9 for rate in rates) > len(rates) / 2
     clamped = 0
@@ -149,8 +149,8 @@ def test_wide_sums_are_computed_in_float64() -> None:
     }
     narrow = SpikingNetwork(recipe.from_dict({**options, "quantization": {"weight_bits": 4}}))
     wide = SpikingNetwork(recipe.from_dict({**options, "quantization": {"weight_bits": 8}}))
-    assert narrow.spiking_layers[0].real == torch.float32
-    assert wide.spiking_layers[0].real == torch.float64
+    assert narrow.spiking_layers[0].dtype == torch.float32
+    assert wide.spiking_layers[0].dtype == torch.float64
 
 
 def test_dead_channels_are_counted() -> None:

@@ -54,7 +54,9 @@ def build(words: list[str], seed: int, **tables: Any) -> SpikingNetwork:
     optimizer = torch.optim.Adam(network.parameters(), 0.02)
     for step in range(3):
         network.freeze(step == 2)
-        logits, factor = network.scaled(torch.from_numpy(frames(16, step).astype(np.float32)))
+        logits, factor = network.logits_and_scale(
+            torch.from_numpy(frames(16, step).astype(np.float32))
+        )
         functional.cross_entropy(logits * factor, torch.arange(16) % 10).backward()
         optimizer.step()
         prune_to(network, 0.8, "lamp")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spikewright.golden.errors import BadInput
 from spikewright.model import data
-from spikewright.model.compression.banks import allocate, least_weights
+from spikewright.model.compression.banks import bank_masks, least_weights
 from spikewright.model.export import export
 from spikewright.model.recipes import recipe
 from spikewright.model.recipes.sections import ALLOCATIONS
@@ -45,16 +45,16 @@ def test_slices_by_hand() -> None:
     weights = np.array([[9.0, 1.0], [1.0, 2.0], [8.0, -3.0], [-5.0, 0.5]])
     # row 0: slices (9, -5), (8, 1); row 1: (-3, 2), (1, 0.5)
     one = [[True, False], [False, True], [False, True], [True, False]]
-    assert allocate([weights], 0.5, "global", [2])[0].tolist() == one
+    assert bank_masks([weights], 0.5, "global", [2])[0].tolist() == one
     two = [[True, False], [True, True], [True, True], [True, False]]  # mean 4.5 beats 0.75
-    assert allocate([weights], 0.75, "global", [2])[0].tolist() == two
-    assert allocate([weights], 0.99, "uniform", [2])[0].tolist() == two  # a slice is 2 of 8
-    assert allocate([weights], 1, "erk", [2])[0].all()
+    assert bank_masks([weights], 0.75, "global", [2])[0].tolist() == two
+    assert bank_masks([weights], 0.99, "uniform", [2])[0].tolist() == two  # a slice is 2 of 8
+    assert bank_masks([weights], 1, "erk", [2])[0].all()
 
 
 def test_every_row_keeps_its_first_slice() -> None:
     weights = np.array([[9.0, 0.1], [9.0, 0.1], [8.0, 0.1], [8.0, 0.1]])
-    mask = allocate([weights], 0.5, "lamp", [2])[0]
+    mask = bank_masks([weights], 0.5, "lamp", [2])[0]
     assert mask.sum(axis=0).tolist() == [2, 2]
 
 
@@ -62,7 +62,7 @@ def test_taps_of_a_convolution_are_one_row() -> None:
     weights = np.zeros((2, 1, 3, 3))
     weights[0, 0] = np.arange(9).reshape(3, 3) + 1
     weights[1, 0, 1, 1] = 4
-    mask = allocate([weights], 3 / 18, "global", [2])[0]
+    mask = bank_masks([weights], 3 / 18, "global", [2])[0]
     assert mask[0, 0, 2, 2]
     assert mask[1, 0, 1, 1]
     assert mask.sum() == 2
@@ -72,7 +72,7 @@ def test_smaller_slices_of_other_layers_fill_what_is_left() -> None:
     # slices of 2 in the first layer, of 1 in the second: 2 + 2 + 1 must stay, 2 more are best,
     # and of the 8 that may stay 1 is left, which only the second layer can use
     weights = [np.full((4, 2), 5.0), np.ones((2, 1))]
-    assert [int(m.sum()) for m in allocate(weights, 0.8, "global", [2, 1])] == [6, 2]
+    assert [int(m.sum()) for m in bank_masks(weights, 0.8, "global", [2, 1])] == [6, 2]
 
 
 @given(st.data())
@@ -87,7 +87,7 @@ def test_any_layers(draw: st.DataObject) -> None:
         banks.append(draw.draw(st.integers(1, out)))
     density = draw.draw(st.floats(0.05, 1))
     try:
-        masks = allocate(layers, density, allocation, banks)
+        masks = bank_masks(layers, density, allocation, banks)
     except BadInput:
         return
     kept, total = sum(int(m.sum()) for m in masks), sum(w.size for w in layers)
@@ -117,7 +117,7 @@ def test_any_layers(draw: st.DataObject) -> None:
 )
 def test_refusals(density: float, allocation: str, banks: list[int], message: str) -> None:
     with pytest.raises(BadInput, match=re.escape(message)):
-        allocate([np.ones((16, 20)), np.ones((8, 10))], density, allocation, banks)
+        bank_masks([np.ones((16, 20)), np.ones((8, 10))], density, allocation, banks)
 
 
 @pytest.mark.parametrize(

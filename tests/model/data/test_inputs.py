@@ -7,7 +7,7 @@ import numpy as np
 from spikewright.model.data import poisson
 from spikewright.model.data.augment import Augmentation, augmented, cut, draw, shifted
 from spikewright.model.data.batches import epoch_batches
-from spikewright.model.experiments.noise import noisy
+from spikewright.model.experiments.noise import add_noise
 
 
 def images(count: int) -> np.ndarray:
@@ -64,16 +64,16 @@ def test_cutout_takes_a_square_that_may_hang_over() -> None:
 
 def test_noise_is_clipped_reproducible_and_of_its_size() -> None:
     source = np.full((50, 1, 20, 20), 128, np.uint8)
-    once, again = noisy(source, 0.1, 255, 3), noisy(source, 0.1, 255, 3)
+    once, again = add_noise(source, 0.1, 255, 3), add_noise(source, 0.1, 255, 3)
     assert (once == again).all()
-    assert (noisy(source[:2], 0.1, 255, 3) == once[:2]).all()
-    assert (noisy(source, 0.1, 255, 4) != once).any()
+    assert (add_noise(source[:2], 0.1, 255, 3) == once[:2]).all()
+    assert (add_noise(source, 0.1, 255, 4) != once).any()
     assert abs(float(once.std()) - 25.5) < 1
     assert abs(float(once.mean()) - 128) < 1
-    loud = noisy(source, 2.0, 255, 0)
+    loud = add_noise(source, 2.0, 255, 0)
     assert loud.min() == 0
     assert loud.max() == 255
-    assert noisy(source, 2.0, 200, 0).max() == 200
+    assert add_noise(source, 2.0, 200, 0).max() == 200
 
 
 def test_poisson_spikes_come_at_the_rate_of_the_pixel() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from spikewright.golden.errors import BadInput
 from spikewright.model.experiments import comparison, experiment, records, schedule
-from spikewright.model.experiments.comparison import Line
+from spikewright.model.experiments.comparison import Row
 from spikewright.model.experiments.experiment import Variant
 from spikewright.model.experiments.measures import Measure
 from spikewright.model.recipes import recipe as recipes
@@ -79,7 +79,7 @@ def test_built_in_experiments() -> None:
 def test_every_run_is_made_once(two: Path, tmp_path: Path) -> None:
     found, folder = experiment.load(two), tmp_path / "out"
     seen: list[str] = []
-    lines = schedule.run(found, folder, report=lambda case, _: seen.append(case.name))
+    lines = schedule.run_experiment(found, folder, report=lambda case, _: seen.append(case.name))
     names = ["dense, seed 0", "half, random, seed 0", "dense, seed 1", "half, random, seed 1"]
     assert list(dict.fromkeys(seen)) == names
     assert sorted(path.name for path in (folder / "results").iterdir()) == [
@@ -90,9 +90,11 @@ def test_every_run_is_made_once(two: Path, tmp_path: Path) -> None:
     assert max(lines[1].values("density")) <= 0.5 < min(lines[0].values("density"))
     (folder / "results" / "dense-1.json").unlink()
     again: list[str] = []
-    rewritten = schedule.run(found, folder, report=lambda case, _: again.append(case.name))
+    rewritten = schedule.run_experiment(
+        found, folder, report=lambda case, _: again.append(case.name)
+    )
     assert not again  # the run was trained already: only its result is written again
-    assert schedule.collect(found, folder) == rewritten
+    assert schedule.collect_rows(found, folder) == rewritten
     # To score it again took CPU time, which is added; nothing else differs.
     clocks = [[one.pop("cpu_seconds") for line in each for one in line.summaries]
               for each in (lines, rewritten)]  # fmt: skip
@@ -106,10 +108,10 @@ def test_results_of_another_recipe_are_refused(two: Path, tmp_path: Path) -> Non
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"recipe": {}, "summary": {}}))
     with pytest.raises(BadInput, match=r"dense-0\.json: recipe is another, must be that of the"):
-        schedule.run(found, folder)
+        schedule.run_experiment(found, folder)
     path.write_text("{}")
     with pytest.raises(BadInput, match=r"dense-0\.json: is no result of a run; remove it"):
-        schedule.run(found, folder)
+        schedule.run_experiment(found, folder)
 
 
 def summary(accuracy: float, **keys: Any) -> dict[str, Any]:
@@ -119,13 +121,13 @@ def summary(accuracy: float, **keys: Any) -> dict[str, Any]:
 def test_table_by_hand(two: Path) -> None:
     found = experiment.load(two)
     lines = [
-        Line("dense", (summary(0.5), summary(0.7))),
-        Line("half, random", (summary(0.8), summary(0.9))),
+        Row("dense", (summary(0.5), summary(0.7))),
+        Row("half, random", (summary(0.8), summary(0.9))),
     ]
     assert lines[0].mean("test_accuracy") == pytest.approx(0.6)
     assert lines[0].deviation("test_accuracy") == pytest.approx(0.02**0.5)
-    assert Line("one", (summary(0.5),)).deviation("test_accuracy") == 0
-    text = comparison.table(found, lines)
+    assert Row("one", (summary(0.5),)).deviation("test_accuracy") == 0
+    text = comparison.markdown(found, lines)
     assert "| dense | 50.00%, 70.00% | 60.00% | 14.14 | +0.00 | 0.1000 |" in text
     assert "| half, random | 80.00%, 90.00% | 85.00% | 7.07 | +25.00 | 0.1000 |" in text
     assert "Seeds 0, 1; 7 test images" in text
@@ -133,8 +135,8 @@ def test_table_by_hand(two: Path) -> None:
 
 
 def test_one_variant_gains_over_its_first_value(two: Path) -> None:
-    lines = [Line("dense", (summary(0.5),), 0.0), Line("dense", (summary(0.75),), 0.3)]
-    text = comparison.table(experiment.load(two), lines)
+    lines = [Row("dense", (summary(0.5),), 0.0), Row("dense", (summary(0.75),), 0.3)]
+    text = comparison.markdown(experiment.load(two), lines)
     assert "| dense | 0.0 | 50.00% | 50.00% | 0.00 | +0.00 | 0.1000 |" in text
     assert "| dense | 0.3 | 75.00% | 75.00% | 0.00 | +25.00 | 0.1000 |" in text
 
@@ -190,7 +192,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("grid")
     path = folder / "grid.toml"
     path.write_text(GRID)
-    schedule.run(experiment.load(path), folder / "out")
+    schedule.run_experiment(experiment.load(path), folder / "out")
     return path, folder / "out"
 
 
@@ -203,7 +205,7 @@ def test_a_grid_is_crossed_with_variants(grid: tuple[Path, Path]) -> None:
     ]  # fmt: skip
     assert [case.recipe.quantization.weight_bits for case in cases] == [(3,), (5,)] * 2 + [(4,)]
     assert cases[1].name == "dense, weight bits 5, seed 3"
-    assert not schedule.due(found, grid[1])
+    assert not schedule.due_cases(found, grid[1])
     for case in cases:  # what a worker gets and makes of it
         assert recipes.from_dict(case.recipe.as_dict()) == case.recipe
 
@@ -232,17 +234,17 @@ def test_a_measure_that_is_added_only_scores(two: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     two.write_text(TWO.replace("[0, 1]", "[0]"))
     found = experiment.load(two)
-    schedule.run(found, folder)
+    schedule.run_experiment(found, folder)
     before = [records.read(case, folder) for case in found.cases()]
     assert all(record is not None and "measures" not in record for record in before)
     two.write_text(two.read_text() + "[measure]\nbits = [2]\n")
     more = experiment.load(two)
-    assert len(schedule.due(more, folder)) == 2
+    assert len(schedule.due_cases(more, folder)) == 2
     seen: list[str] = []
-    lines = schedule.run(more, folder, report=lambda case, _: seen.append(case.name))
+    lines = schedule.run_experiment(more, folder, report=lambda case, _: seen.append(case.name))
     assert not seen
-    assert not schedule.due(more, folder)
-    assert not schedule.due(found, folder)  # more than is asked is no fault
+    assert not schedule.due_cases(more, folder)
+    assert not schedule.due_cases(found, folder)  # more than is asked is no fault
     for line, case, old in zip(lines, more.cases(), before, strict=True):
         record = records.read(case, folder)
         assert record is not None
@@ -261,7 +263,7 @@ def test_runs_side_by_side_end_as_one_by_one(grid: tuple[Path, Path], tmp_path: 
     path, one_by_one = grid
     states: list[str] = []
     ended: list[str] = []
-    schedule.run(
+    schedule.run_experiment(
         experiment.load(path), tmp_path, jobs=2,
         report=lambda case, state: states.append(f"{case.slug} {state.epoch}/{state.epochs}"),
         finished=lambda case, record: ended.append(f"{case.slug} {record['seed']}"),
@@ -284,7 +286,7 @@ def test_a_run_that_fails_beside_others_costs_one_line(two: Path, tmp_path: Path
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"no checkpoint")
     with pytest.raises(BadInput, match=r"dense-0/checkpoint\.pt: is no readable checkpoint"):
-        schedule.run(found, tmp_path, jobs=2)
+        schedule.run_experiment(found, tmp_path, jobs=2)
     assert not records.path_of(next(found.cases()), tmp_path).exists()
 
 
@@ -293,7 +295,7 @@ def test_all_runs_train_on_the_device_that_was_asked_for(
     two: Path, tmp_path: Path, jobs: int
 ) -> None:
     with pytest.raises(BadInput, match=r"device is 'abacus', must be .*cpu"):
-        schedule.run(experiment.load(two), tmp_path, jobs=jobs, device="abacus")
+        schedule.run_experiment(experiment.load(two), tmp_path, jobs=jobs, device="abacus")
     assert not list(tmp_path.glob("results/*"))
 
 
@@ -313,12 +315,12 @@ def test_table_of_a_grid_by_hand(grid: tuple[Path, Path]) -> None:
     found = experiment.load(grid[0])
     stages = {"converted_float_accuracy": 0.3, "converted_accuracy": 0.25, "ann_accuracy": 0.75}
     lines = [
-        Line("dense", (summary(0.5, storage_ratio=0.125, operations_ratio=None),), 3),
-        Line("dense", (summary(0.75),), 5),
-        Line("half, random", (summary(0.625),), 5, ({"bits": {2.0: 0.5, 4.0: 0.75}},)),
-        Line("converted", (summary(0.6, cpu_seconds=7.4, **stages),)),
+        Row("dense", (summary(0.5, storage_ratio=0.125, operations_ratio=None),), 3),
+        Row("dense", (summary(0.75),), 5),
+        Row("half, random", (summary(0.625),), 5, ({"bits": {2.0: 0.5, 4.0: 0.75}},)),
+        Row("converted", (summary(0.6, cpu_seconds=7.4, **stages),)),
     ]
-    text = comparison.table(found, lines)
+    text = comparison.markdown(found, lines)
     assert (
         "| variant | quantization.weight_bits | test accuracy by seed | mean | deviation | gain "
         "| density | storage ratio | ANN | converted, floats | converted, integers | CPU seconds |"
@@ -346,7 +348,7 @@ def test_records_become_flat_lines() -> None:
         "measures": {"bits": {"4": 0.5}, "noise": {"0.1": {"0": 0.25, "1": 0.75}}},
         "cpu_seconds": 3.0,
     }
-    line = Line.of("one", None, [record])
+    line = Row.from_records("one", None, [record])
     assert line.values("ann_accuracy") == [0.7]
     assert line.values("converted_accuracy") == [0.2]
     assert line.values("cpu_seconds") == [3.0]

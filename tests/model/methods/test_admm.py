@@ -61,27 +61,29 @@ def trainer(place: int, **keys: Any) -> Trainer:
 
 def test_largest_counts_and_does_not_compare() -> None:
     values = torch.tensor([[0.0, -2.0], [0.0, 1.0], [0.0, 0.0]])
-    assert projection.largest(values, 1).tolist() == [[False, True], [False] * 2, [False] * 2]
-    assert int(projection.largest(values, 4).sum()) == 4  # zeros too, if so many are asked for
-    assert int(projection.largest(values, 0).sum()) == 0
+    assert projection.largest_mask(values, 1).tolist() == [[False, True], [False] * 2, [False] * 2]
+    assert int(projection.largest_mask(values, 4).sum()) == 4  # zeros too, if so many are asked for
+    assert int(projection.largest_mask(values, 0).sum()) == 0
 
 
 def test_ternary_by_hand() -> None:
     # alpha = 2: Q = (1, 0, -1); alpha = (2 + 1.2) / 2 = 1.6; Q stays; so does alpha
-    found = projection.to_levels(torch.tensor([[2.0, 0.5, -1.2]]), 2, True)
+    found = projection.project_to_levels(torch.tensor([[2.0, 0.5, -1.2]]), 2, True)
     assert torch.allclose(found, torch.tensor([[1.6, 0.0, -1.6]]))
     # a channel each, or all together: alpha = 2, Q = (1, 0, -1, 0, 0), 1.6 again
     both = torch.tensor([[2.0, 0.5, -1.2], [0.2, 0.0, 0.2]])
-    assert torch.allclose(projection.to_levels(both, 2, True)[1], torch.tensor([0.2, 0.0, 0.2]))
-    assert not bool(projection.to_levels(both, 2, False)[1].any())
-    assert not bool(projection.to_levels(torch.zeros(2, 3), 4, True).any())
+    assert torch.allclose(
+        projection.project_to_levels(both, 2, True)[1], torch.tensor([0.2, 0.0, 0.2])
+    )
+    assert not bool(projection.project_to_levels(both, 2, False)[1].any())
+    assert not bool(projection.project_to_levels(torch.zeros(2, 3), 4, True).any())
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 def test_levels_are_no_worse_than_the_widest_grid(bits: int) -> None:
     values = torch.randn(16, 40, generator=torch.Generator().manual_seed(bits))
     top = 2 ** (bits - 1) - 1
-    found = projection.to_levels(values, bits, True)
+    found = projection.project_to_levels(values, bits, True)
     scale = found.abs().amax(dim=1, keepdim=True) / top
     ratio = found / scale
     assert torch.allclose(ratio, ratio.round(), atol=1e-4)
@@ -95,7 +97,7 @@ def test_levels_are_no_worse_than_the_widest_grid(bits: int) -> None:
 
 def test_ternary_is_the_best_of_all() -> None:
     values = torch.tensor([[1.0, -0.7, 0.3, 0.1]])
-    found = projection.to_levels(values, 2, True)
+    found = projection.project_to_levels(values, 2, True)
     errors = []
     for levels in itertools.product((-1.0, 0.0, 1.0), repeat=4):
         q = torch.tensor([levels])
@@ -112,19 +114,19 @@ def test_updates_by_hand() -> None:
     conv = next(run.network.synapses())
     assert method.counts == [math.floor(0.2 * n) for n in (72, 1536, 120)]
     before = conv.weight.detach().clone()
-    assert torch.equal(method.nearest[0], before * projection.largest(before, 14))
+    assert torch.equal(method.nearest[0], before * projection.largest_mask(before, 14))
     assert torch.equal(conv.weight, before)  # Z is a copy: the weights were not touched
     assert not bool(method.dual[0].any())
     with torch.no_grad():
         conv.weight.add_(0.01)
     moved = conv.weight.detach().clone()
     method.update()
-    wanted = moved * projection.largest(moved, 14)
+    wanted = moved * projection.largest_mask(moved, 14)
     assert torch.allclose(method.nearest[0], wanted)
     assert torch.allclose(method.dual[0], moved - wanted)
     method.update()
     total = 2 * moved - wanted
-    assert torch.allclose(method.nearest[0], total * projection.largest(total, 14))
+    assert torch.allclose(method.nearest[0], total * projection.largest_mask(total, 14))
     assert torch.allclose(method.dual[0], total - method.nearest[0])
     method.end_epoch(0)
     assert method.log()["gap"]["conv1"] == pytest.approx(

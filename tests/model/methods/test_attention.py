@@ -95,7 +95,7 @@ def test_loss_is_half_the_weighted_sum_over_layers() -> None:
     method.weight = 3.0
     images = torch.from_numpy(trainer.images[:8]).float()
     sent: list[torch.Tensor] = []
-    logits, factor = trainer.network.scaled(images, sent)
+    logits, factor = trainer.network.logits_and_scale(images, sent)
     found = method.loss(Batch(0, images, torch.zeros(8), logits * factor, sent))
     _, answers = method.teacher.answer(images)
     expected = sum(float(distance(answers[n], per_image(sent[n], 8)).detach()) for n in (1, 2))
@@ -129,7 +129,7 @@ def test_students_come_closer(distill: str) -> None:
         images = torch.from_numpy(trainer.validation[0]).float()
         sent: list[torch.Tensor] = []
         with torch.no_grad():
-            logits, factor = trainer.network.scaled(images, sent)
+            logits, factor = trainer.network.logits_and_scale(images, sent)
             answer, taught_sent = teacher.answer(images)
             if distill == "logits":
                 return float(divergence(answer, logits * factor, 4.0))
@@ -150,7 +150,7 @@ def test_scaled_logits_of_a_teacher_are_those_of_its_loss() -> None:
     staged = recipe.from_dict(TAUGHT)
     network = AnnNetwork(staged.of_stage(staged.plan()[0]))
     images = torch.from_numpy(data.load("digits").test_x[:4]).float()
-    logits, factor = network.eval().scaled(images)
+    logits, factor = network.eval().logits_and_scale(images)
     answer, sent = Teacher(network).answer(images)
     assert torch.equal(answer, (logits * factor).detach())
     assert [tuple(s.shape[1:]) for s in sent] == [(4, 8, 8), (6, 8, 8), (5, 4, 4), (12,)]

@@ -18,7 +18,7 @@ from spikewright.golden.network import file
 from spikewright.golden.network.trace import compare
 from spikewright.model import data
 from spikewright.model.experiments.noise import scores
-from spikewright.model.experiments.ptq import measure_again, requantised, sweep
+from spikewright.model.experiments.ptq import recalibrate, requantise, sweep_bits
 from spikewright.model.export import export
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.methods import narrow
@@ -119,7 +119,7 @@ def test_a_stage_with_other_bits_starts_as_if_quantised(trained: SpikingNetwork)
     (stage,) = staged.plan()
     network = stage_network.build(stage, staged.of_stage(stage))
     stage_network.inherit(network, trained, stage, data.load("digits").train_x)
-    for wanted, found in zip(requantised(trained, 4).layers, network.layers, strict=True):
+    for wanted, found in zip(requantise(trained, 4).layers, network.layers, strict=True):
         assert torch.equal(found.mean, wanted.mean)
         assert torch.equal(found.var, wanted.var)
     digits = data.load("digits")
@@ -128,7 +128,7 @@ def test_a_stage_with_other_bits_starts_as_if_quantised(trained: SpikingNetwork)
 
 def test_thresholds_move_with_the_scale_of_the_weights(trained: SpikingNetwork) -> None:
     """From 8 to 4 bits the largest weight goes from 127 to 7, and every potential with it."""
-    coarse = requantised(trained, 4)
+    coarse = requantise(trained, 4)
     for old, new in zip(trained.spiking_layers, coarse.spiking_layers, strict=True):
         with torch.no_grad():
             fine, rough = old.integers()[0], new.integers()[0]
@@ -148,7 +148,7 @@ def test_a_threshold_that_the_membranes_hold_down_stays_where_it_was(
     for layer in tight.spiking_layers:
         layer.rule = dataclasses.replace(layer.rule, lowest=-256, highest=255)
     before = {name: value.clone() for name, value in tight.state_dict().items()}
-    coarse = requantised(tight, 7)
+    coarse = requantise(tight, 7)
     for old, new in zip(tight.spiking_layers, coarse.spiking_layers, strict=True):
         fine, rough = old.integers()[0], new.integers()[0]
         held = fine.threshold == 255
@@ -165,7 +165,7 @@ def test_a_released_layer_has_the_same_integers(trained: SpikingNetwork) -> None
         layer.rule = dataclasses.replace(layer.rule, lowest=-256, highest=255)
         before = layer.integers()[0]
         gamma = layer.gamma.detach().clone()
-        layer.release()
+        layer.saturate_thresholds()
         after = layer.integers()[0]
         assert torch.equal(before.threshold, after.threshold)
         assert torch.equal(before.bias, after.bias)
@@ -177,20 +177,20 @@ def test_a_released_layer_has_the_same_integers(trained: SpikingNetwork) -> None
 
 def test_accuracy_over_bits(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
-    found = sweep(trained, digits.test_x, digits.test_y)
+    found = sweep_bits(trained, digits.test_x, digits.test_y)
     before = evaluate(trained, digits.test_x, digits.test_y).accuracy
     assert found[8].accuracy == before > 0.9
     assert found[6].accuracy > before - 0.03
     assert found[2].accuracy < before - 0.05
-    same = requantised(requantised(trained, 4), 8)
+    same = requantise(requantise(trained, 4), 8)
     assert evaluate(same, digits.test_x, digits.test_y).accuracy == before  # the floats are kept
 
 
 def test_statistics_are_measured_again_where_weights_are_rounded(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
-    coarse = requantised(trained, 3)
+    coarse = requantise(trained, 3)
     before = coarse.layers[0].mean.clone()
-    measure_again(coarse, digits.train_x[:256])
+    recalibrate(coarse, digits.train_x[:256])
     layer = coarse.layers[0]
     weights, _, _ = layer.weights()
     inputs = torch.from_numpy(digits.train_x[:256].astype(np.float32))
@@ -201,8 +201,8 @@ def test_statistics_are_measured_again_where_weights_are_rounded(trained: Spikin
     assert compare(
         reference.run(export(coarse), digits.test_x[:8]), coarse.trace(digits.test_x[:8])
     ).first is None  # fmt: skip
-    plain = sweep(trained, digits.test_x, digits.test_y, (8, 3))
-    again = sweep(trained, digits.test_x, digits.test_y, (8, 3), digits.train_x)
+    plain = sweep_bits(trained, digits.test_x, digits.test_y, (8, 3))
+    again = sweep_bits(trained, digits.test_x, digits.test_y, (8, 3), digits.train_x)
     assert again[8] == plain[8]  # its own bits: nothing was rounded anew
     assert again[3].accuracy != plain[3].accuracy
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikewright.model import data
-from spikewright.model.compression.magnitude import allocate, erk_densities, lamp_scores
+from spikewright.model.compression.magnitude import erk_densities, lamp_scores, magnitude_masks
 from spikewright.model.data import augment, batches
 from spikewright.model.export import export
 from spikewright.model.methods.prune import Pruner, target_density
@@ -29,7 +29,7 @@ def test_lamp_of_equal_weights_adds_up_by_order() -> None:
 
 def test_lamp_keeps_the_largest_of_every_layer() -> None:
     weights = [np.array([1e-6, 1e-7]), np.linspace(1, 2, 98)]
-    masks = allocate(weights, 0.02, "lamp")
+    masks = magnitude_masks(weights, 0.02, "lamp")
     assert [m.sum() for m in masks] == [1, 1]
     assert masks[0].tolist() == [True, False]
 
@@ -48,12 +48,12 @@ def test_erk_by_hand() -> None:
 
 def test_global_and_uniform_by_hand() -> None:
     weights = [np.array([1.0, 2, 3, 4]), np.array([10.0, 20, 30, -40, 50, 60])]
-    assert [m.tolist() for m in allocate(weights, 0.3, "global")] == [
+    assert [m.tolist() for m in magnitude_masks(weights, 0.3, "global")] == [
         [False] * 4,
         [False] * 3 + [True] * 3,
     ]
-    assert [int(m.sum()) for m in allocate(weights, 0.5, "uniform")] == [2, 3]
-    assert allocate(weights, 0.5, "uniform")[0].tolist() == [False, False, True, True]
+    assert [int(m.sum()) for m in magnitude_masks(weights, 0.5, "uniform")] == [2, 3]
+    assert magnitude_masks(weights, 0.5, "uniform")[0].tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
@@ -64,11 +64,11 @@ def test_budget_is_never_exceeded(allocation: str, density: float) -> None:
         rng.normal(size=s) * w
         for s, w in (((16, 1, 3, 3), 1), ((32, 16, 3, 3), 0.1), ((10, 512), 5))
     ]
-    masks = allocate(weights, density, allocation)
+    masks = magnitude_masks(weights, density, allocation)
     kept, total = sum(int(m.sum()) for m in masks), sum(w.size for w in weights)
     assert kept <= density * total
     assert kept >= density * total - 3
-    ties = allocate([np.ones((4, 5)), np.ones(30)], density, allocation)
+    ties = magnitude_masks([np.ones((4, 5)), np.ones(30)], density, allocation)
     assert sum(int(m.sum()) for m in ties) <= density * 50
 
 

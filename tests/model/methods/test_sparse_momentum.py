@@ -82,14 +82,16 @@ def test_budget_is_met_exactly(seed: int) -> None:
 
 
 def test_deal_by_hand() -> None:
-    def deal(total: int, shares: list[float], sizes: list[int], caps: list[int]) -> list[int]:
-        return pruning_units.deal(total, *(np.array(v) for v in (shares, sizes, caps))).tolist()
+    def apportion(total: int, shares: list[float], sizes: list[int], caps: list[int]) -> list[int]:
+        return pruning_units.apportion(
+            total, *(np.array(v) for v in (shares, sizes, caps))
+        ).tolist()
 
-    assert deal(7, [1, 1], [1, 1], [9, 9]) == [4, 3]
-    assert deal(7, [1, 0], [1, 1], [4, 9]) == [4, 3]  # what does not fit goes elsewhere
-    assert deal(7, [1, 1], [1, 1], [1, 2]) == [1, 2]
-    assert deal(11, [1, 1], [5, 3], [9, 9]) == [1, 2]
-    assert deal(2, [1, 1], [5, 3], [9, 9]) == [0, 0]
+    assert apportion(7, [1, 1], [1, 1], [9, 9]) == [4, 3]
+    assert apportion(7, [1, 0], [1, 1], [4, 9]) == [4, 3]  # what does not fit goes elsewhere
+    assert apportion(7, [1, 1], [1, 1], [1, 2]) == [1, 2]
+    assert apportion(11, [1, 1], [5, 3], [9, 9]) == [1, 2]
+    assert apportion(2, [1, 1], [5, 3], [9, 9]) == [0, 0]
 
 
 def test_units_by_hand() -> None:

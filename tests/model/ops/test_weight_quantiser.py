@@ -47,7 +47,7 @@ def test_all_bits_are_those_of_brevitas(
         for fused in (True, False):
             synapse.weight.grad = None
             if fused:
-                whole, scale = weight_quantiser.whole(
+                whole, scale = weight_quantiser.quantise(
                     synapse.weight, synapse.largest, synapse.readout
                 )
             else:
@@ -65,7 +65,7 @@ def test_all_bits_are_those_of_brevitas(
 def test_by_hand() -> None:
     """Scale 1: 1.4 and 0.2 are rounded, -3 is the largest. The scale's slope goes to it alone."""
     weight = torch.tensor([[1.4, -3.0, 0.2]], requires_grad=True)
-    whole, scale = weight_quantiser.whole(weight, 3, False)
+    whole, scale = weight_quantiser.quantise(weight, 3, False)
     assert scale.tolist() == [1.0]
     assert whole.tolist() == [[1.0, -3.0, 0.0]]
     whole.backward(torch.tensor([[1.0, 10.0, 100.0]]))
@@ -76,7 +76,7 @@ def test_by_hand() -> None:
 
 def test_the_largest_of_all_share_the_slope() -> None:
     weight = torch.tensor([[2.0, 0.4], [-2.0, 0.0]], requires_grad=True)
-    whole, scale = weight_quantiser.whole(weight, 1, True)
+    whole, scale = weight_quantiser.quantise(weight, 1, True)
     assert (scale.tolist(), whole.tolist()) == ([2.0], [[1.0, 0.0], [-1.0, 0.0]])
     whole.backward(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
     assert weight.grad is not None

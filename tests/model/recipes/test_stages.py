@@ -208,8 +208,8 @@ def test_a_spike_is_worth_the_threshold(batch_norm: bool) -> None:
     transfer.adopt(spiking, [Spikes(float(top), float(top)) for top in found])
     images = torch.from_numpy(digits.test_x[:64].astype(np.float32))
     rates, activations = [], []
-    logits, factor = spiking.eval().scaled(images, rates)
-    truth, scale = ann.scaled(images, activations)
+    logits, factor = spiking.eval().logits_and_scale(images, rates)
+    truth, scale = ann.logits_and_scale(images, activations)
     for rate, activation, threshold in zip(rates, activations, found, strict=True):
         mean = rate.reshape(steps, 64, *rate.shape[1:]).mean(dim=0) * threshold
         error = (mean - activation.clamp(max=threshold)).abs() / threshold

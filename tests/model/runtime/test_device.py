@@ -169,7 +169,7 @@ def test_recipes_train_on_another_device(name: str, place: torch.device, tmp_pat
     here.one_epoch(quiet)
     assert here.history[0]["loss"] == pytest.approx(run.history[0]["loss"], rel=1e-3)
     assert not any(tensor.is_cpu for tensor in run.trainer.network.state_dict().values())
-    scores = ptq.sweep(run.chosen(), *run.trainer.validation, bits=(4, 2))
+    scores = ptq.sweep_bits(run.chosen(), *run.trainer.validation, bits=(4, 2))
     assert scores[4].accuracy == run.trainer.history[run.trainer.best.epoch - 1][
         "validation_accuracy"
     ]  # fmt: skip

@@ -27,7 +27,7 @@ from spikewright.model.training.trainer import Trainer
 ROOT = Path(__file__).parents[3]
 DEADLINE_S = 600
 
-PARTS = """
+PIECES = """
 import json, sys, torch
 from spikewright.golden.errors import SpikewrightError
 from spikewright.model import data
@@ -53,7 +53,7 @@ with distributed.process_group(device.CPU), exact_settings(1):
     place = distributed.rank(), distributed.world_size()
     trainer = Trainer(tiny, data.load("digits"))
     source = batches.epoch_batches(
-        trainer.images, trainer.labels, 128, tiny.training.augmentation, 0, 0, part=place)
+        trainer.images, trainer.labels, 128, tiny.training.augmentation, 0, 0, shard=place)
     images, labels = next(source)
     found["images"], found["loss"] = len(images), trainer.one_step(0, images, labels)
     found["gradients"] = {n: p.grad for n, p in trainer.network.named_parameters()
@@ -139,7 +139,7 @@ def content() -> dict[str, Any]:
 def parts(content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What each of two processes found."""
     folder = tmp_path_factory.mktemp("parts")
-    for code, _, errors in together(PARTS, content, folder):
+    for code, _, errors in together(PIECES, content, folder):
         assert code == 0, errors
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
@@ -161,7 +161,7 @@ def test_each_process_takes_its_slice(parts: list[Any]) -> None:
     images = numbers.astype(np.uint8).reshape(24, 1, 1, 1)
 
     def seen(part: tuple[int, int]) -> list[list[int]]:
-        source = batches.epoch_batches(images, numbers, 12, Augmentation(), 3, 4, part=part)
+        source = batches.epoch_batches(images, numbers, 12, Augmentation(), 3, 4, shard=part)
         return [labels.tolist() for _, labels in source]
 
     whole = seen((0, 1))

@@ -10,7 +10,7 @@ from spikewright.golden.models import reference
 from spikewright.golden.network import file
 from spikewright.model import data
 from spikewright.model.data import batches
-from spikewright.model.data.batches import spread
+from spikewright.model.data.batches import evenly_spaced
 from spikewright.model.export import export
 from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.recipes.recipe import Recipe
@@ -41,7 +41,7 @@ def test_training_keeps_it_in_the_file(uninterrupted: Path, tiny: Recipe) -> Non
     network = file.load(uninterrupted / NETWORK_NAME)
     digits = data.load("digits")
     chosen, _ = batches.split(len(digits.train_x), tiny.training.validation, tiny.training.seed)
-    images = spread(digits.train_x[chosen], 512)
+    images = evenly_spaced(digits.train_x[chosen], 512)
     again = measure(network, images)
     assert network.activity
     for name, counts in network.activity.items():
