@@ -17,7 +17,7 @@ from spikewright.golden.models import engine, reference
 from spikewright.golden.network import file
 from spikewright.golden.network.trace import compare
 from spikewright.model import data
-from spikewright.model.experiments.noise import scores
+from spikewright.model.experiments.noise import scores_under_noise
 from spikewright.model.experiments.ptq import recalibrate, requantise, sweep_bits
 from spikewright.model.export import export
 from spikewright.model.layers.spiking import SpikingNetwork
@@ -209,7 +209,7 @@ def test_statistics_are_measured_again_where_weights_are_rounded(trained: Spikin
 
 def test_noise_costs_accuracy(trained: SpikingNetwork) -> None:
     digits = data.load("digits")
-    by_deviation = scores(trained, digits.test_x, digits.test_y, (0.0, 0.1, 0.6), 0)
+    by_deviation = scores_under_noise(trained, digits.test_x, digits.test_y, (0.0, 0.1, 0.6), 0)
     found = [score.accuracy for score in by_deviation.values()]
     assert trained.coder.highest == 31
     assert found[0] == evaluate(trained, digits.test_x, digits.test_y).accuracy
