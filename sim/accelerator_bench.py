@@ -76,7 +76,7 @@ def prepare(
     BadInput
         If a folder is not a complete build.
     ToolMissing, BuildFailed
-        As `sim.simulators.runner.build`.
+        As `sim.simulators.runner.build_bench`.
     """
     images = tuple(load_image(folder) for folder in folders)
     for folder in folders:
@@ -105,7 +105,7 @@ def prepare(
             _write(data[-1], memory.read_text())
     sources.append(work / "sources" / "tb.v")
     _write(sources[-1], bench_verilog(images, modules))
-    built = runner.build(sources, "tb", cache or work, simulator, waves)
+    built = runner.build_bench(sources, "tb", cache or work, simulator, waves)
     if cache is None:
         runner.drop_outdated(built)
     return Bench(images, built, tuple(data))
@@ -164,7 +164,7 @@ def simulate(
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
         "accelerators": [settings_of(image) for image in bench.images],
     }  # fmt: skip
-    result = runner.run(
+    result = runner.run_bench(
         bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
         environment={SETTINGS: json.dumps(settings)},
     )  # fmt: skip

@@ -24,7 +24,7 @@ from spikewright.golden.network.trace import Trace
 from spikewright.hw.system.accelerator import Accelerator, stream_names
 from spikewright.sim.harness.counters import READ_LAG, from_values
 from spikewright.sim.harness.stimulus import input_beats
-from spikewright.sim.harness.visits import by_neuron, due
+from spikewright.sim.harness.visits import by_neuron, visit_order
 
 PERIOD = 1e-8  # seconds; any number does
 BEAT = ("valid", "last", "data")
@@ -214,7 +214,7 @@ def _core_trace(
     core: CoreImage, beats: list[tuple[int, int, int]], passes: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Spikes and membranes (steps, neurons) from the beats of a core's sweeps."""
-    if [beat[0] for beat in beats] != due(core).tolist() * passes:
+    if [beat[0] for beat in beats] != visit_order(core).tolist() * passes:
         raise CheckFailed(f"core {core.node!r}: {len(beats)} words swept, or not in order")
     bits, columns = core.state_bits, range(core.columns)
     fired = np.array([[beat[1] >> column & 1 for column in columns] for beat in beats], np.uint8)

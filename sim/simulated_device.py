@@ -61,7 +61,7 @@ class Simulation:
             listener.listen(1)
             listener.settimeout(0.1)
             self._run = self._pool.submit(
-                runner.run, built, MODULE, self.work / self.simulator / "device",
+                runner.run_bench, built, MODULE, self.work / self.simulator / "device",
                 data=sorted((self.folder / "rtl").glob("*.mem")),
                 environment={DEVICE: path}, deadline_s=1e9,
             )  # fmt: skip

@@ -1,5 +1,5 @@
-"""cocotb modules. They run inside the simulator, started by name by `sim.simulators.runner`."""
+"""cocotb test benches: they run inside the simulator, where `sim.simulators.runner` starts them."""
 
 SETTINGS = "SPIKEWRIGHT_BENCH"
-"""The environment variable that carries a bench's settings as JSON."""
+"""The environment variable that holds a bench's settings as JSON."""
 DEVICE = "SPIKEWRIGHT_DEVICE"

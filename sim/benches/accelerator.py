@@ -1,8 +1,9 @@
-"""Whole inferences through one or several accelerators, back to back, under random stalls.
+"""Batches of inferences through one or several accelerators, back to back, under random stalls.
 
-What every cycle needs is in the Verilog around them (`sim.harness.testbench`); this module sets the
-run up, waits for its end and says what went wrong: a broken rule of the handshake, or where it is
-stuck.
+Drivers and monitors are Verilog (`sim.harness.testbench`), so that Python does not run in every
+cycle. This module sets a run up, waits for its end and reports what failed: a violation of the
+handshake, or a deadlock and where it is stuck. The scoreboard compares the captured files later
+(`sim.harness.capture`).
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ READY_CYCLES = 200_000  # more than any init sweep takes
 
 @cocotb.test()
 async def inferences(dut: HierarchyObject) -> None:
-    """Run the settings of $SPIKEWRIGHT_BENCH once; leaves `result.json`; fails if all is not well.
+    """Runs the settings of $SPIKEWRIGHT_BENCH once, writes `result.json`, and fails on any failure.
 
-    With `reset_after` the run is broken off by a reset after so many cycles, and begun again.
+    With `reset_after` a reset aborts the run after that many cycles, and the run starts anew.
     """
     settings = json.loads(os.environ[SETTINGS])
     cocotb.start_soon(Clock(dut.clk, PERIOD_NS, "ns").start())
@@ -57,7 +58,7 @@ async def inferences(dut: HierarchyObject) -> None:
 
 
 async def reset(dut: HierarchyObject) -> None:
-    """Three cycles of reset, with the inputs stopped."""
+    """Resets for three cycles, with the drivers stopped."""
     dut.rst.value = 1
     dut.go.value = 0
     await ClockCycles(dut.clk, 3)
@@ -66,7 +67,7 @@ async def reset(dut: HierarchyObject) -> None:
 
 
 async def ready(dut: HierarchyObject) -> None:
-    """Wait until the init sweeps are over and every accelerator takes events."""
+    """Waits until the initial sweeps are done and every accelerator accepts events."""
     await RisingEdge(dut.clk)
     if dut.ready.value != 1:
         limit = Timer(READY_CYCLES * PERIOD_NS, "ns")
@@ -77,14 +78,14 @@ async def ready(dut: HierarchyObject) -> None:
 
 
 async def clear_counters(dut: HierarchyObject) -> None:
-    """One pulse on `count_clear`."""
+    """Clears all counters with one pulse on `count_clear`."""
     dut.count_clear.value = 1
     await RisingEdge(dut.clk)
     dut.count_clear.value = 0
 
 
 def status(dut: HierarchyObject, index: int, about: dict) -> dict:
-    """Where bench `index` stands; `failure` is empty or one line."""
+    """The state of bench `index` at the end; `failure` is "" or one line that says what failed."""
     bench, cores = getattr(dut, f"bench_{index}"), about["cores"]
     value = {
         name: int(getattr(bench, name).value)
@@ -99,11 +100,11 @@ def status(dut: HierarchyObject, index: int, about: dict) -> dict:
             f", stream {name!r}" for bit, name in enumerate(about["streams"]) if which >> bit & 1
         )
     elif value["stuck"]:
-        places = ", ".join(f"{core} {count}" for core, count in zip(cores, beats, strict=True))
+        swept = ", ".join(f"{core} {count}" for core, count in zip(cores, beats, strict=True))
         more = "" if int(bench.exhausted.value) else " and another one waits"
         failure = (
             f"stuck: nothing moved for {int(bench.quiet.value)} cycles; {value['sent']} input "
-            f"beats taken{more}, membrane words swept: {places}; "
+            f"beats accepted{more}, membrane words swept: {swept}; "
             f"{value['completed']} inferences complete"
         )
     share = value["held"] / (about["held"] * max(value["cycle"], 1))
@@ -111,11 +112,11 @@ def status(dut: HierarchyObject, index: int, about: dict) -> dict:
 
 
 async def read_counters(dut: HierarchyObject, results: list[dict]) -> None:
-    """Put `counters` (the value of every register) and `counted_cycles` into each result.
+    """Adds `counters` (the value of every register) and `counted_cycles` to each result.
 
-    The registers are read one after the other while the cycle counters run on. Nothing else
-    happens any more, so a second pass tells which ones run, and each value is carried back to the
-    moment when the first one of its core was read.
+    The registers are read one by one while the cycle counters keep counting. The accelerator is
+    idle by then, so a second pass shows which registers count, and their values are corrected to
+    the cycle in which the first register of their core was read.
     """
     dut.wake.value = 1
     await ClockCycles(dut.clk, 4)

@@ -1,6 +1,8 @@
-"""Masters that others wrote (cocotbext-axi) on every AXI port of `top`, and the rules of the ports.
+"""The test bench of `top` with independent bus models (cocotbext-axi) on every AXI port.
 
-`axi.json` beside the simulation holds what to send and what must come; see tests/sim/test_axi.py.
+Drivers are the bus models; a monitor on every channel checks the handshake rules of the AXI
+specification (ARM IHI 0022, A3.2: valid and payload are stable until ready). Stimulus and expected
+logits are in `axi.json` in the simulation's folder, written by tests/sim/test_axi.py.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def errors(*names: str) -> int:
 
 
 class Bench:
-    """Clock, reset, one master on every port, and a watch on every channel's rules."""
+    """Clock, reset, a driver on every port of `top`, and a protocol monitor on every channel."""
 
     def __init__(self, dut, seed: int = 1):
         logging.getLogger("cocotb").setLevel(logging.WARNING)
@@ -68,10 +70,10 @@ class Bench:
             )
         for name, (letter, payload) in CHANNELS.items():
             if hasattr(dut, f"{name}_{letter}valid" if letter else f"{name}valid"):
-                cocotb.start_soon(self.watch(name, letter, payload))
+                cocotb.start_soon(self.monitor(name, letter, payload))
 
-    async def watch(self, name: str, letter: str, payload: tuple[str, ...]) -> None:
-        """Valid stays until ready, with the same payload; never X."""
+    async def monitor(self, name: str, letter: str, payload: tuple[str, ...]) -> None:
+        """Checks that valid and payload are stable until ready, and never X."""
         prefix = f"{name}_" if letter else name
         valid, ready = (getattr(self.dut, f"{prefix}{letter}{part}") for part in ("valid", "ready"))
         signals = [getattr(self.dut, f"{prefix}{part}") for part in payload]
@@ -82,7 +84,9 @@ class Bench:
                 waiting = None
                 continue
             shown = [known(signal) for signal in signals] if known(valid) else None
-            assert waiting is None or shown == waiting, f"{name}: a waiting beat was changed"
+            assert waiting is None or shown == waiting, (
+                f"{name}: valid or payload changed before the beat was accepted"
+            )
             waiting = shown if shown is not None and not known(ready) else None
 
     async def start(self) -> Bench:
@@ -90,7 +94,7 @@ class Bench:
         return self
 
     async def begin(self) -> None:
-        """A network is there, and the machine enabled."""
+        """Loads the first network, where the build is loadable, and enables the accelerator."""
         if self.plan["loadable"] and not await self.status("loaded"):
             assert await self.load_network(self.plan["first"]["load"]) == 0
         await self.control(enable=1)
@@ -102,7 +106,7 @@ class Bench:
         await ClockCycles(self.clock, 2)
 
     def pause(self, rate: float) -> None:
-        """Every channel of every master pauses at random."""
+        """Makes every channel of every driver pause in a random share `rate` (0..1) of cycles."""
         channels = [self.events, self.logits, getattr(self, "load", self.logits)]
         write, read = self.lite.write_if, self.lite.read_if
         channels += [write.aw_channel, write.w_channel, write.b_channel]
@@ -111,16 +115,18 @@ class Bench:
             source = random.Random(index)
             channel.set_pause_generator(iter(lambda s=source: s.random() < rate, None))
 
-    async def timed(self, awaitable):
+    async def within_deadline(self, awaitable):
         return await with_timeout(awaitable, PATIENCE_US, "us")
 
     async def read(self, name: str, index: int = 0) -> int:
-        found = await self.timed(self.lite.read(register(name).offset + 4 * index, 4))
+        found = await self.within_deadline(self.lite.read(register(name).offset + 4 * index, 4))
         assert found.resp == AxiResp.OKAY, name
         return int.from_bytes(found.data, "little")
 
     async def write(self, name: str, value: int) -> None:
-        done = await self.timed(self.lite.write(register(name).offset, value.to_bytes(4, "little")))
+        done = await self.within_deadline(
+            self.lite.write(register(name).offset, value.to_bytes(4, "little"))
+        )
         assert done.resp == AxiResp.OKAY, name
 
     async def control(self, **fields: int) -> None:
@@ -130,7 +136,7 @@ class Bench:
         return unpack("STATUS", await self.read("STATUS"))[name]
 
     async def take_errors(self) -> int:
-        """The flags, which are cleared."""
+        """Reads the error flags and clears them."""
         flags = await self.read("ERRORS")
         await self.write("ERRORS", flags)
         assert await self.read("ERRORS") == 0
@@ -142,30 +148,30 @@ class Bench:
 
     async def expect(self, packets: list[list[int]]) -> None:
         for index, packet in enumerate(packets):
-            found = list((await self.timed(self.logits.recv())).tdata)
-            assert found == packet, f"inference {index}: {found} came, {packet} was due"
+            received = list((await self.within_deadline(self.logits.recv())).tdata)
+            assert received == packet, f"inference {index}: received {received}, expected {packet}"
 
     async def infer(self, which: str = "first") -> None:
         self.send(self.plan[which]["inputs"])
         await self.expect(self.plan[which]["outputs"])
 
     async def quiet(self, cycles: int = 400) -> None:
-        """No logit comes for a while."""
+        """Checks that no logit arrives within `cycles`."""
         await ClockCycles(self.clock, cycles)
         assert self.logits.empty()
         assert self.logits.idle()
 
-    async def quiet_stream(self) -> None:
-        """What is still on its way out has come."""
+    async def drain(self) -> None:
+        """Waits until all logits under way have arrived."""
         await ClockCycles(self.clock, 200)
         while not self.logits.idle():
             await ClockCycles(self.clock, 20)
 
     async def load_network(self, words: list[int]) -> int:
-        """Load mode, the stream, and out of it again; the error flags."""
+        """Enters load mode, sends `words`, leaves load mode; returns the error flags."""
         await self.control(load=1)
         self.load.send_nowait(AxiStreamFrame(words))
-        await self.timed(self.load.wait())
+        await self.within_deadline(self.load.wait())
         await ClockCycles(self.clock, 8)
         await self.control()
         return await self.take_errors()

@@ -1,7 +1,8 @@
-"""`top` as a device: register accesses and stream packets that another process asks for.
+"""Serves the simulated `top` as a device: register accesses and packets for another process.
 
-Commands come over the socket $SPIKEWRIGHT_DEVICE, one JSON object a line, and are answered one by
-one. Time stands still while none comes. Packets are sent in the background, as a DMA engine does.
+Commands arrive over the socket $SPIKEWRIGHT_DEVICE, one JSON object per line, and each gets one
+reply. Simulated time passes only during a command. Packets are sent in the background, as a DMA
+engine does.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from spikewright.sim.benches import DEVICE
 from spikewright.sim.benches.stream import PERIOD_NS, known
 
 PATIENCE = 1_000_000
-"""Cycles until an access or a packet counts as lost."""
+"""Cycles after which an access or a packet counts as lost."""
 
 
 class Device:
-    """Masters of the AXI ports of `top`; inputs change at the falling edge."""
+    """Drivers and monitors of the AXI ports of `top`; inputs change at the falling edge."""
 
     def __init__(self, dut):
         self.dut = dut
@@ -41,21 +42,21 @@ class Device:
         dut.m_axis_logits_tready.value = 1
         for name in self.queues:
             if hasattr(dut, f"s_axis_{name}_tdata"):
-                cocotb.start_soon(self.sender(name))
-        cocotb.start_soon(self.receiver())
+                cocotb.start_soon(self.drive_stream(name))
+        cocotb.start_soon(self.monitor_logits())
 
     def port(self, name: str):
         return getattr(self.dut, name)
 
-    async def until(self, name: str) -> None:
-        """The rising edge at which this signal is 1."""
+    async def wait_for(self, name: str) -> None:
+        """Waits for a rising edge at which signal `name` is 1."""
         for _ in range(PATIENCE):
             await RisingEdge(self.dut.aclk)
             if known(self.port(name)):
                 return
         raise TimeoutError(f"{name} stays 0 for {PATIENCE} cycles")
 
-    async def sender(self, name: str) -> None:
+    async def drive_stream(self, name: str) -> None:
         queue, prefix = self.queues[name], f"s_axis_{name}_t"
         while True:
             await FallingEdge(self.dut.aclk)
@@ -67,34 +68,37 @@ class Device:
                 if known(self.port(f"{prefix}ready")):
                     queue.popleft()
 
-    async def receiver(self) -> None:
+    async def monitor_logits(self) -> None:
         while True:
-            await self.until_logit()
+            await self.wait_for_logit()
             self.beats.append(known(self.dut.m_axis_logits_tdata))
             if known(self.dut.m_axis_logits_tlast):
                 self.packets.append(self.beats)
                 self.beats = []
 
-    async def until_logit(self) -> None:
+    async def wait_for_logit(self) -> None:
         await RisingEdge(self.dut.aclk)
         while not known(self.dut.m_axis_logits_tvalid):
             await RisingEdge(self.dut.aclk)
 
-    async def hand_over(self, channel: str, **values: int) -> None:
-        """One beat on an AXI4-Lite channel."""
+    async def write_channel(self, channel: str, **values: int) -> None:
+        """Sends one beat on an AXI4-Lite channel (aw, w or ar)."""
         await FallingEdge(self.dut.aclk)
         for name, value in values.items():
             self.port(f"s_axi_{name}").value = value
         self.port(f"s_axi_{channel}valid").value = 1
-        await self.until(f"s_axi_{channel}ready")
+        await self.wait_for(f"s_axi_{channel}ready")
         await FallingEdge(self.dut.aclk)
         self.port(f"s_axi_{channel}valid").value = 0
 
-    async def answer(self, channel: str) -> int:
-        """The response of a channel; whoever waits has set ready."""
+    async def read_channel(self, channel: str) -> int:
+        """Accepts one beat on a response channel (r or b); the data of r.
+
+        Raises OSError on SLVERR.
+        """
         await FallingEdge(self.dut.aclk)
         self.port(f"s_axi_{channel}ready").value = 1
-        await self.until(f"s_axi_{channel}valid")
+        await self.wait_for(f"s_axi_{channel}valid")
         if known(self.port(f"s_axi_{channel}resp")):
             raise OSError("SLVERR")
         value = known(self.dut.s_axi_rdata) if channel == "r" else 0
@@ -102,15 +106,15 @@ class Device:
         self.port(f"s_axi_{channel}ready").value = 0
         return value
 
-    async def do(self, command: dict):
+    async def execute(self, command: dict):
         kind = command["do"]
         if kind == "read":
-            await self.hand_over("ar", araddr=command["offset"])
-            return await self.answer("r")
+            await self.write_channel("ar", araddr=command["offset"])
+            return await self.read_channel("r")
         if kind == "write":
-            await self.hand_over("aw", awaddr=command["offset"])
-            await self.hand_over("w", wdata=command["value"], wstrb=15)
-            return await self.answer("b")
+            await self.write_channel("aw", awaddr=command["offset"])
+            await self.write_channel("w", wdata=command["value"], wstrb=15)
+            return await self.read_channel("b")
         if kind == "send":
             beats = command["beats"]
             last = len(beats) - 1
@@ -125,7 +129,7 @@ class Device:
 
 @cocotb.test()
 async def device(dut) -> None:
-    """Serve until the other side hangs up."""
+    """Serves commands until the client closes the connection."""
     served = Device(dut)
     await served.start()
     with socket.socket(socket.AF_UNIX) as link:
@@ -133,7 +137,7 @@ async def device(dut) -> None:
         lines = link.makefile("rw")
         for line in lines:
             try:
-                reply = {"value": await served.do(json.loads(line))}
+                reply = {"value": await served.execute(json.loads(line))}
             except OSError as error:  # TimeoutError too
                 reply = {"error": str(error)}
             lines.write(json.dumps(reply) + "\n")

@@ -1,7 +1,7 @@
-"""Streams seen from cocotb: a source, a sink that checks the rules, random pauses on both sides.
+"""Driver and monitor of a valid/ready stream, with random pauses; clock, reset and deadlines.
 
-Inputs change at the falling edge, so that whatever depends on them is settled at the rising edge,
-where beats are taken.
+Inputs change at the falling edge, so that everything that depends on them has settled at the
+rising edge, where a beat is transferred if valid and ready are both 1.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ CYCLES = 60_000  # the deadline of every bench
 
 
 def pauses(rate: float, seed: int) -> Pause:
-    """A fresh random decision per call, true with probability `rate`."""
+    """A pause generator: each call draws True with probability `rate` (0..1)."""
     generator = random.Random(seed)
     return lambda: generator.random() < rate
 
 
 async def start(dut: HierarchyObject, inputs: Iterable[str], release: bool = True) -> None:
-    """Clock on, all `inputs` 0, reset for two cycles; it stays if the caller is to `release` it."""
+    """Starts the clock, sets all `inputs` to 0 and resets for two cycles.
+
+    With `release` false the reset stays active: the caller releases it, and sees the next cycle.
+    """
     for name in inputs:
         getattr(dut, name).value = 0
     dut.rst.value = 1
@@ -38,14 +41,14 @@ async def start(dut: HierarchyObject, inputs: Iterable[str], release: bool = Tru
 
 
 def known(handle: Any) -> int:
-    """The unsigned value of a signal; fails on X."""
+    """The unsigned value of a signal; fails on X and Z."""
     value = handle.value
     assert value.is_resolvable, f"{handle._path} is {value}"
     return int(value)
 
 
-async def send(dut: HierarchyObject, port: str, beats: Iterable[int], pause: Pause) -> None:
-    """Offer `beats` on stream `port`, each until it is taken, with pauses between them."""
+async def drive(dut: HierarchyObject, port: str, beats: Iterable[int], pause: Pause) -> None:
+    """Driver: offers `beats` on stream `port`, each until it is accepted, with random pauses."""
     valid, ready = getattr(dut, f"{port}__valid"), getattr(dut, f"{port}__ready")
     payload = getattr(dut, f"{port}__payload")
     for beat in beats:
@@ -62,10 +65,10 @@ async def send(dut: HierarchyObject, port: str, beats: Iterable[int], pause: Pau
     valid.value = 0
 
 
-async def receive(dut: HierarchyObject, port: str, taken: list[int], pause: Pause) -> None:
-    """Append every beat of stream `port` to `taken`, for ever.
+async def monitor(dut: HierarchyObject, port: str, beats: list[int], pause: Pause) -> None:
+    """Monitor: drives ready of stream `port` and appends every accepted beat to `beats`, forever.
 
-    Fails if `valid` falls or the payload changes before a beat is taken.
+    Fails if `valid` falls or the payload changes before a beat is accepted.
     """
     valid, ready = getattr(dut, f"{port}__valid"), getattr(dut, f"{port}__ready")
     payload = getattr(dut, f"{port}__payload")
@@ -75,20 +78,20 @@ async def receive(dut: HierarchyObject, port: str, taken: list[int], pause: Paus
         ready.value = not pause()
         await RisingEdge(dut.clk)
         if offered is not None:
-            assert known(valid), f"{port}: valid fell before the beat was taken"
+            assert known(valid), f"{port}: valid fell before the beat was accepted"
             assert known(payload) == offered, (
-                f"{port}: the payload changed before the beat was taken"
+                f"{port}: the payload changed before the beat was accepted"
             )
         offered = None
         if known(valid):
             if known(ready):
-                taken.append(known(payload))
+                beats.append(known(payload))
             else:
                 offered = known(payload)
 
 
-async def until(dut: HierarchyObject, condition: Callable[[], bool], what: str) -> None:
-    """Wait for `condition`, at most `CYCLES`."""
+async def wait_until(dut: HierarchyObject, condition: Callable[[], bool], what: str) -> None:
+    """Waits for `condition`; fails after `CYCLES` cycles, naming `what` did not happen."""
     for _ in range(CYCLES):
         if condition():
             return

@@ -1,6 +1,6 @@
-"""`top` as an integrator drives it: AXI4-Stream beats in, logits out, counters, resets.
+"""`top` of a build without registers: AXI4-Stream events in, logits out, counters and resets.
 
-`top.json` beside the simulation holds the beats to send and the beats that must come.
+`top.json` in the simulation's folder holds the stimulus and the expected beats.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ async def start(dut) -> None:
     await reset(dut)
 
 
-async def send(dut, beats: list[list[int]], pause: Pause) -> None:
+async def drive(dut, beats: list[list[int]], pause: Pause) -> None:
+    """Driver: offers `beats` (last, data) on the input, each until it is accepted."""
     for last, data in beats:
         await FallingEdge(dut.aclk)
         while pause():
@@ -48,8 +49,8 @@ async def send(dut, beats: list[list[int]], pause: Pause) -> None:
     dut.in_tvalid.value = 0
 
 
-async def receive(dut, count: int, pause: Pause) -> list[list[int]]:
-    """`count` beats; data and last must hold while a beat waits."""
+async def monitor(dut, count: int, pause: Pause) -> list[list[int]]:
+    """Monitor: the next `count` beats (last, data); checks that each is stable until ready."""
     beats, waiting = [], None
     for _ in range(CYCLES):
         await FallingEdge(dut.aclk)
@@ -70,8 +71,8 @@ async def receive(dut, count: int, pause: Pause) -> list[list[int]]:
 
 async def infer(dut, rate: float) -> None:
     expected = plan()["outputs"]
-    cocotb.start_soon(send(dut, plan()["inputs"], pauses(rate, 1)))
-    assert await receive(dut, len(expected), pauses(rate, 2)) == expected
+    cocotb.start_soon(drive(dut, plan()["inputs"], pauses(rate, 1)))
+    assert await monitor(dut, len(expected), pauses(rate, 2)) == expected
 
 
 @cocotb.test()
@@ -90,7 +91,7 @@ async def pauses_change_nothing(dut):
 async def a_reset_in_mid_inference_leaves_no_trace(dut):
     await start(dut)
     for cycles in (40, 200, 411):
-        sender = cocotb.start_soon(send(dut, plan()["inputs"], pauses(0.2, cycles)))
+        sender = cocotb.start_soon(drive(dut, plan()["inputs"], pauses(0.2, cycles)))
         await ClockCycles(dut.aclk, cycles)
         sender.cancel()
         await reset(dut)

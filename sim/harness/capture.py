@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image.memory_image import CoreImage, Image
 from spikewright.golden.network.trace import Trace
-from spikewright.sim.harness.visits import by_neuron, due, present
+from spikewright.sim.harness.visits import by_neuron, is_neuron, visit_order
 
 Ints = NDArray[np.int64]
 _CHUNK = 1 << 15  # lines parsed at once: bounds the memory that bits take
@@ -73,7 +73,7 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
 
 def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uint8], Ints]:
     """Spikes and membranes (steps, neurons) of one core."""
-    visits, there = len(due(core)), present(core)
+    visits, there = len(visit_order(core)), is_neuron(core)
     widths = (core.visit_bits, core.columns, core.columns * core.state_bits)
     count = _count_lines(path, widths)
     if count != passes * visits:
@@ -101,7 +101,7 @@ def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uin
 
 
 def _check_addresses(core: CoreImage, address: NDArray[np.uint8], number: int, path: Path) -> None:
-    found, order = _lanes(address, 1, core.visit_bits)[:, 0], due(core)
+    found, order = _lanes(address, 1, core.visit_bits)[:, 0], visit_order(core)
     expected = np.tile(order, len(found) // len(order))
     words = (1 << core.address_bits) - 1
     for wrong in np.flatnonzero(found != expected)[:1]:

@@ -21,8 +21,8 @@ _TEMPLATES = Path(__file__).with_name("templates")
 # Quiet cycles behind the last logit in which nothing may come any more.
 DRAIN_CYCLES = 300
 VIOLATIONS = {
-    1: "out_valid fell before the beat was taken",
-    2: "out_data or out_last changed before the beat was taken",
+    1: "out_valid fell before the beat was accepted",
+    2: "out_data or out_last changed before the beat was accepted",
     3: "a handshake signal is X",
     4: "a logit came before the first event",
     5: "a stream inside breaks the rules",

@@ -53,7 +53,7 @@ def prepare_top(
     BadInput
         If the folder is no complete build.
     ToolMissing, BuildFailed
-        As `sim.simulators.runner.build`.
+        As `sim.simulators.runner.build_bench`.
     """
     rtl = Path(folder) / "rtl"
     listed = rtl / "filelist.f"
@@ -63,4 +63,4 @@ def prepare_top(
     bench.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(bench, top_bench((rtl / "top.v").read_text()).encode())
     sources = [rtl / name for name in listed.read_text().split()]
-    return runner.build([*sources, bench], "tb", cache, simulator, waves)
+    return runner.build_bench([*sources, bench], "tb", cache, simulator, waves)

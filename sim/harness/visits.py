@@ -13,13 +13,13 @@ Ints = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
 
 
-def due(core: CoreImage) -> Ints:
+def visit_order(core: CoreImage) -> Ints:
     """(visits,): the addresses that the trace shows in one pass, in order."""
     step, address = core.visits
     return step << core.address_bits | address
 
 
-def present(core: CoreImage) -> NDArray[np.bool_]:
+def is_neuron(core: CoreImage) -> NDArray[np.bool_]:
     """(visits, columns): where there is a neuron, not padding."""
     return core.neurons.T[core.visits[1]] >= 0
 

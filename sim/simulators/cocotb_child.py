@@ -1,4 +1,4 @@
-"""The child process of `runner.run`: one call of cocotb's runner, as a JSON argument says."""
+"""The child process of `runner.run_bench`: one call of cocotb's runner, as a JSON argument says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cocotb_tools.runner import get_runner
 
 
 def main(request: dict) -> None:
-    """Run the cocotb tests that `request` (see `sim.simulators.runner.run`) describes."""
+    """Run the cocotb tests that `request` (see `sim.simulators.runner.run_bench`) describes."""
     runner = get_runner(request["simulator"])
     icarus = request["simulator"] == "icarus"
     # Registers without a reset start at random values, from the seed.

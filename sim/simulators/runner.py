@@ -81,7 +81,7 @@ class RunResult:
             raise CheckFailed(f"bench {test.name} failed: {test.failure} (see {self.log})")
 
 
-def find(simulator: str) -> Verilator | Icarus:
+def find_simulator(simulator: str) -> Verilator | Icarus:
     """The simulator called `simulator`.
 
     Raises
@@ -98,7 +98,7 @@ def find(simulator: str) -> Verilator | Icarus:
     return find_verilator() if simulator == "verilator" else find_icarus()
 
 
-def build(
+def build_bench(
     sources: Sequence[Path],
     top: str,
     cache: Path,
@@ -114,7 +114,7 @@ def build(
     BuildFailed
         If a tool refuses the sources: the message names the log and its first error lines.
     """
-    tool = find(simulator)
+    tool = find_simulator(simulator)
     sources = [Path(source).resolve() for source in sources]
     folder = cache.resolve() / simulator / _key(tool, sources, top, waves)
     done = Build(simulator, folder, top, waves)
@@ -188,7 +188,7 @@ def _key(tool: Verilator | Icarus, sources: list[Path], top: str, waves: bool) -
     return hashlib.sha256(repr((settings, top, waves, texts)).encode()).hexdigest()[:16]
 
 
-def run(
+def run_bench(
     built: Build, module: str, folder: Path, *, data: Sequence[Path] = (), seed: int = 1,
     tests: Sequence[str] = (), environment: Mapping[str, str] | None = None,
     deadline_s: float = DEADLINE_S,
@@ -262,7 +262,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def stop_all() -> None:
-    """End every simulation that this process has started; their `run` calls raise `CheckFailed`."""
+    """Ends every simulation of this process; their `run_bench` calls raise `CheckFailed`."""
     for process in list(_running):
         _end(process)
 

@@ -19,7 +19,7 @@ from spikewright.golden.atomic import write_bytes
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.memory_image import Image
-from spikewright.sim.synth import memories, outreg, rule, scripts
+from spikewright.sim.synth import memories, output_registers, output_registers_proof, scripts
 from spikewright.sim.synth.path import CriticalPath, longest
 from spikewright.sim.synth.scripts import Part
 from spikewright.sim.synth.targets import Target
@@ -144,14 +144,15 @@ def _netlist(
     netlist = json.loads((folder / "netlist.json").read_text())
     packed, ports = netlist, []
     if target.family == "ecp5":
-        packed, ports = outreg.pack(netlist, part.module)
-        rule.prove()
-        if not outreg.same(outreg.unpack(packed, netlist, part.module), netlist, part.module):
+        packed, ports = output_registers.pack(netlist, part.module)
+        output_registers_proof.prove()
+        restored = output_registers.unpack(packed, netlist, part.module)
+        if not output_registers.same(restored, netlist, part.module):
             raise CheckFailed("packed output registers: the netlist has changed beyond the rule")
     cells = packed["modules"][part.module]["cells"]
     kinds = Counter(cell["type"] for cell in cells.values())
     blocks = memories.mapped(cells, target)
-    memories.check(memories.declared(image, part.core), blocks)
+    memories.check_mapping(memories.declared(image, part.core), blocks)
     about = {
         # A carry cell of ECP5 holds two LUTs, one of iCE40 shares the LUT beside it.
         "luts": kinds["LUT4"] + 2 * kinds["CCU2C"] + kinds["SB_LUT4"],

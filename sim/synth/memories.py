@@ -83,7 +83,7 @@ def mapped(cells: dict[str, Any], target: Target) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def check(expected: dict[str, bool], found: dict[str, int]) -> None:
+def check_mapping(expected: dict[str, bool], found: dict[str, int]) -> None:
     """Every memory of `declared` is in `mapped` and became block RAM, and no other is there.
 
     Raises

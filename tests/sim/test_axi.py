@@ -1,7 +1,7 @@
 """`top` behind AXI masters of another author: registers, streams, resets, the load stream."""
 
 # Through these also hw.system.axilite, hw.system.gates, hw.system.loader, hw.system.registers,
-# hw.system.shell, sim.benches.loading.
+# hw.system.shell, sim.benches.load_stream.
 
 import json
 from dataclasses import replace
@@ -89,7 +89,7 @@ def run(folder, tmp_path, simulations, module, settings):
     (tmp_path / "axi.json").write_text(json.dumps(settings))
     data = [*(folder / "rtl").glob("*.mem"), tmp_path / "axi.json"]
     built = prepare_top(folder, simulations)
-    result = runner.run(built, module, tmp_path / module, data=data, deadline_s=300)
+    result = runner.run_bench(built, module, tmp_path / module, data=data, deadline_s=300)
     result.require_passed()
 
 
@@ -99,7 +99,13 @@ def test_registers_streams_and_resets(seed, tmp_path, simulations):
     inputs = network.check_inputs(random_inputs(network, 5, seed))
     image = build(network, tmp_path / "build", BuildOptions(2))
     settings = plan(image, network, inputs, HostInterface())
-    run(tmp_path / "build", tmp_path, simulations, "spikewright.sim.benches.outside", settings)
+    run(
+        tmp_path / "build",
+        tmp_path,
+        simulations,
+        "spikewright.sim.benches.host_interface",
+        settings,
+    )
 
 
 @pytest.mark.parametrize("seed", [5, 14])
@@ -123,7 +129,7 @@ def test_the_load_stream(seed, tmp_path, simulations):
             "network": list(hash_words(image.fingerprint, FINGERPRINT_WORDS)),
         }
     assert settings["first"]["outputs"] != settings["second"]["outputs"]
-    for module in ("outside", "loading"):
+    for module in ("host_interface", "load_stream"):
         run(
             tmp_path / "build", tmp_path, simulations, f"spikewright.sim.benches.{module}", settings
         )

@@ -85,7 +85,7 @@ def test_components_alone(tmp_path):
     (tmp_path / "components.v").write_text(
         components_verilog(compile_network(network, BuildOptions(2)))
     )
-    bench = runner.build([tmp_path / "components.v"], "tb", tmp_path / "cache", "icarus")
+    bench = runner.build_bench([tmp_path / "components.v"], "tb", tmp_path / "cache", "icarus")
     settings = {
         "network": str(tmp_path / "network.safetensors"),
         "lanes": 2,
@@ -93,7 +93,7 @@ def test_components_alone(tmp_path):
         "stall": 0.5,
         "seed": 3,
     }
-    result = runner.run(bench, "spikewright.sim.benches.components", tmp_path / "run",
+    result = runner.run_bench(bench, "spikewright.sim.benches.components", tmp_path / "run",
                         deadline_s=120,
                         environment={SETTINGS: json.dumps(settings)})  # fmt: skip
     assert sorted(test.name for test in result.tests) == [

@@ -1,6 +1,6 @@
 """Every hardware component by itself under cocotb; one simulator build per network for all."""
 
-# Through these also sim.benches.expected.
+# Through these also sim.benches.golden_model.
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def bench(request, tmp_path_factory, simulations: Path) -> tuple[dict, runner.Bu
     )
     path = str(place / "network.safetensors")
     settings = {"network": path, "lanes": lanes, "core": core, "seed": 7}
-    return settings, runner.build([place / "components.v"], "tb", simulations)
+    return settings, runner.build_bench([place / "components.v"], "tb", simulations)
 
 
 @pytest.fixture(scope="module", params=[0, 0.5], ids=["free", "stalled"])
@@ -113,7 +113,9 @@ def results(request, bench, tmp_path_factory) -> runner.RunResult:
     settings, build = bench
     environment = {SETTINGS: json.dumps(settings | {"stall": request.param})}
     place = tmp_path_factory.mktemp("run")
-    return runner.run(build, "spikewright.sim.benches.components", place, environment=environment)
+    return runner.run_bench(
+        build, "spikewright.sim.benches.components", place, environment=environment
+    )
 
 
 @pytest.mark.parametrize("component", ["decoder", "lane", "sweep", "serialiser", "core"])
@@ -156,11 +158,11 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
     )
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
-    build = runner.build([tmp_path / "components.v"], "tb", simulations)
+    build = runner.build_bench([tmp_path / "components.v"], "tb", simulations)
     settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3, "core": 0}
     noticed = set()
     for stall in (0, 0.5):
-        result = runner.run(
+        result = runner.run_bench(
             build, "spikewright.sim.benches.components", tmp_path / f"run-{stall}",
             environment={SETTINGS: json.dumps(settings | {"stall": stall, "seed": 7})},
         )  # fmt: skip

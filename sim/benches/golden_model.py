@@ -1,4 +1,7 @@
-"""What the components of a core must do, worked out from the memory image and the interpreter."""
+"""The golden model of the block-level benches: stimulus, and expected beats, words and membranes.
+
+Everything is computed from the memory image and golden's interpreter; nothing looks at the RTL.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from spikewright.sim.harness.stimulus import input_beats
 
 
 class Case:
-    """The settings of a run, and the image of the core under test."""
+    """The settings of a run, its network, and the memory image of the core under test."""
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
@@ -34,27 +37,35 @@ class Case:
         self._pauses = 0
 
     def pause(self) -> Callable[[], bool]:
-        """Pauses of one more stream."""
+        """The pause generator of one more port."""
         self._pauses += 1
         return pauses(self.settings["stall"], self.settings["seed"] * 1000 + self._pauses)
 
+    def inputs(self, batch: int) -> np.ndarray:
+        """Random inputs of the network (batch, [T,] *shape), most of them 0."""
+        node, generator = self.network.input, np.random.default_rng(self.settings["seed"])
+        steps = () if self.image.input.direct else (self.image.timesteps,)
+        shape = (batch, *steps, *node.shape)
+        inputs = generator.integers(node.lowest, node.highest, shape, endpoint=True)
+        return inputs * (generator.random(shape) < 0.4)
+
 
 def events_of(case: Case, index: int) -> list[dict[str, int]]:
-    """Beats of an edge: events in steps with tokens between them, two of which stand together.
+    """The stimulus of an edge: events, a token after every step, and one step without events.
 
-    Two inferences, so that a direct edge beside others brings two frames.
+    It covers two inferences, so that a direct edge beside others brings two frames.
     """
     core, edge = case.core, case.core.edges[index]
     token = {"last": 1, "y": 0, "x": 0, "c": 0, "value": 0}
     steps = 1 if edge.direct or core.framed else case.image.timesteps
-    found: list[dict[str, int]] = []
+    events: list[dict[str, int]] = []
     for step in range(2 * steps):
-        found += [*(frame_of(case, index) if step != 1 else []), token]
-    return found
+        events += [*(frame_of(case, index) if step != 1 else []), token]
+    return events
 
 
 def frame_of(case: Case, index: int) -> list[dict[str, int]]:
-    """Most places of an edge's source once, with random values, shuffled."""
+    """One step of events: most neurons of an edge's source once, with random values, shuffled."""
     edge = case.core.edges[index]
     if edge.source == case.image.input.name:
         shape, codes = case.image.input.shape, range(case.image.input.shape[0])
@@ -63,17 +74,17 @@ def frame_of(case: Case, index: int) -> list[dict[str, int]]:
         shape, codes = (sender.size[0], *sender.sent), sender.codes
     _, height, width = (*shape, 1, 1)[:3]
     bits = edge.event.bits("value")
-    found = [
+    events = [
         {"last": 0, "y": y, "x": x, "c": c, "value": case.random.randrange(1 << bits)}
         for c in codes for y in range(height) for x in range(width)
         if case.random.random() < 0.8
     ]  # fmt: skip
-    case.random.shuffle(found)
-    return found
+    case.random.shuffle(events)
+    return events
 
 
 def request_of(core: CoreImage, index: int, event: dict[str, int]) -> dict[str, int] | None:
-    """What the tables of an edge make of an event; None if no tap of it stays inside."""
+    """The row request that an edge's tables give for an event; None if all its taps are cropped."""
     edge = core.edges[index]
     y, x = core.memories[f"table_y_{index}"], core.memories[f"table_x_{index}"]
     if event["last"]:
@@ -92,15 +103,15 @@ def request_of(core: CoreImage, index: int, event: dict[str, int]) -> dict[str, 
 
 
 def edge_beats(image: Image, index: int, inputs: np.ndarray, trace: Trace) -> list[list[int]]:
-    """What enters core `index` in a run: the beats of each of its edges."""
+    """The packed beats that enter each edge of core `index` in the run `trace` of `inputs`."""
     senders = {core.node: core for core in image.cores}
     beats = []
     for edge in image.cores[index].edges:
         if edge.source == image.input.name:
-            found = input_beats(image, inputs)
-            # The bench packs the token above the event, a stream below it.
-            token = found >> max(edge.event.width, 1)
-            beats.append((token | (found << 1 & ((2 << edge.event.width) - 1))).tolist())
+            words = input_beats(image, inputs)
+            # `input_beats` packs the token bit above the event, a stream below it.
+            token = words >> max(edge.event.width, 1)
+            beats.append((token | (words << 1 & ((2 << edge.event.width) - 1))).tolist())
             continue
         spikes = trace.spikes[edge.source].copy()
         first: list[dict[str, int]] = []
@@ -115,7 +126,7 @@ def edge_beats(image: Image, index: int, inputs: np.ndarray, trace: Trace) -> li
 
 
 def logit_vector(core: CoreImage, word: int, values: list[int]) -> list[dict[str, int]]:
-    """What must leave for one vector of a readout in an inference's last step."""
+    """The logits that a readout sends for membrane word `word` in the last step of an inference."""
     holders = [lane for lane in range(core.lanes) if core.neurons[lane, word] >= 0]
     final = word == core.words - 1
     return [
@@ -126,7 +137,7 @@ def logit_vector(core: CoreImage, word: int, values: list[int]) -> list[dict[str
 
 
 class LaneModel:
-    """One lane from its memory words, in plain integers."""
+    """The golden model of one lane, from the rows and constants of its memories."""
 
     def __init__(self, core: CoreImage, number: int) -> None:
         self.core = core
@@ -136,7 +147,7 @@ class LaneModel:
         self.drive = [0] * core.words
 
     def add(self, request: dict[str, int]) -> None:
-        """Walk the row of a request."""
+        """Accumulates the row of a request into the membranes, or the drives of a direct edge."""
         core, rows, taps = self.core, self.rows, self.core.memories["taps"]
         value = request["value"] if core.value_bits else 1
         if core.value_signed:
@@ -151,8 +162,11 @@ class LaneModel:
                 target[address & ((1 << core.address_bits) - 1)] += int(rows.weight[at, 0]) * value
 
     def sweep(self, restart: bool) -> list[tuple[int, int]]:
-        """End the step: `(fired, membrane)` of every word."""
-        core, found = self.core, []
+        """Ends the step and returns `(fired, membrane)` of every word.
+
+        With `restart` the next step starts from zero, as after the last step of an inference.
+        """
+        core, swept = self.core, []
         for word in range(core.words):
             local = word % core.local_channels
             v = (
@@ -167,31 +181,34 @@ class LaneModel:
                 v = (v - threshold if core.reset == "subtract" else 0) if fired else v
                 limit = 1 << (core.clamp_bits - 1)
                 v = max(-limit, min(limit - 1, v))
-            found.append((fired, v & ((1 << core.state_bits) - 1)))
+            swept.append((fired, v & ((1 << core.state_bits) - 1)))
             self.state[word] = 0 if restart else v - ((v * core.leak_mul) >> core.leak_shift)
             self.drive[word] = 0 if restart else self.drive[word]
-        return found
+        return swept
 
 
-def spike_events(about: CoreImage, spikes: np.ndarray) -> list[dict[str, int]]:
-    """The event stream of a core: by window, channel, then lane; a token behind every step."""
-    found: list[dict[str, int]] = []
-    (down, along), (ky, kx) = about.sent, about.window
-    for step in spikes.reshape(-1, *about.size):
-        whole = step[:, : down * ky, : along * kx].reshape(-1, down, ky, along, kx)
-        merged = whole.any(axis=(2, 4))
-        codes = sorted(range(len(about.codes)), key=about.codes.__getitem__)
-        for y, x in np.ndindex(down, along):
-            found += [
-                {"last": 0, "y": y, "x": x, "c": about.codes[c]} for c in codes if merged[c, y, x]
+def spike_events(core: CoreImage, spikes: np.ndarray) -> list[dict[str, int]]:
+    """The event stream of a core with these `spikes`, in order, and a token after every step.
+
+    Order: pooling window, row by row; then channel code.
+    """
+    events: list[dict[str, int]] = []
+    (height, width), (ky, kx) = core.sent, core.window
+    for step in spikes.reshape(-1, *core.size):
+        windows = step[:, : height * ky, : width * kx].reshape(-1, height, ky, width, kx)
+        pooled = windows.any(axis=(2, 4))
+        channels = sorted(range(len(core.codes)), key=core.codes.__getitem__)
+        for y, x in np.ndindex(height, width):
+            events += [
+                {"last": 0, "y": y, "x": x, "c": core.codes[c]} for c in channels if pooled[c, y, x]
             ]
-        found.append({"last": 1})
-    return found
+        events.append({"last": 1})
+    return events
 
 
-def logit_events(about: CoreImage, logits: np.ndarray) -> list[dict[str, int]]:
-    """The event stream of a readout: every class in order of its word and lane."""
-    mask, classes = (1 << about.state_bits) - 1, logits.shape[1]
+def logit_events(core: CoreImage, logits: np.ndarray) -> list[dict[str, int]]:
+    """The event stream of a readout with these `logits` (batch, classes), in order of classes."""
+    mask, classes = (1 << core.state_bits) - 1, logits.shape[1]
     return [
         {"index": index, "value": int(row[index]) & mask, "last": int(index == classes - 1)}
         for row in logits for index in range(classes)
@@ -199,17 +216,21 @@ def logit_events(about: CoreImage, logits: np.ndarray) -> list[dict[str, int]]:
 
 
 def check_membranes(
-    about: CoreImage, swept: list[tuple[int, int, int]], membranes: np.ndarray
+    core: CoreImage, swept: list[tuple[int, int, int]], membranes: np.ndarray
 ) -> None:
-    steps = membranes.reshape(-1, int(np.prod(about.shape)))
-    assert len(swept) == len(steps) * about.words
-    mask = (1 << about.state_bits) - 1
+    """Scoreboard: every word of the trace against `membranes` (batch, T, *shape) of the golden run.
+
+    `swept` are `(address, fired, membranes)` of every word, as the trace port showed them.
+    """
+    steps = membranes.reshape(-1, int(np.prod(core.shape)))
+    assert len(swept) == len(steps) * core.words
+    mask = (1 << core.state_bits) - 1
     for index, (address, _, values) in enumerate(swept):
-        step, place = divmod(index, about.words)
-        word = about.order[place]
+        step, visit = divmod(index, core.words)
+        word = core.order[visit]
         assert address == word
-        for lane_number in range(about.lanes):
-            neuron = about.neurons[lane_number, word]
+        for lane in range(core.lanes):
+            neuron = core.neurons[lane, word]
             if neuron >= 0:
-                value = values >> (lane_number * about.state_bits) & mask
+                value = values >> (lane * core.state_bits) & mask
                 assert value == int(steps[step, neuron]) & mask, f"sweep {step}, neuron {neuron}"

@@ -1,4 +1,4 @@
-"""The load stream: a machine without a network, with one, with another, with a damaged one."""
+"""The load stream of a loadable build: no network, one, another, and damaged streams."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def a_running_machine_is_not_loaded(dut):
     # Stopped it takes what has waited.
     await bench.control()
     await bench.control(load=1)
-    await bench.timed(bench.load.wait())
+    await bench.within_deadline(bench.load.wait())
     await bench.control()
     await bench.control(enable=1)
     assert await bench.read("ERRORS") == 0
@@ -108,7 +108,7 @@ async def leaving_load_mode_inside_a_stream_is_a_cut(dut):
     assert await bench.take_errors() == errors("load_length")
     assert await bench.status("loaded") == 0
     await bench.control(load=1)  # the rest is skipped
-    await bench.timed(bench.load.wait())
+    await bench.within_deadline(bench.load.wait())
     assert await bench.load_network(right) == 0
     await bench.control(enable=1)
     await bench.infer()
