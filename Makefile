@@ -9,7 +9,7 @@ SIMFLAGS = $(if $(SIMULATOR),--simulator $(SIMULATOR)) $(if $(IMAGES),--images $
            $(if $(filter-out 0,$(WAVES)),--waves)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test campaign test-icarus sim lint hooks format bench bench-train bench-hw clean distclean
+.PHONY: help setup demo test coverage campaign test-icarus sim lint hooks format bench bench-train bench-hw clean distclean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -25,6 +25,12 @@ demo: $(READY)  ## real digits to verified Verilog; writes build/digits/report/r
 
 test: $(READY)  ## every test that needs nothing beyond PyPI
 	$(BIN)/pytest -n auto --dist loadscope -m 'not icarus and not campaign' --durations=10 $(ARGS)
+
+coverage: $(READY)  ## make test, and the share of lines that it runs; takes twice its time
+	@mkdir -p build/coverage
+	$(MAKE) test ARGS='--cov --cov-report=term --cov-report=html:build/coverage/html $(ARGS)'
+	@for part in golden hw model sim spikewright; do \
+	    echo "$$part: $$($(BIN)/coverage report --include="$$part/*" --format=total) %"; done
 
 campaign: $(READY)  ## every seed of the tests that make test samples; log in build/campaign
 	@mkdir -p build/campaign
