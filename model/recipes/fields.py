@@ -184,7 +184,10 @@ def keys(kind: type) -> dict[str, dataclasses.Field[Any]]:
     """All keys of a table: the fields of its dataclass, an open one replaced by what it holds."""
     found: dict[str, dataclasses.Field[Any]] = {}
     for entry in dataclasses.fields(kind):
-        found |= entry.metadata["open"]() if "open" in entry.metadata else {entry.name: entry}
+        more = entry.metadata["open"]() if "open" in entry.metadata else {entry.name: entry}
+        for name in more.keys() & found.keys():
+            raise BadInput(f"{kind.__name__}: key {name!r} is declared twice, must be once")
+        found |= more
     return found
 
 

@@ -127,21 +127,35 @@ def register(method: D) -> D:
     Raises
     ------
     BadInput
-        If another method has its name or its word.
+        If another method has its name, its word, or one of its keys with another meaning.
     """
     kind: Any = method
     for other in _registered.values():
-        if (other.__module__, other.__qualname__) == (kind.__module__, kind.__qualname__):
-            continue  # its file was imported anew
-        if other.name == kind.name:
-            raise BadInput(f"method {kind.name!r} of {kind.__module__}: {other.__module__} has one")
-        mine, its = kind.selector, other.selector
-        if mine and its and (mine.key, mine.word) == (its.key, its.word):
-            raise BadInput(
-                f"method {kind.name!r}: {mine.key} = {mine.word!r} is that of {other.name!r}"
-            )
+        # A file that is imported anew replaces what it declared before.
+        if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+            _require_apart(kind, other)
     _registered[kind.name] = kind
     return method
+
+
+def _require_apart(kind: Kind, other: Kind) -> None:
+    """Refuse a method that cannot be told from another one."""
+    where = f"method {kind.name!r} of {kind.__module__}"
+    if other.name == kind.name:
+        raise BadInput(f"{where}: {other.__module__} has a method of this name")
+    mine, its = kind.selector, other.selector
+    if mine and its and mine.key == its.key:
+        taken = (its.default, *its.words)
+        if mine.word in taken or mine.default != its.default:
+            raise BadInput(
+                f"{where}: {mine.key} = {mine.word!r}, or its default {mine.default!r}, is not "
+                f"apart from that of {other.name!r}: {', '.join(map(repr, taken))}"
+            )
+    for name in ("stage_keys", "training_keys"):
+        own, their = getattr(kind, name), getattr(other, name)
+        for key in own.keys() & their.keys():
+            if own[key] is not their[key]:
+                raise BadInput(f"{where}: key {key!r} is one of method {other.name!r} already")
 
 
 @cache
@@ -151,7 +165,13 @@ def _discover() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{PACKAGE}.{module.name}")
     for entry in sorted(entry_points(group=GROUP), key=lambda each: (each.name, each.value)):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:
+            raise BadInput(
+                f"entry point {entry.name!r} of {GROUP}: {entry.value} cannot be imported "
+                f"({type(error).__name__}: {error}); mend or uninstall its package"
+            ) from error
 
 
 def known() -> tuple[Kind, ...]:

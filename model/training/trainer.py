@@ -236,7 +236,7 @@ class Trainer:
                 report(step + 1, losses[-1], None)
         if bad := divergence.bad_parameters(self.network):
             last = first + self.per_epoch - 1
-            raise self._diverged(last, f"not finite behind this step: {bad}")
+            raise self._diverged(last, f"not finite after this step: {bad}")
         for method in self.methods:
             method.end_epoch(self.epoch)
         self.epoch += 1
@@ -262,7 +262,7 @@ class Trainer:
         score = evaluate(self.network, *self.validation)
         if not math.isfinite(score.loss):
             last = self.epoch * self.per_epoch - 1
-            raise self._diverged(last, f"the loss of validation behind this step is {score.loss}")
+            raise self._diverged(last, f"the loss of validation after this step is {score.loss}")
         entry = {
             "epoch": self.epoch,
             "loss": loss,

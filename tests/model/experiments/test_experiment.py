@@ -1,5 +1,7 @@
 """Experiments: runs of variants and seeds, kept once made, one line each; mistakes in one line."""
 
+# Through these also model.experiments.workers.
+
 from __future__ import annotations
 
 import json

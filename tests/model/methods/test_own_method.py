@@ -1,6 +1,7 @@
 """A method is one file: the one of docs/methods.md, and toys, used in recipes without any other."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -153,7 +154,13 @@ def test_the_order_of_hooks_is_that_of_the_declarations(tmp_path):
     [
         ('name = "counter"', 'name = "dropout"', "method 'dropout'"),
         ('Selector("count", "steps", default="nothing")', 'Selector("sparse", "admm")',
-         "method 'counter': sparse = 'admm' is that of 'ADMM pruning'"),
+         "sparse = 'admm', or its default 'none', is not apart from that of 'ADMM pruning'"),
+        ('Selector("count", "steps", default="nothing")', 'Selector("distill", "both")',
+         "distill = 'both', or its default 'none', is not apart from that of 'attention'"),
+        ('Selector("count", "steps", default="nothing")', 'Selector("sparse", "none")',
+         "sparse = 'none', or its default 'none', is not apart from that of 'gradual pruning'"),
+        ('"count_by": field', '"temperature": field',
+         "key 'temperature' is one of method 'distillation' already"),
     ],
 )  # fmt: skip
 def test_two_methods_with_one_name_or_word_are_refused(tmp_path, old, new, message):
@@ -162,6 +169,27 @@ def test_two_methods_with_one_name_or_word_are_refused(tmp_path, old, new, messa
         load(COUNTER.replace(old, new), tmp_path)
     load(COUNTER, tmp_path, "again")
     load(COUNTER, tmp_path, "again")  # the same file anew is the same method
+
+
+def test_a_key_of_the_table_itself_is_refused(tmp_path):
+    load(COUNTER.replace('"count_by": field', '"epochs": field'), tmp_path)
+    with pytest.raises(BadInput, match="Stage: key 'epochs' is declared twice, must be once"):
+        recipe.from_dict(staged())
+
+
+def test_a_package_that_cannot_be_imported_is_named(tmp_path):
+    about = tmp_path / "broken-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[spikewright.methods]\nbroken = not_there\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "spikewright", "train", "digits", "--out", str(tmp_path / "out")],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "entry point 'broken' of spikewright.methods: not_there cannot be" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_installed_package_names_its_methods(tmp_path):

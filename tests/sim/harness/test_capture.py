@@ -1,5 +1,7 @@
 """The scoreboard's ear: it hears every value, and every beat that is missing, extra or wrong."""
 
+# Through these also sim.harness.visits.
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Every hardware component by itself under cocotb; one simulator build per network for all."""
 
-# Through these also sim.benches.golden_model.
+# Through these also sim.benches.golden_model, sim.benches.component_drivers.
 
 from __future__ import annotations
 
