@@ -128,19 +128,21 @@ def test_component_alone(results: runner.RunResult, component: str):
 # One fault in each component; they are independent in the bench, so one build serves all.
 FAULTS = {
     "decoder": (
-        "decoder.py",
+        "core/decoder.py",
         'position.eq(y["row"] + x["row"])',
         'position.eq(y["row"])',
     ),
-    "lane": ("bank.py", "late = 2 if small else 3", "late = 3"),
-    "sweep": ("sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
-    "serialiser": ("serialiser.py", 'current["end"] & (left == 0)', 'current["end"]'),
+    "lane": ("core/bank.py", "late = 2 if small else 3", "late = 3"),
+    "sweep": ("core/sweep.py", "with m.If(self.room & self.end):", "with m.If(self.end):"),
+    "serialiser": ("core/serialiser.py", 'current["end"] & (left == 0)', 'current["end"]'),
 }
 
 
 def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulations: Path):
     root = Path(__file__).parents[3]
-    shutil.copytree(root / "hw", tmp_path / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("golden", "hw", "sim", "spikewright"):
+        shutil.copytree(root / part, tmp_path / part, symlinks=True, ignore=ignored)
     for file_name, old, new in FAULTS.values():
         path = tmp_path / "hw" / file_name
         assert path.read_text().count(old) == 1, f"{file_name}: {old}"
@@ -156,7 +158,7 @@ def test_every_bench_notices_a_fault_of_its_component(tmp_path: Path, simulation
         "image = compile_network(load('network.safetensors'), BuildOptions(3))\n"
         "Path('components.v').write_text(components_verilog(image))\n"
     )
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
     build = runner.build_bench([tmp_path / "components.v"], "tb", simulations)
     settings = {"network": str(tmp_path / "network.safetensors"), "lanes": 3, "core": 0}
