@@ -224,7 +224,10 @@ def test_counts_of_the_verification_page(root):
     assert counted is not None
     networks = counted[1]
     assert f"(`tests/sim/test_random_rtl.py`) | {networks} of {networks} equal |" in page
-    assert f"{networks} random graphs and motifs" in (root / "docs/cycles.md").read_text()
+    assert (
+        f"{networks} random graphs and graphs prone to deadlock"
+        in (root / "docs/cycles.md").read_text()
+    )
 
 
 def test_the_demo_of_the_readme(root, blocks):
