@@ -1,1 +1,1 @@
-"""The layers that a network is composed of: spiking, and the same ones without time."""
+"""The layers of spiking networks and of ANNs, as torch modules."""

@@ -1,9 +1,9 @@
-"""The same layers without time: activations instead of spikes, float or quantised weights.
+"""ANN layers: activations instead of spikes, float or quantised weights.
 
-Such a network is the dense teacher of a later stage, or the ancestor whose weights a spiking
-network starts from. Its parameters and buffers have the names and units of the spiking network:
-drives are counted in weight units (the scale of a channel's weights is 1), inputs are the same
-integers. Of recordings of events it sees the mean of all steps.
+Such a network is the dense teacher of a later stage, or the network that a spiking one is converted
+from. Its parameters and buffers have the names and units of the spiking network: drives are in
+weight units (the scale of a channel's weights is 1), inputs are the same integers. Event recordings
+enter as the mean of all their steps.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ def relu(drive: Tensor, layer: NeuronLayer) -> Tensor:
 
 
 def clip(drive: Tensor, layer: NeuronLayer) -> Tensor:
-    """min(max(0, drive), theta), with a theta that is trained."""
+    """min(max(0, drive), theta) with the trained ceiling theta of the layer."""
     return clipped_relu(drive, layer.theta)
 
 
 ACTIVATIONS: dict[str, Activation] = {"relu": relu, "clip": clip}
-"""What a recipe's `activation` names: a function of the normalised drive and the layer."""
+"""The values of a recipe's `activation`: functions of the normalised drive and the layer."""
 
 
 class AnnLayer(NeuronLayer):
     """Synapses, batch norm if the recipe has it, and an activation.
 
-    Members: `theta` and `leak` are there for a spiking network to start from. Unless the activation
-    uses it, `theta` stays as it is.
+    Members are those of `NeuronLayer`. A spiking network starts from `theta` and `leak`; only the
+    activation "clip" trains `theta`, nothing trains `leak`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class AnnLayer(NeuronLayer):
             nn.init.constant_(self.theta, INITIAL)
 
     def drive(self, events: Tensor, skip: Tensor | None = None) -> Tensor:
-        """The drive that the activation sees: gamma (I - mean) / deviation + beta, or I + beta."""
+        """The normalised drive (rows, *shape): gamma (I - mean) / deviation + beta, or I + beta."""
         weights, second, scale = self.weights()
         drive = self.deliver(weights, second, events, skip)
         each = (-1, *[1] * (drive.ndim - 2))
@@ -67,15 +67,15 @@ class AnnLayer(NeuronLayer):
         return (drive - mean.reshape(each)) * gain.reshape(each) + self.beta.reshape(each)
 
     def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
-        """Activations (batch, *shape); `skip` are those of the shortcut, if there is one."""
+        """Activations (batch, *shape) of `events` and, of the shortcut, `skip` (batch, *source)."""
         return self.activation(self.drive(events, skip), self)
 
 
 class AnnReadout(ReadoutLayer):
-    """The weighted sums of one frame, with a bias that is not rounded."""
+    """A readout of one frame, whose bias is not rounded."""
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
-        """As `ReadoutLayer.integers`."""
+        """As `ReadoutLayer.integers`, with a float bias."""
         weights, scale = self.synapse.integers()
         unit = scale / self.layer.unit
         return weights, self.beta / unit, unit
@@ -84,7 +84,8 @@ class AnnReadout(ReadoutLayer):
 class AnnNetwork(LayeredNetwork):
     """Layers of `AnnLayer` and a readout, as a recipe describes them.
 
-    `clipped` says that each layer's activation ends at its `theta`.
+    Members, besides those of `LayeredNetwork`: clipped : bool, whether activations are clipped at
+    each layer's `theta`.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ class AnnNetwork(LayeredNetwork):
             self.coder = dataclasses.replace(self.coder, kind="rates")
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> AnnLayer:
-        """One frame's neurons behind their synapses."""
+        """A layer with the network's activation."""
         return AnnLayer(layer, self.recipe.neuron, self._activation, generator)
 
     def readout_layer(self, layer: Layer, generator: torch.Generator) -> AnnReadout:
@@ -115,5 +116,5 @@ class AnnNetwork(LayeredNetwork):
         return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)
 
     def rows(self, inputs: Tensor) -> Tensor:
-        """Frames as they are, recordings (batch, T, ...) as the mean of their steps."""
+        """Frames (batch, C, H, W) unchanged, recordings (batch, T, C, H, W) averaged over T."""
         return inputs.mean(dim=1) if inputs.ndim > len(self.recipe.frame()[0]) + 1 else inputs

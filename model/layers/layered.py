@@ -1,4 +1,4 @@
-"""What spiking networks and their frame-based ancestors share: layers in a chain, and a readout."""
+"""The base of spiking networks and ANNs: layers in a chain or with shortcuts, and a readout."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from spikewright.model.recipes.recipe import Recipe
 
 
 class LayeredNetwork(nn.Module):
-    """Layers of neurons, in a chain or with shortcuts, and a readout, as a recipe describes them.
+    """Hidden layers and a readout, as a recipe describes them.
 
-    Both kinds of network have parameters and buffers of the same names, so that the weights of one
-    can be loaded into the other. A subclass says what its layers are.
+    Spiking networks and ANNs have parameters and buffers of the same names, so that the weights of
+    one load into the other. A subclass defines the hidden layers.
 
     Members
     -------
-    coder : Coder; makes the network's input of images
+    recipe : Recipe; timesteps : T; device : where the parameters are
+    hidden : ModuleList of NeuronLayer, in order; readout : ReadoutLayer
+    coder : Coder, which turns images into inputs of the network
+    input_bits, coding : of the input, as in `golden.network.nodes.Input`
     output_hook : called in training as hook(output (T * batch, *shape), batch) on what each hidden
         layer sends; the next layer gets what it returns. None: no hook
     """
 
     measure = "spike_rate"
-    """What the mean of a hidden layer's output is called in a history."""
+    """The name of a hidden layer's mean output in a history."""
 
     def __init__(self, recipe: Recipe, timesteps: int) -> None:
         super().__init__()
@@ -49,11 +52,11 @@ class LayeredNetwork(nn.Module):
             synapse.keep_nonzero = recipe.pruning.structure == "bank" or recipe.pruning.nonzero
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> NeuronLayer:
-        """A new hidden layer, whose weights `generator` draws."""
+        """A new hidden layer, its weights drawn from `generator`."""
         raise NotImplementedError
 
     def readout_layer(self, layer: Layer, generator: torch.Generator) -> ReadoutLayer:
-        """A new readout."""
+        """A new readout, its weights drawn from `generator`."""
         return ReadoutLayer(layer, self.timesteps, generator)
 
     @property
@@ -67,7 +70,7 @@ class LayeredNetwork(nn.Module):
         return list(self.hidden)  # type: ignore[arg-type] (torch forgets the class)
 
     def synapses(self) -> Iterator[Synapse]:
-        """The synapses of every layer, shortcuts too, in the order of `architecture.weighted`."""
+        """The synapses of all layers and projections, in the order of `architecture.weighted`."""
         for layer in self.layers:
             yield layer.synapse
             if isinstance(layer.shortcut, Synapse):
@@ -75,9 +78,9 @@ class LayeredNetwork(nn.Module):
         yield self.readout.synapse
 
     def take_inputs(self, sent: dict[str, Tensor], layer: Layer) -> list[Tensor]:
-        """What enters a layer, path by path, of what was `sent` by name.
+        """The events that enter a layer, one tensor (rows, *source) for each of its paths.
 
-        What no later layer reads is taken out of `sent`.
+        `sent` has the output of each layer by name; outputs that no later layer reads are removed.
         """
         events = [sent[path.origin] for path in layer.paths]
         for origin in {path.origin for path in layer.paths}:
@@ -86,35 +89,38 @@ class LayeredNetwork(nn.Module):
         return events
 
     def freeze(self, frozen: bool = True) -> None:
-        """Use running statistics in training as well (True), or those of each batch (False)."""
+        """Makes all layers normalise by running statistics (True), or by those of each batch."""
         for layer in self.layers:
             layer.frozen = frozen
 
     def project(self) -> None:
-        """Zero pruned weights and hold leaks in 0..1; to be called after every optimiser step."""
+        """Zeroes pruned weights and clamps leaks to 0..1; call it after every optimiser step."""
         for layer in (*self.layers, self.readout):
             layer.project()
         if self.recipe.pruning.structure == "channel":
             for first, second in pairwise(self.layers):
-                if isinstance(
-                    second.shortcut, Gain
-                ):  # of a block, whose first layer reads the same
+                if isinstance(second.shortcut, Gain):  # the block's first layer reads its channels
                     second.shortcut.follow(first.synapse.mask)
 
     def rows(self, inputs: Tensor) -> Tensor:
-        """Frames (batch, C, H, W) as they are, events (batch, T, ...) as (T * batch, ...)."""
+        """Frames (batch, C, H, W) unchanged, events (batch, T, C, H, W) as (T * batch, C, H, W)."""
         return inputs if self.coding == "direct" else inputs.transpose(0, 1).flatten(0, 1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The logits (batch, classes) for inputs (batch, [T,] C, H, W)."""
+        """The integer logits (batch, classes) for inputs (batch, [T,] C, H, W)."""
         return self.logits_and_scale(inputs, None)[0]
 
     def logits_and_scale(
         self, inputs: Tensor, record: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Logits in units of the readout, and the factor that makes them fit for a loss.
+        """Integer logits (batch, classes), and the scale () by which a loss multiplies them.
 
-        What each layer sends (T * batch, *shape) is appended to `record` where one is given.
+        Parameters
+        ----------
+        inputs
+            (batch, [T,] C, H, W), integers in floats.
+        record
+            A list that gets the output (T * batch, *shape) of each hidden layer.
         """
         batch, sent = len(inputs), {INPUT: self.rows(inputs)}
         for layer in self.layers:
@@ -129,13 +135,13 @@ class LayeredNetwork(nn.Module):
         return membranes[-1], unit / self.timesteps
 
     def use_float_weights(self) -> None:
-        """Compute with weights that are not rounded."""
+        """Makes all synapses compute with float weights."""
         for synapse in self.synapses():
             synapse.rounded = False
 
     @torch.no_grad()
     def density(self) -> float:
-        """The share of weights that are kept: nonzero integers, or by the masks if not rounded."""
+        """The share of weights kept: nonzero integers; of float weights, those that masks keep."""
         kept = [
             int((whole if synapse.rounded else synapse.mask).count_nonzero())
             for synapse, whole in self._whole_weights()
@@ -143,7 +149,7 @@ class LayeredNetwork(nn.Module):
         return sum(kept) / sum(synapse.mask.numel() for synapse in self.synapses())
 
     def _whole_weights(self) -> Iterator[tuple[Synapse, Tensor]]:
-        """Every synapse with the weights that it computes with, in the order of `synapses`."""
+        """Every synapse with its integer weights, in the order of `synapses`."""
         for layer in self.layers:
             weights, second, _ = layer.weights()
             yield layer.synapse, weights

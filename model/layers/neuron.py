@@ -1,16 +1,16 @@
-"""The neurons of a layer: float parameters in training, integers (`golden.network.nodes`) in use.
+"""Neuron layers with float parameters, and the integers (`golden.network.nodes`) they export.
 
 With batch norm (gamma, beta; mean mu and deviation sigma of the drive, in weight units) the
 normalised current gamma (I - mu) / sigma + beta against the threshold theta is, times
-sigma / |gamma|, the same as the integer drive against
+sigma / |gamma|, the same as the integer drive I against
 
     threshold = round(theta sigma / |gamma|),   bias = round(beta sigma / |gamma| - mu)
 
 where a negative gamma first flips the weights of its channel, and mu with them. Without batch norm
-the scale s of the channel plays that part: threshold = round(theta / s), bias = round(beta / s).
-Rounding is floor(x + 0.5). Where a shortcut joins, sigma and mu are those of the joint drive, and
-both paths have one scale. The statistics are those of the batch until `frozen` is set, then the
-running ones, which the exported network holds.
+the scale s of the channel's weights takes this role: threshold = round(theta / s),
+bias = round(beta / s). Rounding is floor(x + 0.5). Where a shortcut joins, sigma and mu are those
+of the summed drive, and both paths share one scale. The statistics are those of the batch until
+`frozen` is set, then the running ones, which the exported network contains.
 """
 
 from __future__ import annotations
@@ -41,9 +41,18 @@ _MOMENTUM = 0.05
 
 @dataclass(frozen=True)
 class Integers:
-    """Whole numbers in float tensors: weights, threshold (out,), bias (out,), leak_mul ().
+    """The integers of a layer, held in float tensors that carry gradients.
 
-    `shortcut` holds the weights of a second path, where there is one.
+    Attributes
+    ----------
+    weights
+        (out, in) or (out, in, k, k).
+    threshold, bias
+        (out,), one for each channel.
+    leak_mul
+        (): the membrane loses floor(v leak_mul / 2^leak_shift) per step.
+    shortcut
+        The weights of the second path, where there is one: (out, in, 1, 1), or the gains (out,).
     """
 
     weights: Tensor
@@ -54,7 +63,7 @@ class Integers:
 
 
 def running_sum(steps: Tensor) -> Tensor:
-    """Sums (steps, ...) of all steps so far. On a GPU, cumsum is not deterministic."""
+    """The cumulative sum (steps, ...) over steps; deterministic on a GPU, where cumsum is not."""
     if steps.device.type == "cpu":
         return torch.cumsum(steps, dim=0)
     return torch.stack(list(itertools.accumulate(steps.unbind())))
@@ -66,17 +75,23 @@ def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
 
 
 class NeuronLayer(nn.Module):
-    """Synapses in front of neurons whose drive may be normalised: the parameters of both kinds.
+    """Synapses and the parameters of their neurons: base of spiking layers and of ANN layers.
+
+    Rows are images of a batch or, time step by time step, T batches of them; C is the number of
+    output channels.
 
     Members
     -------
-    theta : Parameter (), the learned threshold of the layer
+    layer : Layer, shapes and paths; neuron : Neuron, the recipe's table
+    synapse : Synapse, the weights of the path
+    shortcut : Synapse or Gain of a second path into the same neurons, or None
+    theta : Parameter (), the trained threshold of the layer, before batch norm is folded
     beta : Parameter (C,), the bias; gamma : Parameter (C,), only with batch norm
-    leak : Parameter (), the fraction lost per step, where it is learned
-    shortcut : the synapses of a second path, or None
-    mean, var : buffers (C,), running statistics of the drive in unflipped weight units
-    momentum : float, the share by which these follow the statistics of a batch
-    frozen : bool; True uses `mean` and `var` in training as well, and updates them no more
+    leak : Parameter () where the leak is learned, else buffer (): the fraction lost per step
+    mean, var : buffers (C,), running statistics of the drive in unflipped weight units; only with
+        batch norm
+    momentum : float, the weight of a batch in the running statistics
+    frozen : bool; True normalises by `mean` and `var` in training as well, and stops updating them
     """
 
     mean: Tensor
@@ -105,9 +120,11 @@ class NeuronLayer(nn.Module):
             )
 
     def statistics(self, drive: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (C,) of `drive`, of this batch in training and the running ones else.
+        """The mean and variance (C,) that normalise `drive` (rows, *shape).
 
-        `sign` (C,) is -1 where the weights of a channel were flipped.
+        In training they are those of the batch, over all processes, and the running statistics
+        follow them; in eval mode, or `frozen`, they are the running ones. `sign` (C,) is -1 where
+        the weights of a channel were flipped, else 1.
         """
         if not self.training or self.frozen:
             return self.mean * sign, self.var
@@ -120,11 +137,11 @@ class NeuronLayer(nn.Module):
         return mean.to(torch.float32), var.to(torch.float32)
 
     def deviation(self, var: Tensor) -> Tensor:
-        """The deviation that belongs to a variance, never 0."""
+        """The standard deviation (C,) of a variance (C,), never 0."""
         return torch.sqrt(var + _EPSILON)
 
     def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Whole weights of the path and of the shortcut, and their common scale (out,)."""
+        """Integer weights of the path and of the shortcut or None, and their common scale (C,)."""
         if self.shortcut is None:
             weights, scale = self.synapse.integers()
             return weights, None, scale
@@ -132,7 +149,10 @@ class NeuronLayer(nn.Module):
 
     @torch.no_grad()
     def rescale_statistics(self, before: Tensor) -> None:
-        """Count the statistics in units of the weights of now, whose scale was `before` (out,)."""
+        """Converts `mean` and `var` from units of the scale `before` (C,) to those of the weights.
+
+        To be called after the weights changed, so that the normalised drive stays the same.
+        """
         if self.neuron.batch_norm:
             ratio = before / self.weights()[2]
             self.mean.mul_(ratio)
@@ -141,7 +161,15 @@ class NeuronLayer(nn.Module):
     def deliver(
         self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
     ) -> Tensor:
-        """The drive (rows, *shape) of `events` and, where there is a shortcut, of `skip`."""
+        """The drive (rows, *shape) of both paths.
+
+        Parameters
+        ----------
+        weights, second
+            Integer weights of the path, and of the shortcut if there is one.
+        events, skip
+            What enters them, (rows, *source).
+        """
         drive = self.synapse.drive(events, weights)
         if self.shortcut is None:
             return drive
@@ -150,7 +178,7 @@ class NeuronLayer(nn.Module):
         return drive + self.shortcut.drive(skip, second)
 
     def project(self) -> None:
-        """Zero pruned weights, hold the leak in 0..1; to be called after every optimiser step."""
+        """Zeroes pruned weights and clamps the leak to 0..1; call it after every optimiser step."""
         if self.shortcut is None:
             self.synapse.apply_mask()
         else:
@@ -160,7 +188,18 @@ class NeuronLayer(nn.Module):
 
 
 class SpikingLayer(NeuronLayer):
-    """Synapses and LIF neurons of one layer."""
+    """A layer of LIF neurons with their synapses, trained in the integers that it exports.
+
+    The forward pass: integer weights, drive (a convolution or matrix product over all time steps at
+    once), thresholds and biases with batch norm folded in, and the scan over time
+    (`model.ops.scan`), whose backward pass uses the recipe's surrogate gradient.
+
+    Members, besides those of `NeuronLayer`
+    ---------------------------------------
+    timesteps : T; rule : ScanRule, the constants of the scan
+    bias_limit : int, the largest magnitude of an integer bias
+    dtype : torch.float32 where every intermediate integer stays below 2^24, else torch.float64
+    """
 
     def __init__(
         self, layer: Layer, neuron: Neuron, timesteps: int, generator: torch.Generator
@@ -180,10 +219,10 @@ class SpikingLayer(NeuronLayer):
     def integers(
         self, events: Tensor | None = None, skip: Tensor | None = None
     ) -> tuple[Integers, Tensor | None]:
-        """The integers of the layer, and the drive of `events` (rows, *source) if given.
+        """The integers of the layer, and the drive (rows, *shape) of `events` if given.
 
-        `skip` are the events of the shortcut. Both results at once, since batch statistics need
-        the drive before the threshold is known.
+        `events` and `skip` are (rows, *source) of the path and of the shortcut. Both results come
+        from one call, since in training the thresholds depend on the statistics of the drive.
         """
         weights, second, scale = self.weights()
         sign = None
@@ -204,16 +243,17 @@ class SpikingLayer(NeuronLayer):
         return self._whole(weights, second, *self.normalised(mean, var)), drive
 
     def normalised(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """Threshold and bias (C,), not yet whole, under these statistics of the flipped drive."""
+        """Threshold and bias (C,) before rounding, for statistics (C,) of the flipped drive."""
         ratio = self.deviation(var) / self.gamma.abs().clamp(min=_SMALLEST_GAMMA)
         return self._theta() * ratio, self.beta * ratio - mean
 
     @torch.no_grad()
     def saturate_thresholds(self) -> None:
-        """Leave no threshold, as batch norm makes it, above the largest that the membranes hold.
+        """Moves thresholds that are clamped to the membrane's range to the limit of that range.
 
-        A channel whose gamma and beta are as many times larger has the same bias and, just so, the
-        largest threshold: the integers are the same, and so are they in other units of the weights.
+        Scaling gamma and beta of a channel by the same factor leaves its bias and divides its
+        threshold. Afterwards no threshold is clamped, and the integers are the same; so they stay
+        in proportion when the weights get another scale.
         """
         sign = torch.where(self.gamma < 0, -1.0, 1.0)
         wanted, _ = self.normalised(self.mean * sign, self.var)
@@ -239,7 +279,7 @@ class SpikingLayer(NeuronLayer):
     def _scan_arguments(
         self, events: Tensor, batch: int, skip: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Drive (steps, batch, neurons), threshold and bias of every neuron, and leak_mul."""
+        """Drive (T or 1, batch, neurons), threshold and bias (neurons,), and leak_mul ()."""
         integers, drive = self.integers(events, skip)
         assert drive is not None
         rows = channels_last.flat(drive)
@@ -250,9 +290,14 @@ class SpikingLayer(NeuronLayer):
         return rows.reshape(-1, batch, rows.shape[1]), threshold, bias, integers.leak_mul
 
     def forward(self, events: Tensor, batch: int, skip: Tensor | None = None) -> Tensor:
-        """Spikes 0/1, (timesteps * batch, *shape); events have `batch` rows or T times as many.
+        """Spikes 0/1, (T * batch, *shape), step by step.
 
-        `skip` are the events of the shortcut, where the layer has one.
+        Parameters
+        ----------
+        events
+            (T * batch, *source), or (batch, *source) of a frame that drives every step.
+        skip
+            The same of the shortcut, where the layer has one.
         """
         spikes = scan(*self._scan_arguments(events, batch, skip), self.rule)
         return channels_last.shaped(spikes.flatten(0, 1), self.layer.shape)
@@ -260,16 +305,27 @@ class SpikingLayer(NeuronLayer):
     def record(
         self, events: Tensor, batch: int, skip: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `forward`, without gradients: spikes, and the membranes at the end of every step."""
-        found = scan_with_membranes(*self._scan_arguments(events, batch, skip), self.rule)
-        spikes, membranes = (channels_last.shaped(x.flatten(0, 1), self.layer.shape) for x in found)
+        """As `forward`, but with membranes at the end of every step, and without gradients.
+
+        Both results are (T * batch, *shape).
+        """
+        states = scan_with_membranes(*self._scan_arguments(events, batch, skip), self.rule)
+        spikes, membranes = (
+            channels_last.shaped(state.flatten(0, 1), self.layer.shape) for state in states
+        )
         return spikes, membranes
 
 
 class ReadoutLayer(nn.Module):
-    """Integrators without leak: the sum of their drive and bias over all steps is the logits.
+    """The output layer: integrators without leak or threshold; their last membranes are the logits.
 
-    Members: beta : Parameter (classes,), the bias.
+    Members
+    -------
+    layer : Layer; timesteps : T
+    synapse : Synapse, whose weights share one scale
+    beta : Parameter (classes,), the bias, added in every step
+    bias_limit : int, the largest magnitude of an integer bias
+    dtype : torch.float32 where every intermediate integer stays below 2^24, else torch.float64
     """
 
     def __init__(self, layer: Layer, timesteps: int, generator: torch.Generator) -> None:
@@ -282,14 +338,17 @@ class ReadoutLayer(nn.Module):
         self.dtype = torch.float32 if largest < EXACT else torch.float64
 
     def integers(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Whole weights and bias, and the value of one unit of the logits."""
+        """Integer weights (classes, in) and bias (classes,), and the scale () of the logits."""
         weights, scale = self.synapse.integers()
         unit = scale / self.layer.unit
         bias = clamp_ste(round_ste(self.beta / unit), -self.bias_limit, self.bias_limit)
         return weights.to(self.dtype), bias.to(self.dtype), unit
 
     def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Membranes (timesteps, batch, classes), whole; the last are the logits. And their unit."""
+        """Integer membranes (T, batch, classes), of which the last are the logits, and their scale.
+
+        `events` are (T * batch, *source), or (batch, *source) of a frame that drives every step.
+        """
         weights, bias, unit = self.integers()
         drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
         drive = drive.expand(self.timesteps, *drive.shape[1:])

@@ -1,8 +1,8 @@
-"""Two paths into one layer: they add in one membrane, so that each channel has one scale.
+"""Shortcuts: a second path into a layer, which shares one scale per channel with the first.
 
-The scale of a channel is the larger of the two that its paths would have alone. Under it no weight
-of either leaves its bits; the path that would have had the finer scale uses fewer of its levels.
-Integer weights of both then mean the same in the membrane, as thresholds and biases demand.
+Both paths add into the same membrane, so that an integer weight must mean the same in both. The
+scale of a channel is the larger of the two that its paths would have alone: no weight exceeds its
+bits, and the path with the finer scale of its own uses fewer of its levels.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from spikewright.model.architecture import Path
 from spikewright.model.layers.synapse import Synapse, pooled
 from spikewright.model.ops.straight_through import round_ste
 
-_EMPTY_SCALE = 1e-8  # of a channel without weights on either path
+_EMPTY_SCALE = 1e-8  # of a channel whose weights are zero on both paths
 
 
 class Gain(nn.Module):
-    """An identity: every event reaches the neuron at its own place, times the channel's gain.
+    """An identity shortcut: every event reaches the neuron at its own position, times a gain.
 
     Members
     -------
-    weight : Parameter, float (C,); a gain is trained, but has no mask of its own
+    layer : Path, its shapes
+    weight : Parameter (C,), the gain of each channel; it is trained, and has no mask of its own
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,54 +33,55 @@ class Gain(nn.Module):
 
     @property
     def largest(self) -> int:
-        """The largest integer that a gain may become."""
+        """The largest integer gain, 2^(bits - 1) - 1."""
         return 2 ** (self.layer.weight_bits - 1) - 1
 
     @property
     def drive_bound(self) -> int:
-        """No drive of one step can be larger in magnitude."""
+        """An upper bound of the magnitude of the drive in one step, in integer units."""
         return self.largest * self.layer.largest_input
 
     def own_scale(self) -> Tensor:
-        """The scale of each channel, (C,), under which its gain is `largest`."""
+        """The scale (C,) by which the gain of each channel becomes `largest`."""
         return self.weight.detach().abs() / self.largest
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
-        """`events` (rows, *source), pooled, times the whole gains `weights`, in their type."""
+        """The drive (rows, *shape) of `events` (rows, *source), in the dtype of `weights` (C,)."""
         return pooled(self.layer, events.to(weights.dtype)) * weights.reshape(-1, 1, 1)
 
     def follow(self, mask: Tensor) -> None:
-        """Zero the gains of channels that a block with this `mask` (out, C, k, k) does not read."""
+        """Zeroes the gains of channels that `mask` (out, C, k, k) of the block prunes entirely."""
         with torch.no_grad():
             self.weight.mul_((mask != 0).any(dim=(0, 2, 3)))
 
 
 def second_path(path: Path, gain: float, generator: torch.Generator) -> Synapse | Gain:
-    """The module of a shortcut; a projection starts with random weights of size `gain`."""
+    """The module of a shortcut: gains, or a projection with random weights of size `gain`."""
     return Gain(path) if path.kind == "identity" else Synapse(path, gain, generator)
 
 
 def common_scale(first: Synapse, second: Synapse | Gain) -> Tensor:
-    """The scale of each channel, (out,)."""
+    """The scale (out,) that both paths share."""
     return torch.maximum(first.own_scale(), second.own_scale()).clamp(min=_EMPTY_SCALE)
 
 
 def integers(first: Synapse, second: Synapse | Gain) -> tuple[Tensor, Tensor, Tensor]:
-    """Whole weights of both paths (gradients pass to the float ones), and their common scale.
+    """Integer weights of both paths, of the shapes of their `weight`, and their scale (out,).
 
-    Unless `first` is `rounded`, they are the float weights in the same units.
+    Gradients pass to the float weights, straight through the rounding. Unless `first` is `rounded`,
+    the weights are the float ones divided by the scale.
     """
     scale = common_scale(first, second)
-    found = [
-        part.weight / scale.reshape(-1, *[1] * (part.weight.ndim - 1)) for part in (first, second)
+    weights = [
+        path.weight / scale.reshape(-1, *[1] * (path.weight.ndim - 1)) for path in (first, second)
     ]
     if first.rounded:
-        found = [round_ste(weights) for weights in found]
-    return found[0], found[1], scale
+        weights = [round_ste(values) for values in weights]
+    return weights[0], weights[1], scale
 
 
 def apply_masks(first: Synapse, second: Synapse | Gain) -> None:
-    """Set pruned weights of both paths to zero; to be called after every optimiser step."""
+    """Zeroes pruned weights of both paths; call it after every optimiser step."""
     scale = common_scale(first, second)
     first.apply_mask(scale)
     if isinstance(second, Synapse):

@@ -1,4 +1,4 @@
-"""The whole network in torch: all time steps pass a layer's synapses as one batch."""
+"""The spiking network in torch: all time steps pass a layer's synapses as one batch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from spikewright.model.runtime.device import to_numpy
 
 
 class SpikingNetwork(LayeredNetwork):
-    """Spiking layers, in a chain or with shortcuts, and a readout, as a recipe describes them.
+    """Layers of LIF neurons and a readout, as a recipe describes them.
 
     In eval mode, and in training once frozen, it computes with the integers that `model.export`
-    writes, so that spikes, membranes and logits equal those of `golden` exactly.
+    writes: spikes, membranes and logits equal those of `golden` exactly. Members: see
+    `LayeredNetwork`.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, recipe.timesteps)
 
     def hidden_layer(self, layer: Layer, generator: torch.Generator) -> SpikingLayer:
-        """LIF neurons behind their synapses."""
+        """A layer of LIF neurons."""
         return SpikingLayer(layer, self.recipe.neuron, self.timesteps, generator)
 
     @property
@@ -36,7 +37,10 @@ class SpikingNetwork(LayeredNetwork):
 
     @torch.no_grad()
     def trace(self, inputs: NDArray[np.generic]) -> Trace:
-        """Every spike, every membrane, the logits for integers (batch, [T,] C, H, W); eval mode."""
+        """Every spike, every membrane and the logits in eval mode, in the form of golden's trace.
+
+        `inputs` are integers (batch, [T,] C, H, W).
+        """
         was_training, batch = self.training, len(inputs)
         self.eval()
         sent = {INPUT: self.rows(torch.from_numpy(np.asarray(inputs, np.float32)).to(self.device))}

@@ -1,9 +1,8 @@
-"""The weights of a path: Brevitas quantisers, used once per forward, and the drive they make.
+"""Synapses: quantised weights (Brevitas), and the drive of the events that pass them.
 
-Everything here is in the integer domain: `integers()` returns whole numbers in float tensors, and
-their float scale beside them. Channels have a scale each, since it moves into thresholds; the
-readout has one for the whole layer. Where two paths meet, `model.layers.shortcut` gives them a
-common one.
+`integers()` returns integer weights in float tensors, and their float scale. Each channel has its
+own scale, which thresholds absorb; the readout has one for the whole layer. Where two paths join,
+`model.layers.shortcut` gives them a common scale.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _EMPTY_SCALE = 1e-8  # a channel without weights has a scale of nearly zero
 
 
 def pooled(path: Path, events: Tensor) -> Tensor:
-    """`events` (rows, *source) behind the pool of the path."""
+    """`events` (rows, *source) after the pool of the path, (rows, *path.pooled)."""
     if path.pool == 1:
         return events
     if path.maximum:
@@ -35,14 +34,17 @@ def pooled(path: Path, events: Tensor) -> Tensor:
 
 
 class Synapse(nn.Module):
-    """Pool and weights of one path.
+    """Pool and weights of one path into a layer.
 
     Members
     -------
-    weight : Parameter, float, `layer.weight_shape`
-    mask : uint8 buffer of the same shape; 0 where a weight is pruned
-    keep_nonzero : bool; once pruned, no kept weight may quantise to 0, so that rows stay balanced
-    rounded : bool; False leaves the weights float, as no network that is exported may have them
+    layer : Path, its shapes and weight bits
+    quantised : Brevitas' QuantConv2d or QuantLinear, without bias
+    weight : Parameter of `quantised`, float, `layer.weight_shape`: (out, in, k, k) or (out, in)
+    mask : buffer, uint8, the same shape; 0 where a weight is pruned
+    keep_nonzero : bool; True: once pruned, no kept weight is rounded to 0, so that rows keep their
+        number of weights
+    rounded : bool; False computes with float weights, which cannot be exported
     """
 
     mask: Tensor
@@ -72,13 +74,14 @@ class Synapse(nn.Module):
 
     @property
     def drive_bound(self) -> int:
-        """No drive of one step can be larger in magnitude."""
+        """An upper bound of the magnitude of a neuron's drive in one step, in integer units."""
         return self.largest * self.layer.fan_in * self.layer.largest_input
 
     def integers(self) -> tuple[Tensor, Tensor]:
-        """Whole weights (gradients pass to `weight`), and their scale, shape (out,) or ().
+        """Integer weights of the shape of `weight`, and their scale, (out,) or () of a readout.
 
-        Unless `rounded`, they are the float weights in the same units.
+        Gradients pass to `weight`, straight through the rounding; the returned scale is a constant.
+        Unless `rounded`, the weights are the float ones divided by the scale.
         """
         whole, scale = self._quantised()
         useful = scale if self.readout else scale.reshape(-1)
@@ -91,13 +94,13 @@ class Synapse(nn.Module):
         if self.weight.device.type == "cpu":
             whole, scale = weight_quantiser.quantise(self.weight, self.largest, self.readout)
             return whole, scale[0] if self.readout else scale
-        found = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
-        scale = found.scale.detach()
-        # the quotient may miss its integer by one rounding
-        return round_ste(found.value / scale), scale
+        quant = self.quantised.quant_weight()  # type: ignore[operator] (untyped in brevitas)
+        scale = quant.scale.detach()
+        # the quotient may differ from its integer by one rounding error
+        return round_ste(quant.value / scale), scale
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
-        """Weighted sums (rows, *shape) for `events` (rows, *source), in the type of `weights`."""
+        """The drive (rows, *shape) of `events` (rows, *source), in the dtype of `weights`."""
         layer = self.layer
         events = pooled(layer, channels_last(events.to(weights.dtype)))
         if layer.kind == "conv":
@@ -106,17 +109,17 @@ class Synapse(nn.Module):
 
     @property
     def largest(self) -> int:
-        """The largest integer that a weight may become."""
+        """The largest integer weight, 2^(bits - 1) - 1."""
         return 2 ** (self.layer.weight_bits - 1) - 1
 
     def own_scale(self) -> Tensor:
-        """The scale of each channel, (out,), under which its largest weight is `largest`."""
+        """The scale (out,) by which the largest weight of each channel becomes `largest`."""
         return self.weight.detach().abs().flatten(1).amax(1) / self.largest
 
     def apply_mask(self, shared: Tensor | None = None) -> None:
-        """Set pruned weights to zero; to be called after every optimiser step.
+        """Zeroes pruned weights; call it after every optimiser step.
 
-        `shared` is the scale of each channel where another path has a say in it.
+        `shared` (out,) is the scale of each channel where a second path joins.
         """
         with torch.no_grad():
             self.weight.mul_(self.mask)
@@ -124,10 +127,10 @@ class Synapse(nn.Module):
                 self._lift(shared)
 
     def _lift(self, shared: Tensor | None) -> None:
-        """Move kept weights that would quantise to 0 just far enough to become 1 or -1."""
+        """Moves kept weights that would be rounded to 0 just far enough to become 1 or -1."""
         size = self.weight.abs()
         axes = tuple(range(size.ndim)) if self.readout else tuple(range(1, size.ndim))
-        # a little more than half a unit, whose rounding is not in doubt
+        # slightly more than half a unit, so that it is certain to round up
         if shared is None:
             least = size.amax(axes, keepdim=True) * (0.51 / self.largest)
         else:

@@ -1,4 +1,4 @@
-"""A trained network that answers for others to learn from, and never changes."""
+"""A trained, frozen network whose outputs others are distilled from."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from spikewright.model.layers.layered import LayeredNetwork
 
 
 class Teacher:
-    """Logits, fit for a loss, and what each hidden layer sends, for the images of a batch.
+    """Computes a frozen network's logits and activations, once per batch for all methods.
 
-    Several methods may ask about the same images; they are answered once.
+    It sets the network to eval mode and its parameters to `requires_grad` False.
     """
 
     def __init__(self, network: LayeredNetwork) -> None:
@@ -23,7 +23,7 @@ class Teacher:
 
     @torch.no_grad()
     def answer(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scaled logits (batch, classes), and of each layer activations (batch, *shape)."""
+        """Scaled logits (batch, classes), and the output (batch, *shape) of each hidden layer."""
         if self._asked is not images or self._answer is None:
             sent: list[Tensor] = []
             logits, factor = self.network.logits_and_scale(images, sent)
