@@ -1,6 +1,6 @@
-"""Random changes of training images, each drawn from (seed, epoch) like the order of the batches.
+"""Random augmentation of training images, drawn from (seed, epoch) like the order of the batches.
 
-Shifts with zeros moving in (a crop of the padded image), mirror images, and squares cut out.
+Shifts with zeros moving in (a crop of the padded image), mirror images, and cutout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """`shift` pixels at most, mirrored or not, a square of side `cutout` set to zero (0: none)."""
+    """Shifts by up to `shift` pixels, random flips, a zeroed square of side `cutout` (0: none)."""
 
     shift: int = 0
     flip: bool = False
@@ -25,7 +25,11 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """One epoch's draws for every image, whether they are used or not."""
+    """The random numbers of one epoch for all N images, whether the augmentation uses them or not.
+
+    `offsets` (N, 2) are shifts in rows and columns, `mirrored` is (N,), `corners` (N, 2) the upper
+    left corners of cutouts, which may lie outside the image.
+    """
 
     offsets: Ints
     mirrored: NDArray[np.bool_]
@@ -35,22 +39,22 @@ class Draws:
 def draw(
     rule: Augmentation, generator: np.random.Generator, count: int, side: tuple[int, int]
 ) -> Draws:
-    """What happens to each of `count` images of `side` (rows, columns) in one epoch."""
+    """The random numbers of one epoch for `count` images of `side` (rows, columns)."""
     offsets = generator.integers(-rule.shift, rule.shift + 1, (count, 2))
     mirrored = generator.random(count) < 0.5
-    # a square may hang over the border: its centre lies anywhere in the image
+    # a square may extend beyond the border: its centre lies anywhere in the image
     centres = generator.integers(0, np.array(side), (count, 2))
     return Draws(offsets, mirrored, centres - rule.cutout // 2)
 
 
-def augmented(images: Images, rule: Augmentation, draws: Draws, chosen: Ints) -> Images:
-    """The images (N, ..., H, W), which are numbers `chosen` of the epoch, as they were drawn."""
+def augmented(images: Images, rule: Augmentation, draws: Draws, indices: Ints) -> Images:
+    """The augmented `images` (N, ..., H, W); `indices` (N,) are their numbers in `draws`."""
     if rule.shift:
-        images = shifted(images, draws.offsets[chosen], rule.shift)
+        images = shifted(images, draws.offsets[indices], rule.shift)
     if rule.flip:
-        images = flipped(images, draws.mirrored[chosen])
+        images = flipped(images, draws.mirrored[indices])
     if rule.cutout:
-        images = cut(images, draws.corners[chosen], rule.cutout)
+        images = cut(images, draws.corners[indices], rule.cutout)
     return images
 
 
@@ -65,25 +69,25 @@ def shifted(images: Images, offsets: Ints, largest: int) -> Images:
     moved = np.empty_like(images)
     for dy in range(-largest, largest + 1):
         for dx in range(-largest, largest + 1):
-            chosen = (offsets[:, 0] == dy) & (offsets[:, 1] == dx)
+            same = (offsets[:, 0] == dy) & (offsets[:, 1] == dx)
             y, x = largest - dy, largest - dx
-            moved[chosen] = padded[chosen, ..., y : y + height, x : x + width]
+            moved[same] = padded[same, ..., y : y + height, x : x + width]
     return moved
 
 
 def flipped(images: Images, mirrored: NDArray[np.bool_]) -> Images:
-    """The images, those that are `mirrored` with left and right exchanged.
+    """The images, with left and right exchanged where `mirrored` (N,).
 
     >>> flipped(np.array([[[1, 2]], [[3, 4]]], np.uint8), np.array([True, False])).tolist()
     [[[2, 1]], [[3, 4]]]
     """
-    found = images.copy()
-    found[mirrored] = images[mirrored][..., ::-1]
-    return found
+    result = images.copy()
+    result[mirrored] = images[mirrored][..., ::-1]
+    return result
 
 
 def cut(images: Images, corners: Ints, side: int) -> Images:
-    """The images with a square of `side` pixels set to 0 from its upper left corner (N, 2) on.
+    """The images with a square of `side` pixels set to 0; `corners` (N, 2) are its upper left ones.
 
     >>> cut(np.ones((1, 2, 3), np.uint8), np.array([[-1, 1]]), 2).tolist()
     [[[1, 0, 0], [1, 1, 1]]]

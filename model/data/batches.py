@@ -1,7 +1,7 @@
-"""Batches as a function of seed and epoch alone, so that a resumed run sees the same ones.
+"""Batches that depend on seed and epoch alone, so that a resumed run gets the same ones.
 
-No generator lives from one epoch to the next: order and augmentation of an epoch are drawn from a
-generator seeded with (seed, epoch). So there is no random state to save.
+Order and augmentation of an epoch are drawn from a generator seeded with (seed, epoch): there is no
+random state to save.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ from spikewright.model.runtime.device import CPU
 
 Images = NDArray[np.uint8]
 Shard = tuple[int, int]
+"""Rank and number of processes: which of how many equal slices of a batch."""
 VALUES = Coder()
 ALL: Shard = (0, 1)
-_SPLIT = 2**32 - 1  # where an epoch number stands for the others; no run has so many
+_SPLIT = 2**32 - 1  # in place of an epoch's number; no run has so many epochs
 
 
 def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the training and of the validation part of `count` training images."""
+    """Sorted indices of the images to train on, and of the validation images, out of `count`.
+
+    `share` (0..1) of them are for validation, at least one.
+    """
     order = np.random.default_rng([seed, _SPLIT]).permutation(count)
-    held = max(1, round(share * count))
-    return np.sort(order[held:]), np.sort(order[:held])
+    held_out = max(1, round(share * count))
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Full batches only, but at least one."""
+    """The number of full batches of `count` images; at least one, which may be smaller."""
     return max(1, count // batch_size)
 
 
@@ -47,36 +51,44 @@ def epoch_batches(
     shard: Shard = ALL,
     device: torch.device = CPU,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of one epoch: float inputs holding integers, and labels, on `device`.
+    """The batches of one epoch on `device`: inputs (B, [T,] C, H, W) and labels (B,).
 
-    Of each batch only its `part`: which of how many slices of equal size.
+    Inputs are floats that hold integers.
+
+    Parameters
+    ----------
+    images, labels
+        (N, [T,] C, H, W) and (N,).
+    rule
+        The augmentation.
+    shard
+        The slice of each batch that this process gets.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(images))
     height, width = images.shape[-2:]
     draws = draw(rule, generator, len(images), (height, width))
     for step in range(steps_per_epoch(len(images), batch_size)):
-        chosen = order[step * batch_size : (step + 1) * batch_size]
-        chosen = chosen[
-            len(chosen) * shard[0] // shard[1] : len(chosen) * (shard[0] + 1) // shard[1]
-        ]
-        batch = augmented(images[chosen], rule, draws, chosen)
-        inputs = torch.from_numpy(coder.floats(batch, chosen, epoch))
-        yield inputs.to(device), torch.from_numpy(labels[chosen]).to(device)
+        indices = order[step * batch_size : (step + 1) * batch_size]
+        first, last = (len(indices) * (shard[0] + n) // shard[1] for n in (0, 1))
+        indices = indices[first:last]
+        batch = augmented(images[indices], rule, draws, indices)
+        inputs = torch.from_numpy(coder.floats(batch, indices, epoch))
+        yield inputs.to(device), torch.from_numpy(labels[indices]).to(device)
 
 
 def sequential_batches(
     images: Images, coder: Coder = VALUES, device: torch.device = CPU, batch_size: int = 256
 ) -> Iterator[Tensor]:
-    """All images as they come, in batches on `device`."""
-    places = np.arange(len(images))
+    """Inputs of all images in their order, without augmentation, in batches on `device`."""
+    indices = np.arange(len(images))
     for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        yield torch.from_numpy(coder.floats(images[part], places[part])).to(device)
+        batch = slice(start, start + batch_size)
+        yield torch.from_numpy(coder.floats(images[batch], indices[batch])).to(device)
 
 
 def evenly_spaced(images: NDArray[np.generic], count: int) -> NDArray[np.generic]:
-    """At most `count` of the images, evenly spread over all of them.
+    """At most `count` of the images, evenly spaced.
 
     >>> evenly_spaced(np.arange(10), 4).tolist(), evenly_spaced(np.arange(2), 4).tolist()
     ([0, 2, 5, 7], [0, 1])

@@ -10,9 +10,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-from numpy._core import (
-    multiarray,
-)  # the place that NumPy 2 gave to what old pickles call numpy.core
+from numpy._core import multiarray  # in old pickles, and before NumPy 2, numpy.core
 
 from spikewright.golden.errors import BadInput
 from spikewright.model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
@@ -34,10 +32,10 @@ _ALLOWED = {
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that can build NumPy arrays and plain containers, and nothing else."""
+    """An unpickler that builds NumPy arrays and plain containers, and nothing else."""
 
     def find_class(self, module: str, name: str) -> object:
-        """The allowed global `module.name`; anything else raises `pickle.UnpicklingError`."""
+        """The allowed global `module.name`; raises `pickle.UnpicklingError` for any other."""
         try:
             return _ALLOWED[module, name]
         except KeyError:
@@ -50,7 +48,7 @@ def parse(path: Path, content: bytes) -> tuple[Bytes, Labels]:
     Raises
     ------
     BadInput
-        If it is no pickle of plain arrays, or `data` and `labels` are not of the official form.
+        If it is no pickle of plain arrays, or `data` and `labels` have other shapes or dtypes.
     """
     where = f"data 'cifar-10': {path}"
     try:

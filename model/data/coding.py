@@ -1,4 +1,4 @@
-"""How images become what a network reads: integers as they are, or Poisson spikes."""
+"""Input coding: images as integers, or as Poisson spikes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ Ints = NDArray[np.int64]
 Reals = NDArray[np.float32]
 
 KINDS = ("values", "poisson")
-"""What a recipe's `coding` names."""
+"""The values of a recipe's `coding`."""
 
 
 @dataclass(frozen=True)
 class Coder:
-    """`values`: as they are. `poisson`: spikes. `rates`: their mean, for a network without time.
+    """Turns images into the inputs of a network.
 
-    `highest` is the largest pixel; `seed` that of the training run.
+    Attributes
+    ----------
+    kind
+        "values": integers unchanged; "poisson": spikes; "rates": their expected rates, for an ANN.
+    timesteps
+        T, of spikes.
+    highest
+        The largest pixel.
+    seed
+        That of the training run.
     """
 
     kind: str = "values"
@@ -30,10 +39,10 @@ class Coder:
     seed: int = 0
 
     def integers(self, images: Images, indices: Ints, epoch: int | None = None) -> Images:
-        """`images` (N, ...), which are numbers `indices` of their set, as integers of the network.
+        """The inputs of `images` (N, ...) as integers: (N, ...), or spikes (N, T, ...).
 
-        Spikes are (N, timesteps, ...). Every epoch of training draws its own; scores are taken,
-        and networks tested, with those of no epoch.
+        `indices` (N,) are the images' numbers in their data set. Spikes are drawn anew in every
+        `epoch` of training; validation and tests use those of None.
         """
         if self.kind != "poisson":
             return images
@@ -41,6 +50,6 @@ class Coder:
         return poisson.encode(images, indices, self.timesteps, self.highest, seed)
 
     def floats(self, images: Images, indices: Ints, epoch: int | None = None) -> Reals:
-        """The same as floats; rates are pixel / highest."""
-        found = self.integers(images, indices, epoch).astype(np.float32)
-        return found / np.float32(self.highest) if self.kind == "rates" else found
+        """The same as float32; rates are pixel / highest."""
+        values = self.integers(images, indices, epoch).astype(np.float32)
+        return values / np.float32(self.highest) if self.kind == "rates" else values

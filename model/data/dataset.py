@@ -1,4 +1,4 @@
-"""What every reader returns, where files are looked for, and how they are checked."""
+"""The data set that every reader returns, and how its files are located and checked."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """A data set as integers, ready to enter a network.
+    """A data set as integers, the inputs of a network.
 
-    `train_x` and `test_x` are uint8 (N, C, H, W) for `coding` "direct", (N, T, C, H, W) counts per
-    step for "events"; all values fit into `bits` unsigned bits. Labels are int64 (N,).
+    Attributes
+    ----------
+    train_x, test_x
+        uint8 (N, C, H, W) for `coding` "direct", (N, T, C, H, W) event counts per step for
+        "events"; all values fit into `bits` unsigned bits.
+    train_y, test_y
+        Labels, int64 (N,), within 0..classes - 1.
     """
 
     name: str
@@ -68,7 +73,7 @@ def locate(name: str, root: Path | None, folders: tuple[str, ...], probe: str) -
 
 
 def checked_bytes(name: str, path: Path, md5: str) -> bytes:
-    """The content of `path`, after its md5 was compared with the official one.
+    """The content of `path`, whose md5 is checked.
 
     Raises
     ------
@@ -83,15 +88,15 @@ def checked_bytes(name: str, path: Path, md5: str) -> bytes:
         ) from None
     except OSError as error:
         raise BadInput(f"data {name!r}: {path} cannot be read ({error.strerror})") from None
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if actual != md5:
         raise BadInput(
-            f"data {name!r}: {path} is damaged: {len(content)} bytes with md5 {found}, "
+            f"data {name!r}: {path} is damaged: {len(content)} bytes with md5 {actual}, "
             f"must be the official file with md5 {md5}"
         )
     return content
 
 
 def empty_like(test: Bytes) -> tuple[Bytes, Labels]:
-    """An empty training part that fits `test`."""
+    """Empty training images, of the shape of `test` images, and labels."""
     return test[:0].copy(), np.zeros(0, np.int64)

@@ -1,7 +1,7 @@
 """The 1797 handwritten digits of scikit-learn: 8x8 pixels of 0..16, thus 5 bits.
 
-The split is fixed here for good: the last 360 of `RandomState(0).permutation(1797)` are the test
-images, in that order; the others, in that order, are the training images.
+The split is fixed: the last 360 indices of `RandomState(0).permutation(1797)` are the test images,
+in that order; the others, in that order, are the training images.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MNIST and Fashion-MNIST: the four official gzip-compressed idx files, md5 checked.
 
 An idx file is big-endian: magic 2051, count, rows, columns, then pixels; or magic 2049, count,
-then labels. The files are looked for in `MNIST/raw/` (`FashionMNIST/raw/`), then one folder up.
+then labels. The files are searched in `MNIST/raw/` (`FashionMNIST/raw/`), then one folder up.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def _part(
 
 
 def _read(name: str, folder: str, md5: dict[str, str], root: Path | None, train: bool) -> DataSet:
-    place = locate(name, root, (f"{folder}/raw", folder), _TEST[0])
-    test_x, test_y = _part(name, place, _TEST, md5)
-    train_x, train_y = _part(name, place, _TRAIN, md5) if train else empty_like(test_x)
+    path = locate(name, root, (f"{folder}/raw", folder), _TEST[0])
+    test_x, test_y = _part(name, path, _TEST, md5)
+    train_x, train_y = _part(name, path, _TRAIN, md5) if train else empty_like(test_x)
     return DataSet(name, train_x, train_y, test_x, test_y, 10, 8, "direct")
 
 

@@ -1,10 +1,10 @@
-"""N-MNIST: recordings of an event camera, binned into counts per step.
+"""N-MNIST (Orchard et al., 2015): recordings of an event camera, binned into counts per step.
 
 Layout: `Train/<digit>/<number>.bin` and `Test/<digit>/<number>.bin`, unpacked as officially
 published, or the same folders in `Train.tar.gz` and `Test.tar.gz`. An event has 5 bytes: x, y,
 polarity (1 bit), time in microseconds (23 bits, big-endian). No md5 per recording is published;
-the archives' own checksums, the sizes and the ranges are checked. Recordings come in the order
-of their numbers, which is the order of MNIST.
+the archives' own checksums, sizes and ranges are checked. Recordings are sorted by number, which is
+the order of MNIST.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spikewright.model.data.dataset import Bytes, DataSet, Labels, empty_like, l
 
 SIDE = 34
 DURATION_US = 300_000  # three saccades of 100 ms; the few later events fall into the last bin
-COUNT_BITS = 4  # counts above 15 are held at 15
+COUNT_BITS = 4  # counts saturate at 15
 
 _FOLDERS = ("N-MNIST", "NMNIST", "N-MNIST-subset")
 _NAME = re.compile(r"([0-9])/([0-9]+)\.bin")
@@ -48,14 +48,14 @@ def bin_events(where: str, content: bytes, timesteps: int) -> Bytes:
         )
     time_us = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
     step = np.minimum(time_us * timesteps // DURATION_US, timesteps - 1)
-    place = ((step * 2 + polarity) * SIDE + y) * SIDE + x
-    counts = np.bincount(place, minlength=timesteps * 2 * SIDE * SIDE)
+    cell = ((step * 2 + polarity) * SIDE + y) * SIDE + x
+    counts = np.bincount(cell, minlength=timesteps * 2 * SIDE * SIDE)
     return np.minimum(counts, 2**COUNT_BITS - 1).astype(np.uint8).reshape(timesteps, 2, SIDE, SIDE)
 
 
 def _archive(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        # unpacked whole first: reaching the end checks the archive's checksum
+        # decompressed completely first: that checks the archive's checksum
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes()))) as tar:
             for member in tar:
                 file = tar.extractfile(member) if member.isfile() else None
@@ -80,19 +80,19 @@ def _part(folder: Path, part: str, timesteps: int) -> tuple[Bytes, Labels]:
             "one must hold <digit>/<number>.bin"
         )
     source = unpacked if unpacked.is_dir() else packed
-    found: list[tuple[int, int, Bytes]] = []
+    recordings: list[tuple[int, int, Bytes]] = []
     for name, content in _folder(unpacked) if unpacked.is_dir() else _archive(packed):
         match = _NAME.fullmatch("/".join(PurePosixPath(name).parts[-2:]))
         if match:
             counts = bin_events(f"data 'n-mnist': {source}: {name}", content, timesteps)
-            found.append((int(match[2]), int(match[1]), counts))
-    if not found:
+            recordings.append((int(match[2]), int(match[1]), counts))
+    if not recordings:
         raise BadInput(
             f"data 'n-mnist': {source} holds no recording, must hold <digit>/<number>.bin"
         )
-    found.sort(key=lambda item: item[:2])
-    return np.stack([counts for *_, counts in found]), np.array(
-        [label for _, label, _ in found], np.int64
+    recordings.sort(key=lambda item: item[:2])
+    return np.stack([counts for *_, counts in recordings]), np.array(
+        [label for _, label, _ in recordings], np.int64
     )
 
 
@@ -104,7 +104,7 @@ def _locate(root: Path | None) -> Path:
 
 
 def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
-    """The recordings that are there, binned into `timesteps` counts of at most 15."""
+    """The recordings in the folder, binned into `timesteps` counts of at most 15."""
     folder = _locate(root)
     test_x, test_y = _part(folder, "Test", timesteps)
     train_x, train_y = _part(folder, "Train", timesteps) if train else empty_like(test_x)

@@ -1,1 +1,1 @@
-"""Operations with gradients: scans over time, surrogates, quantisers, and the loops under them."""
+"""Differentiable operations: the scan over time, surrogates, quantisers, and their loops."""

@@ -1,7 +1,7 @@
 """Mean and variance of a layer's drive over batch, steps and pixels, in one pass each way.
 
-Drives of rounded weights are whole, so that sums in float64 are exact as long as they stay below
-2^53, whatever the order of addition. Backward, with N samples of each channel:
+Drives of rounded weights are integers, so that float64 sums are exact below 2^53, in any order of
+addition. Backward, with N samples of each channel:
 
     d drive = d mean / N + 2 (drive - mean) / N * d var
 """
@@ -46,8 +46,8 @@ class _Moments(torch.autograd.Function):
         x = samples.detach().numpy()
         total, squares = (np.zeros((SLICES, x.shape[1])) for _ in range(2))
 
-        def work(part: int, start: int, stop: int) -> None:
-            _sums(x, total[part], squares[part], start, stop)
+        def work(index: int, start: int, stop: int) -> None:
+            _sums(x, total[index], squares[index], start, stop)
 
         for_each_slice(len(x), work)
         mean = total.sum(axis=0) / len(x)
@@ -71,7 +71,7 @@ class _Moments(torch.autograd.Function):
 def moments(drive: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance (C,), float64, of `drive` (rows, C) or (rows, C, H, W); differentiable.
 
-    The variance is that of the population: the sum of squares is divided by N.
+    The variance is the biased one: the sum of squares is divided by N.
     """
     if drive.device.type != "cpu":
         var, mean = torch.var_mean(drive, (0, *range(2, drive.ndim)), correction=0)

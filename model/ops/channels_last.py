@@ -1,8 +1,8 @@
-"""Maps with their channels last in memory, which is how all compiled loops here walk them.
+"""Feature maps in torch's channels-last memory format, which the compiled loops here expect.
 
 A tensor keeps its shape (rows, C, H, W); only its memory is ordered rows, H, W, C. Convolutions,
-pools and the neurons of a layer then read memory in one direction, and a channel's threshold is the
-same vector at every pixel. A plane is one row of such a tensor, flat: its neurons in that order.
+pools and neurons then read memory in one direction, and thresholds are the same vector of channels
+at every pixel. `flat` gives a layer's neurons in that order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same values, channels last in memory; tensors without maps as they are."""
+    """`x` (rows, C, H, W) with channels last in memory; other tensors unchanged."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
@@ -21,7 +21,7 @@ def flat(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x
 
 
-def shaped(planes: Tensor, shape: tuple[int, ...]) -> Tensor:
+def shaped(neurons: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The inverse of `flat`: (rows, neurons) as (rows, *shape), channels last in memory.
 
     >>> x = torch.arange(12).reshape(1, 3, 2, 2)
@@ -31,12 +31,12 @@ def shaped(planes: Tensor, shape: tuple[int, ...]) -> Tensor:
     True
     """
     if len(shape) == 1:
-        return planes
+        return neurons
     channels, height, width = shape
-    return planes.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+    return neurons.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def per_neuron(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """One value for each channel, (C,), as one for each neuron of a plane."""
+    """Values (C,) of the channels as values (neurons,) of the neurons, in the order of `flat`."""
     area = 1 if len(shape) == 1 else shape[1] * shape[2]
     return values.expand(area, len(values)).reshape(-1)

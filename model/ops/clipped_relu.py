@@ -1,7 +1,7 @@
-"""A rectifier with a trained ceiling: y = min(max(x, 0), mu).
+"""A ReLU with a trained ceiling: y = min(max(x, 0), mu), as in PACT (Choi et al., 2018).
 
-Its ceiling becomes the threshold's yardstick when the network is converted, so it must be tight:
-mu gets a gradient of 1 from every input above it (and such an input gets none), and nothing else.
+Conversion to a spiking network derives the threshold from mu. mu gets a gradient of 1 from every
+input above it, and no other; such an input gets none.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 INITIAL = 4.0
-"""Where mu starts."""
+"""The initial value of mu."""
 
 _SMALLEST = 1e-2
 
 
 def clipped_relu(x: Tensor, mu: Tensor) -> Tensor:
-    """min(max(x, 0), mu) for a ceiling `mu` () that is trained, and held above 0.
+    """min(max(x, 0), mu) of any shape, for a trained ceiling `mu` (), which is clamped above 0.
 
     >>> mu = torch.tensor(2.0, requires_grad=True)
     >>> y = clipped_relu(torch.tensor([-1.0, 0.5, 2.0, 3.0, 9.0]), mu)

@@ -1,13 +1,12 @@
-"""Convolutions of whole numbers that come out whole on every device.
+"""Convolutions of integers, exact on every device.
 
-On a GPU, cuDNN chooses among algorithms, and Winograd and FFT are among them: they transform their
-operands by fractions, so that the results of whole numbers are nearly whole. No setting of torch
-excludes them; "deterministic" does not, for they are. So the forward pass is a matrix product over
-the windows of the map instead: every product and every partial sum is a whole number below 2^24,
-which float32 holds, so the order of additions cannot matter, and the result is exact. Gradients
-need not be whole: they are left to the library.
+On a GPU, cuDNN may choose Winograd or FFT, which transform their operands by fractions, so that
+results of integers are not exactly integers. No setting of torch excludes them: both count as
+deterministic. So the forward pass is a matrix product over the windows of the map: every product
+and every partial sum is an integer below 2^24, which float32 represents, so the result is exact in
+any order of addition. Gradients need not be integers; the library computes them.
 
-On the CPU the library's direct convolution has the same property; there nothing changes.
+On the CPU the library's direct convolution has the same property and is used as it is.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 
 _ELEMENTS = 2**26
-"""So many values of windows are written out at once: a quarter of a GiB in float32."""
+"""The most window values that are materialised at once: a quarter of a GiB in float32."""
 
 
 def conv2d(events: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
-    """`functional.conv2d` of `events` (rows, in, H, W) and `weights` (out, in, k, k)."""
+    """`functional.conv2d` of `events` (rows, in, H, W) and `weights` (out, in, k, k), exactly."""
     if events.device.type == "cpu":
         return functional.conv2d(events, weights, stride=stride, padding=padding)
     return _Conv2d.apply(events, weights, stride, padding)
@@ -47,9 +46,9 @@ class _Conv2d(torch.autograd.Function):
 
 
 def by_matmul(events: Tensor, weights: Tensor, stride: int, padding: int) -> Tensor:
-    """The same convolution as matrix products, some rows at a time; no gradients.
+    """The same convolution as matrix products over blocks of rows; no gradients.
 
-    The result has its channels last in memory.
+    The result (rows, out, H, W) has its channels last in memory.
     """
     out, _, kernel, _ = weights.shape
     matrix = weights.permute(2, 3, 1, 0).reshape(-1, out)
@@ -58,5 +57,5 @@ def by_matmul(events: Tensor, weights: Tensor, stride: int, padding: int) -> Ten
     windows = windows.permute(0, 2, 3, 4, 5, 1)
     rows, height, width = windows.shape[:3]
     at_once = max(1, _ELEMENTS // (height * width * len(matrix)))
-    found = [part.reshape(-1, len(matrix)) @ matrix for part in windows.split(at_once)]
-    return torch.cat(found).reshape(rows, height, width, out).permute(0, 3, 1, 2)
+    blocks = [block.reshape(-1, len(matrix)) @ matrix for block in windows.split(at_once)]
+    return torch.cat(blocks).reshape(rows, height, width, out).permute(0, 3, 1, 2)

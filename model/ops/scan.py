@@ -17,9 +17,9 @@ surrogate. `fired` inside the reset counts as a constant (detached), floors pass
 4. d drive = g;  d bias += g;                d leak_mul -= g * v / 2^leak_shift (v before the leak)
 5. g = g * (1 - leak_mul / 2^leak_shift)
 
-Only the drive is kept for the backward pass; membranes are computed again, block by block. The
-batch is cut into a fixed number of parts whose sums are added in a fixed order: results do not
-depend on the number of threads.
+Only the drive is saved for the backward pass, which recomputes membranes block by block. The batch
+is cut into a fixed number of slices whose sums are added in a fixed order: results do not depend on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _forward(
 def _backward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
     lowest: float, highest: float, kind: int, per: Array, grad: Array, d_drive: Array,
-    d_threshold: Array, d_bias: Array, d_leak: Array, part: int, start: int, stop: int,
+    d_threshold: Array, d_bias: Array, d_leak: Array, index: int, start: int, stop: int,
 ) -> None:  # fmt: skip
     # Simple loops over few arrays of one type and no branches on data: so they become vector code.
     # Numbers like 1 and 0 are made from the arrays' type, since a literal would widen to float64.
@@ -98,8 +98,8 @@ def _backward(
             size = min(_BLOCK, neurons - first)
             th, unit = threshold[first : first + size], per[first : first + size]
             offset = bias[first : first + size]
-            dth = d_threshold[part, first : first + size]
-            db = d_bias[part, first : first + size]
+            dth = d_threshold[index, first : first + size]
+            db = d_bias[index, first : first + size]
             for t in range(steps):
                 row = drive[0 if fixed else t, b, first : first + size]
                 enters, leaves, w = before[t], before[t + 1], peak[t]
@@ -143,7 +143,7 @@ def _backward(
                         out[n] = g[n]
                 if d_leak.shape[1] == 2:
                     for n in range(size):
-                        d_leak[part, 0] -= g[n] * before[t, n] * inverse
+                        d_leak[index, 0] -= g[n] * before[t, n] * inverse
                 if leak_mul != 0:
                     for n in range(size):
                         g[n] *= decay
@@ -160,7 +160,7 @@ class _Scan(torch.autograd.Function):
     ) -> Tensor:
         ctx.rule = rule
         ctx.save_for_backward(drive, threshold, bias, leak_mul)
-        return _run(drive, threshold, bias, leak_mul, rule, None)
+        return _compute_spikes(drive, threshold, bias, leak_mul, rule, None)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -168,7 +168,7 @@ class _Scan(torch.autograd.Function):
         rule: ScanRule = ctx.rule
         real = _plain(drive).dtype.type
         grad = _plain(grads[0].to(drive.dtype))
-        # one step of drive collects a sum over steps; of many each is written once
+        # a single step of drive accumulates the gradients of all steps; else each is written once
         d_drive = (np.zeros if len(drive) == 1 else np.empty)(tuple(drive.shape), real)
         sums = (np.zeros((SLICES, drive.shape[2]), real), np.zeros((SLICES, drive.shape[2]), real))
         d_leak = np.zeros((SLICES, 2 if ctx.needs_input_grad[3] else 1))
@@ -176,8 +176,8 @@ class _Scan(torch.autograd.Function):
         constants = (*_constants(rule, leak_mul, real), rule.surrogate, 1 / arrays[1])
         into = (grad, d_drive, *sums, d_leak)
 
-        def work(part: int, start: int, stop: int) -> None:
-            _backward(*arrays, *constants, *into, part, start, stop)
+        def work(index: int, start: int, stop: int) -> None:
+            _backward(*arrays, *constants, *into, index, start, stop)
 
         for_each_slice(grad.shape[1], work)
         d_threshold, d_bias = (torch.from_numpy(total.sum(axis=0)) for total in sums)
@@ -197,7 +197,7 @@ def _constants(
     return real(leak_mul.item()), real(inverse), rule.subtract, *limits
 
 
-def _run(
+def _compute_spikes(
     drive: Tensor,
     threshold: Tensor,
     bias: Tensor,
@@ -212,7 +212,7 @@ def _run(
     out, record = spikes.numpy(), kept.numpy()
     constants = _constants(rule, leak_mul, arrays[0].dtype.type)
 
-    def work(part: int, start: int, stop: int) -> None:
+    def work(index: int, start: int, stop: int) -> None:
         _forward(*arrays, *constants, membranes is not None, out, record, start, stop)
 
     for_each_slice(batch, work)
@@ -222,10 +222,20 @@ def _run(
 def scan(
     drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
 ) -> Tensor:
-    """Spikes 0/1 of shape (timesteps, batch, neurons), differentiable.
+    """Spikes 0/1 (T, batch, neurons) of a layer of LIF neurons; differentiable.
 
-    `drive` is (timesteps or 1, batch, neurons); one step of drive is used at every step.
-    `threshold` and `bias` are (neurons,), `leak_mul` a scalar, all of one floating type.
+    Parameters
+    ----------
+    drive
+        (T, batch, neurons), or (1, batch, neurons) where the same drive enters at every step.
+    threshold, bias
+        (neurons,).
+    leak_mul
+        ().
+    rule
+        The constants.
+
+    All tensors have one dtype, float32 or float64, and hold integers that it represents exactly.
     """
     if drive.device.type != "cpu":
         return scan_torch.scan(drive, threshold, bias, leak_mul, rule)
@@ -235,8 +245,11 @@ def scan(
 def scan_with_membranes(
     drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
 ) -> tuple[Tensor, Tensor]:
-    """Spikes, and membranes at the end of each step, (timesteps, batch, neurons); no gradients."""
+    """As `scan`, without gradients: spikes and membranes at the end of each step.
+
+    Both are (T, batch, neurons).
+    """
     if drive.device.type != "cpu":
         return scan_torch.scan_with_membranes(drive, threshold, bias, leak_mul, rule)
     membranes = torch.empty((rule.timesteps, *drive.shape[1:]), dtype=drive.dtype)
-    return _run(drive, threshold, bias, leak_mul, rule, membranes), membranes
+    return _compute_spikes(drive, threshold, bias, leak_mul, rule, membranes), membranes

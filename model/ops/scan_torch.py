@@ -1,8 +1,8 @@
 """The scan of `model.ops.scan` in torch operations, for devices without its compiled loops.
 
 The docstring of `model.ops.scan` defines the rule, forward and backward; here every step is a few
-elementwise operations over the whole batch. Only the drive is kept for the backward pass, which
-computes the membranes again, for so many rows of the batch at a time that they fit `_ELEMENTS`.
+elementwise operations over the whole batch. Only the drive is saved for the backward pass, which
+recomputes the membranes, for as many rows of the batch at a time as `_ELEMENTS` allows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from spikewright.model.ops.scan_rule import ScanRule
 
 _ELEMENTS = 2**25
-"""Membranes, over all steps, that the backward pass holds at once (twice: on entry, at compare)."""
+"""The most membranes, over all steps, in the backward pass (twice: on entry, at compare)."""
 
 
 def _triangle(u: Tensor) -> Tensor:
@@ -68,14 +68,14 @@ def scan_with_membranes(
 
 
 def _reset(w: Tensor, threshold: Tensor, rule: ScanRule) -> Tensor:
-    """The membrane behind the compare, not yet clamped."""
+    """The membrane after the reset, before the clamp."""
     return torch.where(w >= threshold, w - threshold if rule.subtract else 0.0, w)
 
 
 def _compares(
     drive: Tensor, threshold: Tensor, bias: Tensor, leak_mul: Tensor, rule: ScanRule
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Of every step: the membrane (batch, neurons) that enters it, and the one that is compared."""
+    """For every step: the membranes (batch, neurons) on entry, and those that are compared."""
     inverse = 2.0**-rule.leak_shift
     v = torch.zeros_like(drive[0])
     for t in range(rule.timesteps):
@@ -104,15 +104,15 @@ class _Scan(torch.autograd.Function):
         sums = _Sums(threshold, ctx.needs_input_grad[3])
         d_drive = torch.zeros_like(drive)
         rows = max(1, _ELEMENTS // (rule.timesteps * drive.shape[2]))
-        parts = (tensor.split(rows, dim=1) for tensor in (drive, grads[0], d_drive))
-        for part, grad, out in zip(*parts, strict=True):
-            _backward((part, threshold, bias, leak_mul), rule, grad, out, sums)
+        blocks = (tensor.split(rows, dim=1) for tensor in (drive, grads[0], d_drive))
+        for block, grad, out in zip(*blocks, strict=True):
+            _backward((block, threshold, bias, leak_mul), rule, grad, out, sums)
         leak = None if sums.leak is None else sums.leak.to(leak_mul.dtype)
         return d_drive, sums.threshold, sums.bias, leak, None
 
 
 class _Sums:
-    """Gradients (neurons,) of what all rows share, and of `leak_mul` in float64, if wanted."""
+    """Gradients (neurons,) of threshold and bias, and of `leak_mul` in float64, if needed."""
 
     def __init__(self, threshold: Tensor, leak: bool) -> None:
         self.threshold = torch.zeros_like(threshold)
@@ -124,7 +124,7 @@ def _backward(
     inputs: tuple[Tensor, Tensor, Tensor, Tensor], rule: ScanRule, grad: Tensor, d_drive: Tensor,
     sums: _Sums,
 ) -> None:  # fmt: skip
-    """Fill `d_drive` and add to `sums`, for some rows; numbers are those of `model.ops.scan`."""
+    """Fills `d_drive` and adds to `sums` for a block of rows; steps as numbered in `scan`."""
     _, threshold, _, leak_mul = inputs
     inverse = 2.0**-rule.leak_shift
     past = list(_compares(*inputs, rule))

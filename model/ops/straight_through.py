@@ -21,7 +21,7 @@ def round_ste(x: Tensor) -> Tensor:
 
 
 def clamp_ste(x: Tensor, lowest: float, highest: float) -> Tensor:
-    """Hold x in [lowest, highest]; the gradient passes unchanged, so nothing gets stuck outside."""
+    """Clamp x to [lowest, highest]; the gradient passes unchanged, also outside."""
     return exact_ste(x, x.detach().clamp(lowest, highest))
 
 

@@ -1,4 +1,4 @@
-"""Surrogate gradients by name: what stands in for the derivative of the step `v >= threshold`.
+"""Surrogate gradients by name: they replace the derivative of the step `v >= threshold`.
 
 With u = (v - threshold) / threshold, the spike is H(u), and its derivative in the backward pass is
 
@@ -25,8 +25,8 @@ NAMES = ("triangle", "rectangle", "arctan", "fast_sigmoid", "sigmoid")
 
 @njit(cache=True, nogil=True)
 def fill_slope(kind: int, u: np.ndarray, h: np.ndarray, size: int) -> None:
-    """h[:size] = h(u[:size]) of the surrogate `NAMES[kind]`; compiled, one plain loop per name."""
-    # numbers of the arrays' type: a literal would widen every operation to float64
+    """Writes h(u[:size]) of the surrogate `NAMES[kind]` into h[:size]; one plain loop per name."""
+    # constants in the arrays' type: a literal would widen every operation to float64
     real = u.dtype.type
     zero, half, one, two, four = real(0), real(0.5), real(1), real(2), real(4)
     if kind == 0:
@@ -49,7 +49,7 @@ def fill_slope(kind: int, u: np.ndarray, h: np.ndarray, size: int) -> None:
 
 
 def slope(name: str, u: np.ndarray) -> np.ndarray:
-    """h(u) of the surrogate called `name`, elementwise, as float64."""
+    """h(u) of the surrogate `name`, elementwise, in float64 and the shape of `u`."""
     flat = np.ascontiguousarray(u, np.float64).reshape(-1)
     h = np.empty_like(flat)
     fill_slope(NAMES.index(name), flat, h, flat.size)

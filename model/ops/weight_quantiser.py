@@ -1,21 +1,22 @@
-"""The weight quantiser of Brevitas, absolute maximum and nearest integer, as one autograd function.
+"""Brevitas' weight quantiser, absolute-maximum scale and nearest integer, as one autograd function.
 
-Brevitas defines what is computed; its modules take some twenty small operations each way. Forward,
-for every channel (the readout: all weights), with `top` the largest level::
+It computes what Brevitas' modules do in some twenty small operations each way. Forward, for every
+channel (of the readout: for all weights together), with `top` the largest level::
 
     scale = max(|w|, 1e-10) / top
     whole = clamp(round to even(w / scale), -top, top)
 
-Backward, g being the gradient of `whole`, through the rounding straight through. Products and
-quotients are those of Brevitas in its order, so that every bit is the same, here and on devices
-where Brevitas itself is used:
+Backward, g being the gradient of `whole`, passes straight through the rounding. Products and
+quotients are those of Brevitas in its order, so that every bit is the same as on devices where
+Brevitas itself is used:
 
     v = g / scale * scale                         the gradient of the value whole * scale
     d w = v / scale
     d scale = sum(g / scale * whole) + sum(-v * (w / scale / scale))
     d w of the largest |w| += d scale / top * sign(w)
 
-Of several largest in a channel the first takes it all; in the readout they share it.
+If several weights of a channel are the largest, the first gets this gradient; in the readout they
+share it.
 """
 
 from __future__ import annotations
@@ -60,18 +61,18 @@ class _Whole(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, top: float, together: bool) -> tuple[Tensor, Tensor]:
         rows = weight.detach().reshape(1 if together else len(weight), -1)
-        largest, place = rows.abs().max(dim=1)
+        largest, at_largest = rows.abs().max(dim=1)
         scale = largest.clamp(min=_LEAST) / top
         whole = torch.empty_like(rows)
         _round(rows.numpy(), scale.numpy(), top, whole.numpy())
-        ctx.save_for_backward(weight, scale, whole, place)
+        ctx.save_for_backward(weight, scale, whole, at_largest)
         ctx.top = top
         ctx.mark_non_differentiable(scale)
         return whole.reshape(weight.shape), scale
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        weight, scale, whole, place = ctx.saved_tensors
+        weight, scale, whole, at_largest = ctx.saved_tensors
         rows, grad = weight.detach().reshape(whole.shape), grads[0]
         direct, up, down = (torch.empty_like(whole) for _ in range(3))
         flat = grad.reshape(whole.shape).contiguous()
@@ -81,22 +82,23 @@ class _Whole(torch.autograd.Function):
             tied = rows.abs() == rows.abs().max()
             direct += slope / tied.sum() * tied * rows.sgn()
         else:
-            direct.scatter_add_(1, place[:, None], slope * rows.gather(1, place[:, None]).sgn())
+            column = at_largest[:, None]
+            direct.scatter_add_(1, column, slope * rows.gather(1, column).sgn())
         return direct.reshape(weight.shape), None, None
 
 
 def _sums(rows: Tensor, like: Tensor) -> Tensor:
-    """The sum of every row, added in the order in which `like` lies in memory."""
+    """The sum of every row, added in the memory order of `like`."""
     if like.ndim == 4 and not like.is_contiguous() and len(rows) == len(like):
-        planes = rows.reshape(like.shape).contiguous(memory_format=torch.channels_last)
-        return planes.sum((1, 2, 3))
+        kernels = rows.reshape(like.shape).contiguous(memory_format=torch.channels_last)
+        return kernels.sum((1, 2, 3))
     return rows.sum(1)
 
 
 def quantise(weight: Tensor, top: int, together: bool) -> tuple[Tensor, Tensor]:
-    """Integers in float32, of the shape of `weight`, and their scale.
+    """Integer weights in float32, of the shape of `weight`, and their scale.
 
-    Gradients pass to `weight`, also through the scale; the scale that is returned is a constant.
+    Gradients pass to `weight`, also through the scale; the returned scale is a constant.
 
     Parameters
     ----------
