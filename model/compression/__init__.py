@@ -1,1 +1,1 @@
-"""The mathematics of compression, on arrays: which weights to keep, which thresholds convert."""
+"""The mathematics of compression, on arrays: masks, projections, widths, conversion thresholds."""

@@ -1,13 +1,12 @@
-"""Which weights to keep so that every lane of the hardware gets the same number of every row.
+"""Bank-balanced masks: every lane of the hardware gets the same number of weights of a row.
 
 A row is all weights of one presynaptic address (of a convolution: one source channel, all taps),
-a bank the output channels that share a lane: channel c is in bank c mod `banks`. Of each row, every
-bank keeps the same number of weights, at least one; rows differ in that number. So the unit that is
-kept or dropped is a *slice*: of one row, the j-th largest weight of every bank. Slices are ranked
-by the mean score of their weights, with the scores and the four ways of
-`model.compression.magnitude`; the first slice of every row stays. What is kept again and again is
-nested: later masks lie in earlier ones, as long as no kept weight is zero (`model.layers.synapse`
-sees to that).
+a bank the output channels of one lane: channel c is in bank c mod `banks`. In each row, every bank
+keeps the same number of weights, at least one; rows differ in that number. So a unit of pruning is
+a *slice*: of one row, the j-th largest weight of every bank. Slices are ranked by the mean score of
+their weights, with the scores and allocations of `model.compression.magnitude`; the first slice of
+every row stays. Masks of falling density are nested as long as no kept weight is zero, which
+`model.layers.synapse` ensures.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Ints = NDArray[np.int64]
 
 
 def _by_bank(weights: Weights, banks: int) -> tuple[Weights, Ints]:
-    """Weights as (row, bank, entry), -1 where a bank has fewer entries, and their flat indices."""
+    """Weights as (rows, banks, entries), -1 in the padding, and their flat indices."""
     indices = np.arange(weights.size).reshape(weights.shape)
     channels, rows = weights.shape[:2]
     local = -(-channels // banks)
@@ -37,7 +36,7 @@ def _by_bank(weights: Weights, banks: int) -> tuple[Weights, Ints]:
 
 
 def _slices(scores: Weights, banks: int) -> tuple[Weights, Ints]:
-    """Mean score (row, slice) and flat indices (row, slice, bank) of every whole slice."""
+    """Mean score (rows, slices) and flat indices (rows, slices, banks) of every full slice."""
     values, flat = _by_bank(scores, banks)
     order = np.argsort(-values, axis=2, kind="stable")
     values = np.take_along_axis(values, order, 2)
@@ -47,38 +46,38 @@ def _slices(scores: Weights, banks: int) -> tuple[Weights, Ints]:
 
 
 def _keep(scores: Sequence[Weights], banks: Sequence[int], budget: int) -> Masks:
-    """Masks of the best slices of all layers together, of at most `budget` weights."""
-    found = [_slices(s, b) for s, b in zip(scores, banks, strict=True)]
+    """Masks of the best slices of all layers together, with at most `budget` weights."""
+    layers = [_slices(s, b) for s, b in zip(scores, banks, strict=True)]
     ranks = []
-    for means, _ in found:
+    for means, _ in layers:
         first = np.arange(means.shape[1]) == 0
         ranks.append(np.where(first, np.inf, means).reshape(-1))
     sizes = np.concatenate(
         [np.full(r.size, b, np.int64) for r, b in zip(ranks, banks, strict=True)]
     )
     order = np.argsort(-np.concatenate(ranks), kind="stable")
-    chosen = np.zeros(len(order), bool)
+    kept = np.zeros(len(order), bool)
     prefix = int(np.searchsorted(np.cumsum(sizes[order]), budget, side="right"))
-    chosen[order[:prefix]] = True
+    kept[order[:prefix]] = True
     left = budget - int(sizes[order[:prefix]].sum())
     for unit in order[prefix:]:
         if left < sizes.min():
             break
         if sizes[unit] <= left:
-            chosen[unit] = True
+            kept[unit] = True
             left -= int(sizes[unit])
     masks, start = [], 0
-    for score, (means, members) in zip(scores, found, strict=True):
+    for score, (means, members) in zip(scores, layers, strict=True):
         mask = np.zeros(score.size, bool)
-        mine = chosen[start : start + means.size].reshape(means.shape)
-        mask[members[mine]] = True
+        slices = kept[start : start + means.size].reshape(means.shape)
+        mask[members[slices]] = True
         masks.append(mask.reshape(score.shape))
         start += means.size
     return masks
 
 
 def least_weights(shape: tuple[int, ...], banks: int) -> int:
-    """The fewest weights that a layer may keep: one for each bank in every row.
+    """The fewest weights that a layer can keep: one for each bank in every row.
 
     >>> least_weights((32, 16, 3, 3), 8)
     128
@@ -89,7 +88,7 @@ def least_weights(shape: tuple[int, ...], banks: int) -> int:
 def bank_masks(
     weights: Sequence[Weights], density: float, allocation: str, banks: Sequence[int]
 ) -> Masks:
-    """Masks of the weights to keep, one per layer; together at most `density` of all.
+    """The masks of all layers, of the shapes of `weights`; together at most `density` is kept.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ def bank_masks(
     allocation
         How layers share the budget, as in `model.compression.magnitude`.
     banks
-        Banks of each layer.
+        The number of banks of each layer.
 
     Raises
     ------
@@ -106,7 +105,7 @@ def bank_masks(
         As `check_banks`.
     """
     shapes = [w.shape for w in weights]
-    names = [str(place) for place in range(len(shapes))]
+    names = [str(layer) for layer in range(len(shapes))]
     check_banks("pruning", names, shapes, density, allocation, banks)
     if allocation in ("lamp", "global"):
         score = lamp_scores if allocation == "lamp" else np.abs
@@ -119,7 +118,7 @@ def bank_masks(
 
 
 def _budget(share: float, weights: int) -> int:
-    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
+    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may be rounded to just below
     return math.floor(share * weights + 1e-9)
 
 
@@ -131,7 +130,7 @@ def check_banks(
     where: str, names: Sequence[str], shapes: Sequence[tuple[int, ...]], density: float,
     allocation: str, banks: Sequence[int],
 ) -> None:  # fmt: skip
-    """Every layer has a channel for each bank, and every row a weight for each.
+    """Checks that every layer has a channel, and every row keeps a weight, for each bank.
 
     Parameters
     ----------
@@ -143,7 +142,7 @@ def check_banks(
     Raises
     ------
     BadInput
-        Naming the layer, and the banks or the density that would do.
+        Naming the layer, and the banks or the density that would be right.
     """
     for name, shape, count in zip(names, shapes, banks, strict=True):
         require(count <= shape[0], where, f"banks of layer {name!r}", count,

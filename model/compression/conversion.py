@@ -1,16 +1,17 @@
-"""From a clipped ReLU to a spiking neuron of few steps: which threshold, which amplitude.
+"""Thresholds and spike amplitudes that convert a clipped ReLU to a spiking neuron of few steps.
 
-Integrate-and-fire neurons that subtract their threshold V, and whose spikes are worth the amplitude
-A, answer a constant input x over T steps with the mean
+Integrate-and-fire neurons with reset by subtraction of the threshold V, whose spikes have the
+amplitude A, answer a constant input x over T steps with the mean
 
     s(x) = (A / T) clip(floor(x T / V), 0, T)
 
-which shall replace y(x) = min(max(x, 0), mu). With V = A = mu, it is y for many steps, but for two
-or three most inputs of a trained network, which are small, vanish. Datta and Beerel choose
-V = alpha mu and A = beta alpha mu where the inputs are: over the percentiles P_j of the layer's
-inputs in training, alpha among P_j / mu and beta in steps of 0.01 make the loss of
-y(P_j) - s(P_j) small. Their text leaves the loss open; the signed sum, which one beta for nearly
-every alpha brings to zero, is here for comparison, squares are the default.
+which replaces y(x) = min(max(x, 0), mu). With V = A = mu it approaches y for many steps; with two
+or three, most inputs of a trained network are too small for any spike. Datta and Beerel (DATE 2022,
+"Can Deep Neural Networks be Converted to Ultra Low-Latency Spiking Neural Networks?") fit
+V = alpha mu and A = beta alpha mu to the inputs: over the percentiles P_j of the layer's inputs in
+training, alpha among P_j / mu and beta in steps of 0.01 minimise a loss of y(P_j) - s(P_j). Their
+text leaves the loss open; the signed sum, which for nearly every alpha some beta makes zero, is
+here for comparison, and squares are the default.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Loss = Literal["squared", "absolute", "signed"]
 LOSSES: tuple[Loss, ...] = ("squared", "absolute", "signed")
 BASELINES = ("maximum", "percentile", "clip", "shift")
 RULES = ("scaled", *BASELINES)
-"""How a layer's threshold and amplitude may be chosen; see `choose`."""
+"""The rules by which a layer's threshold and amplitude are chosen; see `choose`."""
 
 _BETA_STEP = 0.01
 _TIE = 1e-9  # losses closer than this share of the smallest are equal
@@ -37,7 +38,7 @@ _TIE = 1e-9  # losses closer than this share of the smallest are equal
 
 @dataclass(frozen=True)
 class Spikes:
-    """What a layer becomes: `threshold`, `amplitude` of a spike, `bias` added at every step."""
+    """A converted layer: `threshold`, `amplitude` of a spike, `bias` added in every step."""
 
     threshold: float
     amplitude: float
@@ -45,7 +46,7 @@ class Spikes:
 
 
 def clipped(x: Floats, mu: float) -> Floats:
-    """y(x), which the trained network computes.
+    """The ANN's activation y(x).
 
     >>> clipped(np.array([-1.0, 0.5, 3.0]), 2.0).tolist()
     [0.0, 0.5, 2.0]
@@ -54,9 +55,9 @@ def clipped(x: Floats, mu: float) -> Floats:
 
 
 def mean_output(x: Floats, spikes: Spikes, timesteps: int) -> Floats:
-    """s(x): the mean over `timesteps` of what neurons send for a constant input x.
+    """The mean output s(x) over `timesteps` for constant inputs x.
 
-    A neuron fires as soon as its membrane has reached the threshold.
+    A neuron fires when its membrane is at least the threshold.
 
     >>> mean_output(np.array([0.4, 0.5, 0.9, 7.0]), Spikes(1.0, 2.0), 2).tolist()
     [0.0, 1.0, 1.0, 2.0]
@@ -66,22 +67,22 @@ def mean_output(x: Floats, spikes: Spikes, timesteps: int) -> Floats:
 
 
 def betas(timesteps: int) -> Floats:
-    """The factors that are tried: 0..2; one step rounds inputs down so much that it needs 0..4."""
+    """The values of beta that are tried: 0..2; 0..4 for one step, which rounds inputs down most."""
     top = 4 if timesteps == 1 else 2
     return np.asarray(np.arange(round(top / _BETA_STEP) + 1) * _BETA_STEP, np.float64)
 
 
 def search(inputs: Floats, mu: float, timesteps: int, loss: Loss = "squared") -> Spikes:
-    """The pair (alpha, beta) of the smallest loss over `inputs`, as threshold and amplitude.
+    """The pair (alpha, beta) with the smallest loss over `inputs`, as threshold and amplitude.
+
+    Of equal losses the largest threshold wins, which fires least; then the smallest beta.
 
     Parameters
     ----------
     inputs
-        Percentiles of the layer's inputs; those that are not positive say nothing and are dropped.
+        Percentiles of the layer's inputs; only positive ones count.
     mu
-        The trained clip.
-
-    Of equal losses the largest threshold wins, which fires least; then the smallest beta.
+        The trained ceiling.
     """
     points = inputs[inputs > 0]
     if not points.size:
@@ -99,7 +100,7 @@ def search(inputs: Floats, mu: float, timesteps: int, loss: Loss = "squared") ->
 
 
 def _losses(wanted: Floats, sent: Floats, factors: Floats, loss: Loss) -> Floats:
-    """The loss for every factor of what is sent."""
+    """The loss for every one of the `factors` of the outputs `sent`."""
     if loss == "signed":
         return np.abs(wanted.sum() - factors * sent.sum())
     if loss == "squared":  # sum of (w - b s)^2, without a table of points times factors
@@ -113,9 +114,9 @@ def choose(rule: str, inputs: Floats, mu: float, timesteps: int, loss: Loss = "s
     Parameters
     ----------
     rule
-        "scaled" is `search`. The others know no amplitude: the threshold is the `maximum` of the
-        inputs, the 99.7 `percentile` of the positive ones, or the trained `clip`; `shift` is the
-        clip with half a threshold, spread over all steps, as bias.
+        "scaled" is `search`. With the others the amplitude is the threshold: the `maximum` of the
+        inputs, the 99.7 `percentile` of the positive ones, or the trained ceiling, `clip`; `shift`
+        is `clip` with a bias of half a threshold, in equal shares over all steps.
     inputs
         A sample of the layer's inputs.
     """

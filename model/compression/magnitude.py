@@ -1,14 +1,14 @@
-"""Which weights to keep by magnitude alone, each for itself.
+"""Unstructured magnitude pruning: masks of single weights, and how layers share the budget.
 
-Four ways to share a budget out among layers:
-
-``lamp``     one ranking of all by w^2 / (sum of w'^2 over the w' of the layer with |w'| >= |w|)
-``erk``      layer density proportional to (sum of the sides) / (product of the sides)
+``lamp``     one ranking of all weights by w^2 / (sum of w'^2 over the layer's |w'| >= |w|)
+             (Lee et al., ICLR 2021)
+``erk``      layer density proportional to (sum of the sides) / (product of the sides): the
+             Erdos-Renyi kernel (Evci et al., ICML 2020)
 ``global``   one ranking of all weights by |w|
 ``uniform``  the same density in every layer
 
-The budget is a number of weights that may be kept; rounding only takes away, and a kept weight may
-still quantise to 0. So the density counted on nonzero integers never exceeds the one asked for.
+The budget is the number of weights to keep, rounded down, and a kept weight may still be quantised
+to 0. So the density counted on nonzero integers never exceeds the requested one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def lamp_scores(weights: Weights) -> Weights:
 
 
 def erk_densities(shapes: Sequence[tuple[int, ...]], density: float) -> list[float]:
-    """The Erdos-Renyi-kernel density of each layer; layers that would exceed 1 are kept whole.
+    """The Erdos-Renyi-kernel density of each layer; layers that would exceed 1 are kept dense.
 
     >>> [round(d, 4) for d in erk_densities([(4, 4), (16, 16)], 0.25)]
     [0.85, 0.2125]
@@ -65,7 +65,10 @@ def _largest(scores: Weights, keep: int) -> NDArray[np.bool_]:
 
 
 def magnitude_masks(weights: Sequence[Weights], density: float, allocation: str) -> Masks:
-    """Masks of the weights to keep, one per layer; together at most `density` of all."""
+    """The masks of all layers, of the shapes of `weights`; together at most `density` is kept.
+
+    `allocation` is one of those above.
+    """
     if allocation in ("lamp", "global"):
         score = lamp_scores if allocation == "lamp" else np.abs
         scores = [np.asarray(score(w), np.float64).reshape(-1) for w in weights]
@@ -77,7 +80,7 @@ def magnitude_masks(weights: Sequence[Weights], density: float, allocation: str)
         ]
     shapes = [w.shape for w in weights]
     shares = erk_densities(shapes, density) if allocation == "erk" else [density] * len(shapes)
-    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
+    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may be rounded to just below
     return [
         _largest(np.abs(w), math.floor(share * w.size + 1e-9))
         for w, share in zip(weights, shares, strict=True)

@@ -1,10 +1,10 @@
-"""How many channels a layer needs: the principal components of the drive it accumulates.
+"""Layer widths from the principal components of the accumulated drive.
 
-Chowdhury, Garg and Roy look at the potential that a layer's synapses deliver over all steps,
-without the reset (a reset potential is bounded by the threshold, and looks like noise). Every
-pixel of every image is a sample, every channel a feature. The layer needs as many channels as
-components whose variances together reach a share of the whole. That is a width, not a choice of
-channels: a network of these widths is trained anew.
+Chowdhury, Garg and Roy (IJCNN 2021) analyse the potential that a layer's synapses deliver over all
+steps, without the reset (a reset potential is bounded by the threshold, and looks like noise).
+Every pixel of every image is a sample, every channel a feature. The layer needs as many channels as
+components whose variances together reach a share of the whole. The result is a width, not a choice
+of channels: a network of these widths is trained from scratch.
 """
 
 from __future__ import annotations
@@ -19,10 +19,7 @@ Floats = NDArray[np.floating]
 
 
 class CovarianceSums:
-    """Sums over samples, from which the covariance of all of them follows.
-
-    So no matrix of samples is kept: C x C numbers stand for any count of pixels.
-    """
+    """Accumulates the covariance of samples with C features, in C x C numbers."""
 
     def __init__(self, channels: int) -> None:
         self.count = 0
@@ -30,14 +27,14 @@ class CovarianceSums:
         self.products = np.zeros((channels, channels))
 
     def add(self, drive: Floats) -> None:
-        """Take in `drive` (N, C) or (N, C, H, W): samples are images and pixels."""
+        """Adds the samples of `drive` (N, C) or (N, C, H, W): images, or pixels of images."""
         samples = np.moveaxis(np.asarray(drive, np.float64), 1, -1).reshape(-1, drive.shape[1])
         self.count += len(samples)
         self.sum += samples.sum(axis=0)
         self.products += samples.T @ samples
 
     def variances(self) -> NDArray[np.float64]:
-        """The variance along each principal component, largest first: squared singular values."""
+        """The variance (C,) along each principal component, largest first."""
         mean = self.sum / max(self.count, 1)
         covariance = self.products / max(self.count, 1) - np.outer(mean, mean)
         return np.asarray(np.linalg.eigvalsh(covariance)[::-1].clip(min=0.0), np.float64)
@@ -61,7 +58,7 @@ def components_needed(variances: Floats, share: float) -> int:
 def narrow_words(
     words: Sequence[str], layers: Sequence[str], widths: Mapping[str, int]
 ) -> list[str]:
-    """The layer words with new widths.
+    """The layer words of a recipe with new widths.
 
     Parameters
     ----------
@@ -70,7 +67,8 @@ def narrow_words(
     layers
         The names of their layers, in order; a residual block has two.
     widths
-        By name of layer. A block takes the larger of its two.
+        Channels by layer name; layers without an entry keep theirs. A block takes the larger of its
+        two.
 
     >>> narrow_words(["16C3", "P2", "8R3s2", "64", "10"],
     ...              ["conv1", "res2", "res3", "fc4", "readout"],
@@ -78,12 +76,12 @@ def narrow_words(
     ['5C3', 'P2', '4R3s2', '20', '10']
     """
     names = iter(layers)
-    found: list[str] = []
+    narrow: list[str] = []
     for word in words:
         if re.fullmatch("[PM][0-9]+", word):
-            found.append(word)
+            narrow.append(word)
             continue
-        mine = [next(names) for _ in range(2 if "R" in word else 1)]
-        kept = [widths[name] for name in mine if name in widths]
-        found.append(re.sub("^[0-9]+", str(max(kept)), word) if kept else word)
-    return found
+        own_names = [next(names) for _ in range(2 if "R" in word else 1)]
+        own_widths = [widths[name] for name in own_names if name in widths]
+        narrow.append(re.sub("^[0-9]+", str(max(own_widths)), word) if own_widths else word)
+    return narrow

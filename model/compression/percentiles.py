@@ -1,4 +1,4 @@
-"""Percentiles of what the neurons of a trained network see, from a bounded sample of values."""
+"""Percentiles of the inputs of a trained network's activations, from a bounded sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SAMPLE = 200_000
-"""How many values of a layer are kept; of more, evenly spaced ones."""
+"""The most values of a layer that are kept; of more, evenly spaced ones are."""
 
 
 def thinned(values: NDArray[np.floating], most: int) -> Floats:
@@ -23,7 +23,7 @@ def thinned(values: NDArray[np.floating], most: int) -> Floats:
 
 
 def percentiles(values: Floats) -> Floats:
-    """The 1st to the 100th percentile, one value for each; the last is the maximum.
+    """The 1st to the 100th percentile, (100,); the last is the maximum. Zeros without values.
 
     >>> percentiles(np.arange(0.0, 201.0))[[0, 49, 98, 99]].tolist()
     [2.0, 100.0, 198.0, 200.0]

@@ -1,15 +1,15 @@
-"""The nearest point of a constraint set: few weights, or few levels.
+"""Euclidean projections of weights for ADMM: on few nonzero weights, or on few levels.
 
-Sparsity: of a layer the `count` largest magnitudes stay. A count, not a percentile: with many zeros
-a percentile can be 0 and prune nothing.
+Sparsity: the `count` largest magnitudes of a layer stay. It is a count, not a percentile: with many
+zeros a percentile can be 0 and prune nothing.
 
-Levels: of a channel (of the readout: the layer) the weights become alpha Q, with whole Q within
-+-(2^(bits-1) - 1) that minimise || V - alpha Q ||^2, found by turns, from the widest grid on:
+Levels: the weights of a channel (of the readout: of the layer) become alpha Q, with integers Q
+within +-(2^(bits-1) - 1) that minimise || V - alpha Q ||^2, by alternating from the widest grid on:
 
     Q = round(V / alpha),   alpha = V.Q / Q.Q
 
-The largest |Q| is the highest level. So the quantiser of the network, which puts the largest weight
-on its highest level, finds the very same Q and alpha.
+The largest |Q| must be the highest level. Then the network's quantiser, which maps the largest
+weight to its highest level, finds the same Q and alpha.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def largest_mask(values: Tensor, count: int) -> Tensor:
 
 
 def project_to_levels(values: Tensor, bits: int, per_channel: bool) -> Tensor:
-    """Alpha Q for every channel, or for all values at once.
+    """The nearest alpha Q, with an alpha for each channel (the first axis), or for all values.
 
     >>> project_to_levels(torch.tensor([[1.0, 0.5, 0.0, -1.5]]), 2, True).tolist()
     [[1.25, 0.0, 0.0, -1.25]]
@@ -52,8 +52,8 @@ def _row(values: Tensor, bits: int) -> Tensor:
             break
         levels = torch.floor(values / alpha + 0.5).clamp(-top, top)
         alpha = (values * levels).sum() / levels.square().sum()
-        found = alpha * levels
-        gap = float((values - found).square().sum())
+        candidate = alpha * levels
+        gap = float((values - candidate).square().sum())
         if gap < error and int(levels.abs().max()) == top:
-            best, error = found, gap
+            best, error = candidate, gap
     return best

@@ -1,9 +1,9 @@
-"""What is kept or dropped as a whole: single weights, or all weights that read one channel.
+"""Units of pruning: single weights, or all weights that read one channel.
 
 A *unit* is one weight (structure "none"), or the weights of one source channel to all channels of
-the layer, all taps (structure "channel"; behind a linear layer a channel is one neuron). Dropping
-it empties whole rows of the hardware: so, where a block and its shortcut read the same channels, a
-unit holds the weights of both. Such paths are a *group*; all units of a group have the same size.
+the layer, all taps (structure "channel"; after a linear layer a channel is one neuron). Dropping it
+empties whole rows of the hardware; for that, where a block and its shortcut read the same channels,
+a unit contains the weights of both. Such paths are a *group*; all units of a group have one size.
 """
 
 from __future__ import annotations
@@ -24,38 +24,38 @@ Ints = NDArray[np.int64]
 
 
 def groups(layers: Sequence[Path], structure: str) -> list[list[int]]:
-    """The places of the paths that share units: each alone, or all that read the same channels."""
+    """The indices of the paths in each group: single paths, or all that read the same channels."""
     if structure == "none":
-        return [[place] for place in range(len(layers))]
-    found: dict[str, list[int]] = {}
-    for place, layer in enumerate(layers):
-        found.setdefault(layer.origin, []).append(place)
-    return list(found.values())
+        return [[index] for index in range(len(layers))]
+    by_origin: dict[str, list[int]] = {}
+    for index, layer in enumerate(layers):
+        by_origin.setdefault(layer.origin, []).append(index)
+    return list(by_origin.values())
 
 
 def split_groups(
     weights: Sequence[NDArray[Any]], layers: Sequence[Path], structure: str
 ) -> list[NDArray[Any]]:
-    """Weights of every path, or their masks, as (units, weights of a unit) of every group."""
+    """Weights or masks of all paths, as (units, weights of a unit) for every group."""
     return [
         np.concatenate([split(weights[n], layers[n], structure) for n in group], axis=1)
         for group in groups(layers, structure)
     ]
 
 
-def join_masks(chosen: Sequence[Bools], layers: Sequence[Path], structure: str) -> list[Bools]:
-    """The mask of every path, in the shape of its weights, of which units each group keeps."""
+def join_masks(kept: Sequence[Bools], layers: Sequence[Path], structure: str) -> list[Bools]:
+    """The mask of every path, in the shape of its weights, from the `kept` units of every group."""
     masks: dict[int, Bools] = {}
-    for units, group in zip(chosen, groups(layers, structure), strict=True):
-        for place in group:
-            layer = layers[place]
-            each = math.prod(layer.weight_shape) // len(units)
-            masks[place] = join(np.repeat(units[:, None], each, 1), layer, structure)
-    return [masks[place] for place in range(len(layers))]
+    for units, group in zip(kept, groups(layers, structure), strict=True):
+        for index in group:
+            layer = layers[index]
+            size = math.prod(layer.weight_shape) // len(units)
+            masks[index] = join(np.repeat(units[:, None], size, 1), layer, structure)
+    return [masks[index] for index in range(len(layers))]
 
 
 def split(weights: NDArray[Any], layer: Path, structure: str) -> NDArray[Any]:
-    """Weights, or their mask, as (units, weights of a unit)."""
+    """The weights or mask of one path as (units, weights of a unit)."""
     if structure == "none":
         return weights.reshape(-1, 1)
     out, channels = layer.weight_shape[0], layer.pooled[0]
@@ -71,18 +71,18 @@ def join(units: NDArray[Any], layer: Path, structure: str) -> NDArray[Any]:
 
 
 def budget(density: float, layers: Sequence[Path]) -> int:
-    """How many weights may be kept."""
+    """The number of weights to keep at this density."""
     total = sum(math.prod(layer.weight_shape) for layer in layers)
-    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may come out just below
+    # the tiny term: 0.3 of 10 weights are 3, although 0.3 * 10 may be rounded to just below
     return math.floor(density * total + 1e-9)
 
 
 def apportion(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
-    """How many units each layer gets so that together they hold at most `total` weights.
+    """Apportions at most `total` weights to layers, as numbers of units.
 
-    In proportion to `shares` (of weights), at most `caps` units; what rounding and caps leave over
-    goes to the layers that lack most, as long as a unit fits. With units of one weight the total is
-    met exactly, unless all caps are reached.
+    Layers get weights in proportion to `shares`, in units of `sizes` weights, at most `caps` units.
+    What rounding and caps leave over goes to the layers that lack most, as long as a unit fits.
+    With units of one weight the total is met exactly, unless all caps are reached.
 
     >>> apportion(10, np.array([1.0, 3.0]), np.array([1, 1]), np.array([9, 9])).tolist()
     [2, 8]
@@ -106,7 +106,10 @@ def apportion(total: int, shares: Reals, sizes: Ints, caps: Ints) -> Ints:
 def random_masks(
     layers: Sequence[Path], density: float, allocation: str, structure: str, seed: int
 ) -> list[Bools]:
-    """The masks of all paths: random units of a group, at least one; "uniform" or "erk" shares."""
+    """Random masks of all paths: each group keeps at least one unit.
+
+    `allocation` is "uniform" or "erk".
+    """
     shapes = [layer.weight_shape for layer in layers]
     parts = split_groups([np.zeros(shape, bool) for shape in shapes], layers, structure)
     counts, sizes = (np.array([part.shape[axis] for part in parts]) for axis in (0, 1))
@@ -115,18 +118,18 @@ def random_masks(
     shares = np.array([sum(weights[n] for n in group) for group in groups(layers, structure)])
     first = np.ones_like(counts)
     rest = np.maximum(shares - sizes, 0)
-    chosen = first + apportion(budget(density, layers) - int(sizes.sum()), rest, sizes, counts - 1)
+    keep = first + apportion(budget(density, layers) - int(sizes.sum()), rest, sizes, counts - 1)
     generator = np.random.default_rng([seed, len(layers)])
-    found = []
-    for count, units in zip(chosen, counts, strict=True):
-        kept = np.zeros(units, bool)
-        kept[generator.permutation(units)[:count]] = True
-        found.append(kept)
-    return join_masks(found, layers, structure)
+    kept = []
+    for count, units in zip(keep, counts, strict=True):
+        mask = np.zeros(units, bool)
+        mask[generator.permutation(units)[:count]] = True
+        kept.append(mask)
+    return join_masks(kept, layers, structure)
 
 
 def least_density(layers: Sequence[Path], structure: str) -> float:
-    """The lowest density that leaves every layer one unit."""
+    """The lowest density at which every layer keeps one unit, rounded up to 1e-4."""
     sizes = [
         1 if structure == "none" else math.prod(layer.weight_shape) // layer.pooled[0]
         for layer in layers
