@@ -1,1 +1,1 @@
-"""Experiments: recipes in variants, over seeds, with their measurements, tables and records."""
+"""Experiments: variants of a recipe over seeds, with measurements, records and tables."""

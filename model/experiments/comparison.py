@@ -1,4 +1,4 @@
-"""What the runs of an experiment found, line by line, and the table of it."""
+"""The comparison table of an experiment: a row for each variant and swept value."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ BITS, NOISE = "bits", "noise"
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one variant at one value of what is swept: flat values for each finished seed.
+    """The finished runs of one variant at one swept value, one for each seed.
 
-    `measures` holds, for each run, accuracies by kind and setting: `{"bits": {4: 0.8}}`.
+    Attributes
+    ----------
+    summaries
+        The summary of each run, flat.
+    value
+        The swept value; None if nothing is swept.
+    measures
+        For each run, accuracies (0..1) by kind and setting: `{"bits": {4: 0.8}}`.
     """
 
     variant: str
@@ -27,52 +34,52 @@ class Row:
 
     @classmethod
     def from_records(cls, variant: str, value: Any, records: Sequence[Values]) -> Row:
-        """A line of the records of its runs."""
+        """The row of these runs."""
         measures = tuple(_measures(record.get("measures", {})) for record in records)
         return cls(variant, tuple(map(flat, records)), value, measures)
 
     def values(self, key: str) -> list[Any]:
-        """One value of all summaries that have it."""
-        found = [summary.get(key) for summary in self.summaries]
-        return [value for value in found if value is not None]
+        """The value of `key` in each summary that has it."""
+        values = [summary.get(key) for summary in self.summaries]
+        return [value for value in values if value is not None]
 
     def mean(self, key: str) -> float:
-        """Over the seeds."""
+        """The mean of `key` over the seeds."""
         return statistics.fmean(self.values(key))
 
     def deviation(self, key: str) -> float:
-        """The sample's standard deviation over the seeds; 0 for a single one."""
+        """The sample standard deviation of `key` over the seeds; 0 for a single one."""
         return deviation(self.values(key))
 
     def measured(self, kind: str, setting: float) -> list[float]:
-        """The accuracies of all runs that were measured so."""
-        found = [measures.get(kind, {}).get(setting) for measures in self.measures]
-        return [value for value in found if value is not None]
+        """The accuracies of all runs with this measure."""
+        accuracies = [measures.get(kind, {}).get(setting) for measures in self.measures]
+        return [accuracy for accuracy in accuracies if accuracy is not None]
 
 
 def deviation(values: Sequence[float]) -> float:
-    """The sample's standard deviation; 0 for a single value."""
+    """The sample standard deviation; 0 for a single value."""
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def flat(record: Values) -> dict[str, Any]:
-    """The summary of a record, with what its stages say of networks that were converted."""
-    found = dict(record["summary"])
-    for stage in found.pop("stages", []):
-        found |= {key: stage[key] for key in stage if key.startswith("converted_")}
+    """The summary of a record, with the accuracies of ANN stages and converted networks."""
+    summary = dict(record["summary"])
+    for stage in summary.pop("stages", []):
+        summary |= {key: stage[key] for key in stage if key.startswith("converted_")}
         if stage["kind"] == "ann":
-            found["ann_accuracy"] = stage.get("test_accuracy")
-    found["cpu_seconds"] = record.get("cpu_seconds")
-    return found
+            summary["ann_accuracy"] = stage.get("test_accuracy")
+    summary["cpu_seconds"] = record.get("cpu_seconds")
+    return summary
 
 
-def _measures(found: Values) -> dict[str, dict[float, float]]:
-    """With numbers as keys; of several seeds of the noise their mean."""
+def _measures(recorded: Values) -> dict[str, dict[float, float]]:
+    """The measures of a record with numbers as keys, noise averaged over its seeds."""
     kinds = {}
-    if BITS in found:
-        kinds[BITS] = {float(bits): accuracy for bits, accuracy in found[BITS].items()}
-    if NOISE in found:
-        kinds[NOISE] = {float(n): statistics.fmean(a.values()) for n, a in found[NOISE].items()}
+    if BITS in recorded:
+        kinds[BITS] = {float(bits): accuracy for bits, accuracy in recorded[BITS].items()}
+    if NOISE in recorded:
+        kinds[NOISE] = {float(n): statistics.fmean(a.values()) for n, a in recorded[NOISE].items()}
     return kinds
 
 
@@ -89,23 +96,23 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("converted, integers", "converted_accuracy", _percent),
     ("CPU seconds", "cpu_seconds", "{:.0f}".format),
 )
-"""Columns of a table where some run has the value: heading, key, and how means are written."""
+"""Optional columns, shown if some run has the value: heading, key, and format of means."""
 
 NOTES = {
     "ann_accuracy": "ANN: the last stage that is one, on test images.",
     "converted_accuracy": "Converted: before the first step of training, on validation images.",
     "operations_ratio": "Operations: against a dense float network with the spikes of the first "
     "spiking stage.",
-    "cpu_seconds": "CPU seconds of a run, its scores included, without stages that it took up from "
+    "cpu_seconds": "CPU seconds of a run, its scores included, without stages that it reused from "
     "another run.",
 }
 
 
 def markdown(experiment: Experiment, lines: Sequence[Row]) -> str:
-    """Markdown: accuracy on test images by seed, their mean and deviation, and what else there is.
+    """The comparison in Markdown: accuracy on test images by seed, mean, deviation, and more.
 
-    The gain is that over the first variant at the same value, in points; where there is but one
-    variant, over its first value. Below are tables of what was measured on finished networks.
+    The gain is the difference to the first variant at the same value, in percentage points; with a
+    single variant, to its first value. Tables of measures on finished networks follow.
     """
     word, swept = experiment.sweep.word, any(line.value is not None for line in lines)
     more = [column for column in COLUMNS if any(line.values(column[1]) for line in lines)]
@@ -135,7 +142,7 @@ def markdown(experiment: Experiment, lines: Sequence[Row]) -> str:
 
 
 def row_name(line: Row, word: str) -> str:
-    """A line for a reader: its variant, and the value of what is swept.
+    """The name of a row: its variant and the swept value.
 
     >>> row_name(Row("momentum", (), 0.05), "density")
     'momentum, density 0.05'
@@ -148,7 +155,7 @@ def _value(line: Row) -> str:
 
 
 def _baseline(lines: Sequence[Row], line: Row) -> Row | None:
-    """The first variant at the same value, or at none; of one variant alone, its first line."""
+    """The first variant's row at the same value or none; with a single variant, its first row."""
     first = [other for other in lines if other.variant == lines[0].variant]
     if len(first) == len(lines):
         return first[0]
@@ -158,7 +165,7 @@ def _baseline(lines: Sequence[Row], line: Row) -> Row | None:
 def _measured(
     lines: Sequence[Row], word: str, kind: str, title: str, write: Callable[[float], str]
 ) -> list[str]:
-    """A table of means and deviations of every line that was measured so."""
+    """A table of means and deviations of every row with this kind of measure."""
     settings = sorted({s for line in lines for run in line.measures for s in run.get(kind, {})})
     if not settings:
         return []

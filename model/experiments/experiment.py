@@ -1,8 +1,8 @@
-"""Experiments: a method against baselines over seeds, as TOML files.
+"""Experiments: TOML files that compare a method with baselines over several seeds.
 
-An experiment is a recipe, variants that change it, seeds, and perhaps one key of the recipe that
-takes several values. A run is one variant at one value with one seed; `model.experiments.schedule`
-makes them.
+An experiment has a recipe, variants that change it, seeds, and optionally one key of the recipe
+that takes several values. A run is one variant at one value with one seed;
+`model.experiments.schedule` trains them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Variant:
-    """A method: a name, and what it changes in the experiment's recipe.
+    """A variant: its name, and its changes of the experiment's recipe.
 
-    With `sweep` false it stays as it is where others take the swept values: a reference.
+    With `sweep` false the swept values do not apply to it: a reference.
     """
 
     name: str = field(text("a name", lambda name: bool(re.search("[A-Za-z0-9]", name))))
@@ -47,7 +47,7 @@ class Variant:
 
     @property
     def slug(self) -> str:
-        """The name, fit for a file.
+        """The name in a form for file names.
 
         >>> Variant("random, ERK", {}).slug
         'random-erk'
@@ -57,9 +57,9 @@ class Variant:
 
 @dataclass(frozen=True)
 class Case:
-    """One run: a variant, at a `value` of what is swept (None: of nothing), with a seed.
+    """One run: a variant at a swept `value` (None: nothing is swept) with a seed.
 
-    `slug` names its files, `name` it for a reader.
+    `slug` is the stem of its files, `name` is for people.
     """
 
     variant: str
@@ -72,7 +72,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is asked, the common recipe, the variants, of which the first is the baseline."""
+    """An experiment: a question, the common recipe, and variants; the first is the baseline."""
 
     name: str = field(text("lower-case letters, digits and '-'", lambda n: bool(NAME.fullmatch(n))))
     question: str = field(text("a question", bool))
@@ -83,18 +83,18 @@ class Experiment:
     measure: Measure = table(Measure, Measure())  # noqa: RUF009
 
     def points(self) -> Iterator[tuple[Variant, Any]]:
-        """Every variant at every value, in order; None stands for no value."""
+        """Every variant at every swept value, in order; None where nothing is swept."""
         for variant in self.variants:
             swept = variant.sweep and self.sweep.values
             yield from ((variant, value) for value in (self.sweep.values if swept else (None,)))
 
     def cases(self) -> Iterator[Case]:
-        """All runs, seed by seed, so that what stopped early has compared all variants."""
+        """All runs, seed by seed, so that an interrupted experiment has compared all variants."""
         for seed in self.seeds:
             yield from (self.case(variant, value, seed) for variant, value in self.points())
 
     def case(self, variant: Variant, value: Any, seed: int) -> Case:
-        """One run.
+        """The run of a variant at a value with a seed.
 
         Raises
         ------
@@ -111,20 +111,19 @@ class Experiment:
         where = f"experiment {self.name!r}: variant {name!r}"
         recipe = recipes.from_dict({"name": variant.slug, **content}, where)
         if value is not None:
-            lost = recipe.stages and all(map(self.sweep.overridden, recipe.stages))
-            require(
-                not lost, where, "sweep.key", repr(self.sweep.key), "one that not every stage sets"
-            )
+            overridden = recipe.stages and all(map(self.sweep.overridden, recipe.stages))
+            right = "one that not every stage sets"
+            require(not overridden, where, "sweep.key", repr(self.sweep.key), right)
         return Case(variant.name, seed, value, f"{name}, seed {seed}", f"{slug}-{seed}", recipe)
 
 
 def names() -> tuple[str, ...]:
-    """The built-in experiments."""
+    """The names of the built-in experiments."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
 def load(name_or_path: str | Path) -> Experiment:
-    """Read a built-in experiment by name, or any by the path of its `.toml` file; check all runs.
+    """Reads a built-in experiment by name, or any by the path of its `.toml` file; checks all runs.
 
     Raises
     ------
@@ -141,22 +140,23 @@ def load(name_or_path: str | Path) -> Experiment:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{where}: is no TOML ({error})") from None
-    found = read_table(Experiment, content, where)
-    slugs = [variant.slug for variant in found.variants]
+    experiment = read_table(Experiment, content, where)
+    slugs = [variant.slug for variant in experiment.variants]
     require(bool(slugs), where, "variants", slugs, "at least 1 table [[variants]]")
     require(len({*slugs}) == len(slugs), where, "variants", slugs, "of different names")
-    _check(found, content, where)
-    return found
+    _check_runs(experiment, content, where)
+    return experiment
 
 
-def _check(found: Experiment, content: Mapping[str, Any], where: str) -> None:
-    """All runs have valid recipes and files of their own."""
+def _check_runs(experiment: Experiment, content: Mapping[str, Any], where: str) -> None:
+    """Checks that all runs have valid recipes and different file names."""
+    sweep = experiment.sweep
     if "sweep" in content:
-        found.sweep.check(where)
-        require(bool(found.sweep.values), where, "sweep.values", [], "a list of values")
-        swept = any(variant.sweep for variant in found.variants)
-        require(swept, where, "sweep.key", repr(found.sweep.key), "swept by at least 1 variant")
-    found.measure.check(where)
-    files = [case.slug for case in found.cases()]
+        sweep.check(where)
+        require(bool(sweep.values), where, "sweep.values", [], "a list of values")
+        swept = any(variant.sweep for variant in experiment.variants)
+        require(swept, where, "sweep.key", repr(sweep.key), "swept by at least 1 variant")
+    experiment.measure.check(where)
+    files = [case.slug for case in experiment.cases()]
     twice = next((file for file in files if files.count(file) > 1), None)
     require(twice is None, where, "file name", repr(twice), "of one run; rename a variant")

@@ -1,4 +1,4 @@
-"""What an experiment measures on the network of every finished run, beside its accuracy."""
+"""Measures on the network of every finished run: accuracy at other weight bits and under noise."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from spikewright.model.recipes.recipe import Recipe
 class Measure:
     """Test accuracy at other weight bits, without training, and under noise on the input.
 
-    `noise` lists deviations as a share of the largest pixel; each is drawn with every one of
-    `noise_seeds`. What is empty is not measured.
+    `noise` lists standard deviations as a share of the largest pixel; each is drawn with every one
+    of `noise_seeds`. Empty: not measured.
     """
 
     bits: tuple[int, ...] = field(integers(2, 8), (), quiet=True)
@@ -25,7 +25,7 @@ class Measure:
     noise_seeds: tuple[int, ...] = field(integers(0, 2**31 - 1), (0,), quiet=True)
 
     def check(self, where: str) -> None:
-        """No value is there twice.
+        """Checks that no value is given twice.
 
         Raises
         ------
@@ -33,13 +33,13 @@ class Measure:
             Naming the key.
         """
         for key in ("bits", "noise", "noise_seeds"):
-            found = getattr(self, key)
+            values = getattr(self, key)
             right = "of different values"
-            require(len({*found}) == len(found), where, f"measure.{key}", list(found), right)
+            require(len({*values}) == len(values), where, f"measure.{key}", list(values), right)
 
-    def missing(self, found: Mapping[str, Any]) -> bool:
-        """Whether `found`, the measures of a record, lacks anything that is asked."""
-        bits, noise = found.get("bits", {}), found.get("noise", {})
+    def missing(self, recorded: Mapping[str, Any]) -> bool:
+        """Whether `recorded`, the measures of a record, lacks any of these."""
+        bits, noise = recorded.get("bits", {}), recorded.get("noise", {})
         seeds = {str(seed) for seed in self.noise_seeds}
         return not (
             all(str(b) in bits for b in self.bits)
@@ -49,10 +49,10 @@ class Measure:
     def measure_run(
         self, recipe: Recipe, folder: Path, data_root: str | Path | None
     ) -> dict[str, Any]:
-        """Measure the finished run of `recipe` in `folder`; accuracies 0..1 on test images.
+        """The measures of the finished run of `recipe` in `folder`: accuracies (0..1), test images.
 
         `bits` has one for each number of bits, `noise` one for each deviation and noise seed. Keys
-        are text, as in JSON.
+        are strings, as in JSON.
         """
         if not (self.bits or self.noise):
             return {}
@@ -68,15 +68,15 @@ class Measure:
             network = trained(recipe, state)
             dataset = data.load(recipe.data, data_root, network.timesteps)
             test = dataset.test_x, dataset.test_y
-            found: dict[str, Any] = {}
+            measures: dict[str, Any] = {}
             if self.bits:
                 scores = ptq.sweep_bits(network, *test, self.bits, dataset.train_x)
-                found["bits"] = {str(bits): score.accuracy for bits, score in scores.items()}
+                measures["bits"] = {str(bits): score.accuracy for bits, score in scores.items()}
             if self.noise:
-                found["noise"] = {str(share): {} for share in self.noise}
+                measures["noise"] = {str(share): {} for share in self.noise}
             for seed in self.noise_seeds if self.noise else ():
                 for share, score in noise.scores_under_noise(
                     network, *test, self.noise, seed
                 ).items():
-                    found["noise"][str(share)][str(seed)] = score.accuracy
-            return found
+                    measures["noise"][str(share)][str(seed)] = score.accuracy
+            return measures

@@ -1,4 +1,4 @@
-"""Gaussian noise on input integers, as far as a sensor with their range could deliver it."""
+"""Gaussian noise on input integers, rounded and clipped to the range of the sensor."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ Images = NDArray[np.uint8]
 
 
 def add_noise(images: Images, deviation: float, highest: int, seed: int) -> Images:
-    """`images` with noise of `deviation` times `highest`, rounded and clipped to 0..`highest`.
+    """`images` (N, ...) with noise of standard deviation `deviation` * `highest`.
 
-    The noise of an image depends on `seed` and on its place among the images alone.
+    Values are rounded and clipped to 0..`highest`. The noise of an image depends only on `seed` and
+    on the image's index.
 
     >>> quiet = np.array([[0, 8, 16]], np.uint8)
     >>> add_noise(quiet, 0.0, 16, 0).tolist(), int(add_noise(quiet, 9.0, 16, 0).max()) <= 16
     ([[0, 8, 16]], True)
     """
-    found = np.empty_like(images)
-    for place, image in enumerate(images):
-        drawn = np.random.default_rng([seed, place]).standard_normal(image.shape)
-        found[place] = np.floor(image + deviation * highest * drawn + 0.5).clip(0, highest)
-    return found
+    noisy = np.empty_like(images)
+    for index, image in enumerate(images):
+        drawn = np.random.default_rng([seed, index]).standard_normal(image.shape)
+        noisy[index] = np.floor(image + deviation * highest * drawn + 0.5).clip(0, highest)
+    return noisy
 
 
 def scores_under_noise(
@@ -38,7 +39,7 @@ def scores_under_noise(
 ) -> dict[float, Score]:
     """The score of `network` under noise of each of the `deviations`.
 
-    Pixels stay within the range of the data set; a network that reads Poisson spikes gets those of
+    Pixels stay within the range of the data set; a network with Poisson coding gets the spikes of
     the noisy pixels.
     """
     highest = network.coder.highest

@@ -1,4 +1,4 @@
-"""What an experiment varies beside its variants: one key of the recipe, over some values."""
+"""The parameter sweep of an experiment: one key of the recipe that takes several values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.recipes.stages import Stage
 
 OWN = ("name", "stages", "training.seed")
-"""Keys of recipes that an experiment sets itself, or that are no single value."""
+"""Keys of recipes that cannot be swept: an experiment sets them, or they are no single value."""
 
 
 def keys(kind: type = Recipe, prefix: str = "") -> Iterator[str]:
@@ -36,29 +36,29 @@ def keys(kind: type = Recipe, prefix: str = "") -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A dotted key of the recipe and the values it takes; without a key nothing is swept."""
+    """A dotted key of the recipe and its values; without a key nothing is swept."""
 
     key: str = field(text("a key of recipes", bool), "", quiet=True)
     values: tuple[Any, ...] = field(values(), (), quiet=True)
 
     @property
     def word(self) -> str:
-        """The key for a reader: "weight bits" of "quantization.weight_bits"."""
+        """The key for people: "weight bits" of "quantization.weight_bits"."""
         return self.key.rpartition(".")[2].replace("_", " ")
 
     def changes(self, value: Any) -> dict[str, Any]:
-        """`value` under the key, as nested plain values.
+        """The change of the recipe that sets the key to `value`, as nested plain values.
 
         >>> Sweep("pruning.density", (0.1,)).changes(0.1)
         {'pruning': {'density': 0.1}}
         """
-        found: Any = value
+        change: Any = value
         for name in reversed(self.key.split(".")):
-            found = {name: found}
-        return found
+            change = {name: change}
+        return change
 
     def slug(self, value: Any) -> str:
-        """Key and value, fit for a file.
+        """Key and value in a form for file names.
 
         >>> Sweep("quantization.weight_bits", ()).slug([4, 8])
         'weight-bits-4-8'
@@ -67,12 +67,12 @@ class Sweep:
         return "-".join([*self.word.split(), *parts])
 
     def check(self, where: str) -> None:
-        """The key is one of recipes.
+        """Checks that the key is one of a recipe.
 
         Raises
         ------
         BadInput
-            Naming the key that was perhaps meant.
+            Naming the key, with the nearest one that exists.
         """
         known = sorted(keys())
         words = {key.rpartition(".")[2]: key for key in known}
@@ -83,10 +83,10 @@ class Sweep:
         require(self.key in known, where, "sweep.key", repr(self.key), expected)
 
     def overridden(self, stage: Stage) -> bool:
-        """Whether `stage` sets the key for itself, so that the swept value does not reach it."""
-        found: Any = stage.changes()
+        """Whether `stage` sets the key itself, so that the swept value has no effect in it."""
+        changes: Any = stage.changes()
         for name in self.key.split("."):
-            if not isinstance(found, Mapping) or name not in found:
+            if not isinstance(changes, Mapping) or name not in changes:
                 return False
-            found = found[name]
+            changes = changes[name]
         return True

@@ -1,12 +1,11 @@
-"""Quantisation after training: the same float weights on fewer or more levels.
+"""Post-training quantisation: the same float weights on fewer or more levels.
 
-The scale of a channel's weights changes with their bits. Statistics of the drive are counted in
-weight units, and thresholds and biases follow from them, so that all must move together: a
-threshold that stayed would mean another potential. So would one that the width of the membranes
-held down at the bits of training, and holds no more at fewer. (Without batch norm a layer has one
-threshold for all channels, and what was held down there is let go.) What rounding adds to the drive
-is not in the statistics: so they are measured again where images are given, without labels and
-without a step of training.
+The scale of a channel's weights changes with their bits. Statistics of the drive are in weight
+units, and thresholds and biases are computed from them, so all of them must be rescaled together. A
+threshold that was clamped to the membrane's range at the bits of training, and is not at fewer, is
+set to the limit first. (Without batch norm a layer has one threshold for all channels, and such a
+clamp is lifted.) Rounding errors change the drive: where images are given, the statistics are
+recalibrated on them, without labels and without training.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ SAMPLE = 1024
 
 @torch.no_grad()
 def requantise(network: SpikingNetwork, bits: int) -> SpikingNetwork:
-    """A copy of `network` in eval mode, all of whose weights have so many bits; gains keep theirs.
+    """A copy of `network` in eval mode whose weights have this many bits; gains keep theirs.
 
-    Finer weights make larger integers of the same potential, so that membranes get as many more
-    bits as weights do; with coarser weights they stay.
+    Finer weights make larger integers of the same potential, so that membranes get as many bits
+    more as weights do; with coarser weights membranes keep theirs.
     """
     recipe = network.recipe
     more = max(0, bits - min(recipe.quantization.weight_bits))
@@ -46,18 +45,18 @@ def requantise(network: SpikingNetwork, bits: int) -> SpikingNetwork:
     for layer in source.spiking_layers:
         if layer.neuron.batch_norm:
             layer.saturate_thresholds()
-    found = SpikingNetwork(changed).to(network.device)
-    found.load_state_dict(source.state_dict())
-    for old, new in zip(source.layers, found.layers, strict=True):
+    quantised = SpikingNetwork(changed).to(network.device)
+    quantised.load_state_dict(source.state_dict())
+    for old, new in zip(source.layers, quantised.layers, strict=True):
         new.rescale_statistics(old.weights()[2])
-    return found.eval()
+    return quantised.eval()
 
 
 @torch.no_grad()
 def recalibrate(network: SpikingNetwork, images: NDArray[np.uint8]) -> None:
-    """Give batch norm the mean of the statistics of `images`, batch by batch; nothing else changes.
+    """Recomputes batch norm's running statistics as their means over the batches of `images`.
 
-    Each layer sees the spikes of layers that are normalised by the same batch.
+    Nothing else changes. Each layer gets spikes of layers that are normalised by the same batch.
     """
     network.train()
     network.freeze(False)
@@ -77,15 +76,15 @@ def sweep_bits(
     bits: Sequence[int] = BITS,
     training_images: NDArray[np.uint8] | None = None,
 ) -> dict[int, Score]:
-    """The score at every number of bits, all from the same trained weights.
+    """The score at every number of weight bits, from the same trained weights.
 
-    With `training_images`, statistics are measured again on 1,024 of them, evenly spread, wherever
-    the bits are not those of the network.
+    With `training_images`, batch norm is recalibrated on 1,024 of them, evenly spaced, where the
+    bits are not those of the network.
     """
     scores = {}
     for count in bits:
-        found = requantise(network, count)
+        quantised = requantise(network, count)
         if training_images is not None and {*network.recipe.quantization.weight_bits} != {count}:
-            recalibrate(found, np.asarray(evenly_spaced(training_images, SAMPLE), np.uint8))
-        scores[count] = evaluate(found, images, labels)
+            recalibrate(quantised, np.asarray(evenly_spaced(training_images, SAMPLE), np.uint8))
+        scores[count] = evaluate(quantised, images, labels)
     return scores

@@ -1,7 +1,8 @@
-"""The record of a finished run: one JSON file in `results/`, written once, whole.
+"""The records of finished runs: a JSON file for each in `results/`, written atomically.
 
-A run trains in `runs/SLUG`, where it goes on if it was stopped. Its record is due until there is
-one of the same recipe that holds every measure asked for; what is trained by then is only scored.
+A run trains in `runs/SLUG`, where it resumes if it was stopped. It is due until it has a record of
+the same recipe with every measure of the experiment; if only measures are missing, it is not
+trained again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Record = Mapping[str, Any]
 
 
 def path_of(case: Case, folder: Path) -> Path:
-    """Where the record of a run in an experiment's folder is, or will be."""
+    """The path of a run's record in an experiment's folder."""
     return folder / RESULTS / f"{case.slug}.json"
 
 
@@ -40,11 +41,11 @@ def read(case: Case, folder: Path) -> Record | None:
         return None
     try:
         record = json.loads(path.read_text())
-        same, _ = record["recipe"] == case.recipe.as_dict(), record["summary"]
+        same_recipe, _ = record["recipe"] == case.recipe.as_dict(), record["summary"]
     except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path}: is no result of a run; remove it to run again") from None
-    require(same, str(path), "recipe", "another", "that of the experiment; use another folder, or "
-            "remove it to run again")  # fmt: skip
+    require(same_recipe, str(path), "recipe", "another",
+            "that of the experiment; use another folder, or remove it to run again")  # fmt: skip
     return record
 
 
@@ -64,7 +65,7 @@ def train_and_record(
     case: Case, measure: Measure, folder: Path, data_root: str | Path | None,
     progress: Callable[[Any], None], device: str = "cpu",
 ) -> None:  # fmt: skip
-    """Train a run on `device`, or go on with it, measure its network, and write its record.
+    """Trains a run on `device`, or resumes it, measures its network, and writes its record.
 
     Raises
     ------
@@ -73,16 +74,16 @@ def train_and_record(
     """
     from spikewright.model.training.train import train  # torch only where something is trained
 
-    place, path = folder / RUNS / case.slug, path_of(case, folder)
-    clock = Clock(place)
+    run_folder, path = folder / RUNS / case.slug, path_of(case, folder)
+    clock = Clock(run_folder)
 
     def report(state: Any) -> None:
         if state.validation_accuracy is not None:
             clock.keep()
         progress(state)
 
-    others = [path for path in sorted((folder / RUNS).glob("*")) if path != place]
-    result = train(case.recipe, place, data_root, report, others, device=device)
+    others = [other for other in sorted((folder / RUNS).glob("*")) if other != run_folder]
+    result = train(case.recipe, run_folder, data_root, report, others, device=device)
     record = {
         "schema": 1,
         "variant": case.variant,
@@ -92,7 +93,7 @@ def train_and_record(
     }
     if case.value is not None:
         record["value"] = case.value
-    if measures := measure.measure_run(case.recipe, place, data_root):
+    if measures := measure.measure_run(case.recipe, run_folder, data_root):
         record["measures"] = measures
     if clock.known:
         record["cpu_seconds"] = round(clock.seconds, 1)
@@ -101,27 +102,27 @@ def train_and_record(
 
 
 class Clock:
-    """Seconds of CPU that a run took, those before interruptions included.
+    """The CPU seconds of a run, over all interruptions.
 
-    They are kept in the run's folder at the end of every epoch, so that an epoch that is cut short
-    does not count. What was trained without a clock has no known time.
+    They are saved in the run's folder at the end of every epoch, so that an interrupted epoch does
+    not count. `known` is false for a run that was trained without a clock.
     """
 
-    def __init__(self, place: Path) -> None:
-        self._path, self._started, self._before = place / CLOCK, time.process_time(), 0.0
-        self.known = not (place / CHECKPOINT).exists()
+    def __init__(self, run_folder: Path) -> None:
+        self._path, self._started, self._before = run_folder / CLOCK, time.process_time(), 0.0
+        self.known = not (run_folder / CHECKPOINT).exists()
         try:
             self._before = float(json.loads(self._path.read_text())["seconds"])
             self.known = True
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # a time is no result: a run goes on without it
+            pass  # the time is no result: without it the run is valid
 
     @property
     def seconds(self) -> float:
-        """So far, of all processes that worked on the run."""
+        """The seconds so far, of all processes that worked on the run."""
         return self._before + time.process_time() - self._started
 
     def keep(self) -> None:
-        """Write them down."""
+        """Saves the seconds."""
         if self.known:
             write_bytes(self._path, json.dumps({"seconds": self.seconds}).encode())

@@ -1,7 +1,7 @@
-"""All runs of an experiment: those that are due, in this process or in several at a time.
+"""Schedules the due runs of an experiment, one after the other or in several processes.
 
-Seeds go round outermost, so that what was stopped early has compared all variants. Every run trains
-by itself: which others ran before or beside it changes nothing.
+Seeds are the outermost loop, so that an interrupted experiment has compared all variants. Runs do
+not influence each other, in whatever order or number they are trained.
 """
 
 from __future__ import annotations
@@ -34,16 +34,18 @@ def run_experiment(
     experiment: Experiment, folder: Path, data_root: str | Path | None = None, jobs: int = 1,
     report: Report | None = None, finished: Finished | None = None, device: str = "cpu",
 ) -> list[Row]:  # fmt: skip
-    """Make every run that is due, `jobs` at a time; a line for each variant and value.
+    """Trains and measures every run that is due; returns a row for each variant and value.
 
     Parameters
     ----------
+    jobs
+        The number of runs that train at the same time.
     report
         Called with a run and its `model.training.train.Progress`.
     finished
-        Called with a run and its record, once it is written.
+        Called with a run and its record, after it is written.
     device
-        Where all of them train; see `model.runtime.device.select_device`.
+        The device of all runs; see `model.runtime.device.select_device`.
 
     Raises
     ------
@@ -52,35 +54,38 @@ def run_experiment(
     CheckFailed
         As `model.training.train.train`. The first failure ends all runs; what is trained is kept.
     """
-    measure, wanted = experiment.measure, due_cases(experiment, folder)
+    measure, due = experiment.measure, due_cases(experiment, folder)
 
-    def tell(case: Case, state: Any) -> None:
+    def on_progress(case: Case, state: Any) -> None:
         if report is not None:
             report(case, state)
 
-    def end(case: Case) -> None:
+    def on_finish(case: Case) -> None:
         record = records.read(case, folder)
         assert record is not None
         if finished is not None:
             finished(case, record)
 
-    if jobs > 1 and len(wanted) > 1:
-        workers.run_in_processes(wanted, measure, folder, data_root, jobs, tell, end, device)
+    if jobs > 1 and len(due) > 1:
+        workers.run_in_processes(
+            due, measure, folder, data_root, jobs, on_progress, on_finish, device
+        )
     else:
-        for case in wanted:
+        for case in due:
             records.train_and_record(
-                case, measure, folder, data_root, lambda state, case=case: tell(case, state), device
-            )
-            end(case)
+                case, measure, folder, data_root,
+                lambda state, case=case: on_progress(case, state), device,
+            )  # fmt: skip
+            on_finish(case)
     return collect_rows(experiment, folder)
 
 
 def collect_rows(experiment: Experiment, folder: Path) -> list[Row]:
-    """The finished runs of every variant and value that has any."""
-    lines = []
+    """A row for every variant and value with a finished run."""
+    rows = []
     for variant, value in experiment.points():
         cases = [experiment.case(variant, value, seed) for seed in experiment.seeds]
-        found = [record for case in cases if (record := records.read(case, folder)) is not None]
-        if found:
-            lines.append(Row.from_records(variant.name, value, found))
-    return lines
+        finished = [record for case in cases if (record := records.read(case, folder)) is not None]
+        if finished:
+            rows.append(Row.from_records(variant.name, value, finished))
+    return rows

@@ -1,9 +1,9 @@
-"""Runs of an experiment in processes of their own, several at a time.
+"""Worker processes that train several runs of an experiment at the same time.
 
-A worker reads orders from standard input, a line of JSON for each run, and answers on standard
-output: a line for every progress, one at the end of a run, one for an error that a user can mend.
-It is in a process group of its own, so that Ctrl-C reaches the parent alone, which then ends all
-workers. If the parent is killed, they end as soon as they listen, or have something to tell.
+A worker reads requests from standard input, a line of JSON for each run, and replies on standard
+output with lines of JSON: progress, the end of a run, or an error that the user can fix. It is in
+a process group of its own, so that Ctrl-C reaches only the parent, which then terminates all
+workers. If the parent is killed, they end at their next read or write.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ from spikewright.model.experiments.measures import Measure
 from spikewright.model.recipes import recipe as recipes
 from spikewright.model.recipes.fields import plain
 
-_PATIENCE_S = 20  # for a worker that was asked to end and is in the middle of a long call
+_PATIENCE_S = 20  # for a worker that was terminated during a long call
 _ERRORS = {error.exit_code: error for error in (CheckFailed, BadInput)}
 
-Order = dict[str, Any]
+Message = dict[str, Any]
 
 
 def run_in_processes(
     cases: Sequence[Case], measure: Measure, folder: Path, data_root: str | Path | None, jobs: int,
     report: Callable[[Case, Any], None], finished: Callable[[Case], None], device: str = "cpu",
 ) -> None:  # fmt: skip
-    """Make the runs, `jobs` of them at a time, in order; `report` and `finished` hear of them.
+    """Trains and records the runs in order, `jobs` of them at a time.
+
+    `report` is called with a run and the fields of its `model.training.train.Progress`, `finished`
+    with a run after its record is written.
 
     Raises
     ------
     BadInput, CheckFailed
-        That of the first run that fails; the others are ended, and go on when they are called for
-        again.
+        That of the first run that fails; the others are terminated, and resume at the next call.
     RuntimeError
-        If a worker had a fault of ours; it has printed its traceback.
+        If a worker crashed; it has printed its traceback.
     """
     waiting = iter(cases)
     common = {
@@ -62,7 +64,7 @@ def run_in_processes(
         while any(worker.case for worker in workers):
             for key, _ in selector.select():
                 worker: Worker = key.data
-                for state in worker.heard():
+                for state in worker.progress():
                     report(worker.busy_with, state)
                 if worker.done:
                     finished(worker.busy_with)
@@ -71,7 +73,7 @@ def run_in_processes(
 
 @contextmanager
 def _workers(count: int) -> Iterator[list[Worker]]:
-    """So many workers, which are ended at last, whatever happens."""
+    """`count` workers, which are terminated on exit."""
     workers: list[Worker] = []
     try:
         workers += (Worker() for _ in range(count))
@@ -84,18 +86,18 @@ def _workers(count: int) -> Iterator[list[Worker]]:
 
 
 class Worker:
-    """A process that makes one run after the other.
+    """A process that trains and records one run after the other.
 
     Members
     -------
-    output : file descriptor on which it can be heard
-    case : the run that it was given last; None if it has none to make
-    done : whether that is made
+    output : file descriptor of its replies
+    case : the run that it was given last; None if it is idle
+    done : whether that run is finished
     """
 
     def __init__(self) -> None:
         self.case: Case | None = None
-        self.done, self._part = False, b""
+        self.done, self._unfinished_line = False, b""
         home = str(Path(__file__).parents[3])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
@@ -108,23 +110,23 @@ class Worker:
 
     @property
     def busy_with(self) -> Case:
-        """The run that it makes."""
+        """The run that it was given; there must be one."""
         assert self.case is not None
         return self.case
 
-    def start(self, case: Case | None, common: Order) -> None:
-        """Give it its next run, if there is one."""
+    def start(self, case: Case | None, common: Message) -> None:
+        """Sends it its next run, if there is one; `common` is the rest of the request."""
         self.case, self.done = case, False
         if case is not None:
             assert self.process.stdin is not None
-            told = {**dataclasses.asdict(case), "recipe": case.recipe.as_dict()}
+            values = {**dataclasses.asdict(case), "recipe": case.recipe.as_dict()}
             try:
-                self.process.stdin.write(json.dumps({"case": told, **common}).encode() + b"\n")
+                self.process.stdin.write(json.dumps({"case": values, **common}).encode() + b"\n")
             except BrokenPipeError:
                 self._died()
 
-    def heard(self) -> Iterator[Any]:
-        """What it told since the last call: the fields of `model.training.train.Progress`.
+    def progress(self) -> Iterator[Any]:
+        """Its replies since the last call: the fields of `model.training.train.Progress`.
 
         Raises
         ------
@@ -134,26 +136,26 @@ class Worker:
         data = os.read(self.output, 1 << 16)
         if not data:
             self._died()
-        *lines, self._part = (self._part + data).split(b"\n")
+        *lines, self._unfinished_line = (self._unfinished_line + data).split(b"\n")
         for line in lines:
-            told = json.loads(line)
-            if "error" in told:
-                raise _ERRORS.get(told["exit_code"], SpikewrightError)(told["error"])
-            self.done = "done" in told
+            reply = json.loads(line)
+            if "error" in reply:
+                raise _ERRORS.get(reply["exit_code"], SpikewrightError)(reply["error"])
+            self.done = "done" in reply
             if not self.done:
-                yield SimpleNamespace(**told)
+                yield SimpleNamespace(**reply)
 
     def _died(self) -> None:
         code, name = self.end(), self.busy_with.name
         if code >= 0:
             raise RuntimeError(f"the process of {name!r} ended with code {code}")
         raise BadInput(
-            f"{name}: its process was ended by signal {-code}; the same command goes on where it "
+            f"{name}: its process was ended by signal {-code}; the same command resumes where it "
             "stopped, with fewer --jobs in less memory"
         )
 
     def end(self) -> int:
-        """The exit code of the process, which is over or was asked to be."""
+        """Waits for the process, which has ended or was terminated; returns its exit code."""
         try:
             code = self.process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -166,38 +168,38 @@ class Worker:
 
 
 def main() -> int:
-    """What a worker does; returns its exit code."""
+    """The worker process; returns its exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for line in sys.stdin:
-            _make(json.loads(line))
+            _train_and_record(json.loads(line))
     except BrokenPipeError:
-        # The parent is gone. What is still in the buffer must not complain either.
+        # The parent has ended. Flushing the buffer at exit must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except SpikewrightError as error:
-        _tell({"error": str(error), "exit_code": error.exit_code})
+        _reply({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
     except OSError as error:
         where, why = error.filename or "a file", (error.strerror or str(error)).lower()
-        _tell({"error": f"{where}: {why}", "exit_code": BadInput.exit_code})
+        _reply({"error": f"{where}: {why}", "exit_code": BadInput.exit_code})
         return BadInput.exit_code
     return 0
 
 
-def _make(order: Order) -> None:
-    recipe = recipes.from_dict(order["case"].pop("recipe"))
-    case = experiment.Case(**order["case"], recipe=recipe)
-    measure = Measure(**{key: tuple(value) for key, value in order["measure"].items()})
-    folder, data_root = Path(order["folder"]), order["data_root"]
+def _train_and_record(request: Message) -> None:
+    recipe = recipes.from_dict(request["case"].pop("recipe"))
+    case = experiment.Case(**request["case"], recipe=recipe)
+    measure = Measure(**{key: tuple(value) for key, value in request["measure"].items()})
+    folder, data_root = Path(request["folder"]), request["data_root"]
     records.train_and_record(
-        case, measure, folder, data_root, lambda state: _tell(dataclasses.asdict(state)),
-        order["device"],
+        case, measure, folder, data_root, lambda state: _reply(dataclasses.asdict(state)),
+        request["device"],
     )  # fmt: skip
-    _tell({"done": True})
+    _reply({"done": True})
 
 
-def _tell(values: Order) -> None:
+def _reply(values: Message) -> None:
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
