@@ -21,6 +21,7 @@ from spikewright.golden.image.memory_image import Image
 from spikewright.hw.hdl import rtlil_text
 from spikewright.hw.ram import Instances
 from spikewright.hw.system.accelerator import Accelerator
+from spikewright.hw.system.gates import InputGate
 from spikewright.hw.system.shell import Shell
 from spikewright.hw.system.top import identity, top_verilog
 
@@ -59,7 +60,7 @@ _HEADER = """\
 """
 
 _CONTENTS = re.compile(r"^ *initial \$readmemb\(.*\n", re.MULTILINE)
-_PATH = re.compile(r"\\((?:accelerator|shell)(?:\.[\w$]+)+) ")
+_PATH = re.compile(r"\\((?:accelerator|shell|input_gate)(?:\.[\w$]+)+) ")
 
 # FuseSoC's description of a core, CAPI 2.
 _CORE = """\
@@ -108,6 +109,8 @@ def rtl_files(
     }  # fmt: skip
     if host.registers:
         designs["shell"] = (Shell(image, about), None)
+    elif not image.input.full:
+        designs["input_gate"] = (InputGate.of(image), None)
     library = {file: (_TEMPLATES / file).read_bytes() for file in LIBRARY}
     verilog = _convert(designs, library)
     files = library | {

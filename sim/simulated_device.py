@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from spikewright.golden.errors import CheckFailed
-from spikewright.sim.benches import DEVICE
+from spikewright.sim.benches import DEVICE, STALL
 from spikewright.sim.harness.top import prepare_top
 from spikewright.sim.simulators import runner
 
@@ -33,6 +33,8 @@ class Simulation:
         For the simulator's build and its run; the build is made once.
     simulator
         "verilator" or "icarus".
+    stall, seed
+        Percentage of cycles in which each stream pauses, at random.
 
     Raises
     ------
@@ -44,11 +46,12 @@ class Simulation:
 
     def __init__(
         self, folder: str | Path, work: str | Path | None = None, simulator: str = "verilator",
-        waves: bool = False,
+        waves: bool = False, stall: int = 0, seed: int = 0,
     ) -> None:  # fmt: skip
         self.folder = Path(folder)
         self.work = Path(work) if work else self.folder / "sim"
         self.simulator, self.waves = simulator, waves
+        self.stall, self.seed = stall, seed
 
     def __enter__(self) -> Self:
         built = prepare_top(self.folder, self.work, self.simulator, self.waves)
@@ -63,7 +66,7 @@ class Simulation:
             self._run = self._pool.submit(
                 runner.run_bench, built, MODULE, self.work / self.simulator / "device",
                 data=sorted((self.folder / "rtl").glob("*.mem")),
-                environment={DEVICE: path}, deadline_s=1e9,
+                environment={DEVICE: path, STALL: str(self.stall)}, deadline_s=1e9, seed=self.seed,
             )  # fmt: skip
             self._link = self._accept(listener)
         self._lines = self._link.makefile("rw")
@@ -113,10 +116,22 @@ class Simulation:
         """Write the register at a byte offset."""
         self._ask(do="write", offset=offset, value=value)
 
-    def send(self, stream: str, packet: Sequence[int]) -> None:
-        """Queue a packet for `s_axis_<stream>`, one beat a number, `tlast` on the last one."""
-        self._ask(do="send", stream=stream, beats=[int(beat) for beat in packet])
+    def send(self, stream: str, packet: Sequence[int], whole: bool = True) -> None:
+        """Queue a packet for `s_axis_<stream>`, one beat a number, `tlast` on the last one.
+
+        `whole` = False leaves `tlast` out, as a transfer does that is cut.
+        """
+        beats = [int(beat) for beat in packet]
+        self._ask(do="send", stream=stream, beats=beats, whole=whole)
+
+    def wait(self, cycles: int) -> None:
+        """Let clock cycles pass."""
+        self._ask(do="wait", cycles=cycles)
 
     def receive(self) -> list[int]:
         """The next packet of `m_axis_logits`, waited for."""
         return self._ask(do="receive")
+
+    def abort(self) -> None:
+        """Forget beats that have not been offered yet, and packets that nobody has asked for."""
+        self._ask(do="abort")

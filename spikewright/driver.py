@@ -37,6 +37,9 @@ from spikewright.transport import Transport
 POLLS = 10_000
 """Readings of a status that does not change, after which it counts as stuck."""
 
+QUIET = 16
+"""Readings of an unchanged count of dropped beats, after which the input counts as drained."""
+
 
 class Accelerator:
     """An accelerator that a transport reaches.
@@ -55,6 +58,7 @@ class Accelerator:
     def __init__(self, transport: Transport, build: Image | str | Path) -> None:
         self.transport = transport
         self.image = build if isinstance(build, Image) else load_image(build)
+        self._cut = False  # an inference was begun and its logits have not come
         self.identify()
 
     def identify(self) -> Identity:
@@ -115,9 +119,38 @@ class Accelerator:
         self._wait("busy", 0)
 
     def reset(self) -> None:
-        """Forget inferences under way; the input is dropped up to the end of one that has begun."""
+        """Forget all inferences under way; what is sent next begins an inference.
+
+        Wherever a transfer was cut, inside a time step, a frame or a packet of logits: the device
+        drops what is still on its way in, until nothing comes any more.
+
+        Raises
+        ------
+        CheckFailed
+            If the input does not end, or the output is stuck.
+        """
         enabled = unpack("CONTROL", self._read("CONTROL"))["enable"]
-        self._control(enable=enabled, soft_reset=1)
+        self.transport.abort()
+        self._control(flush=1)
+        self._drain()
+        self.transport.abort()
+        self._control(enable=enabled)
+        self.errors()
+        self._cut = False
+
+    def _drain(self) -> None:
+        """Wait until no beats come any more, and take what the output still offers."""
+        last, quiet = self._read("DROPPED"), 0
+        for _ in range(POLLS):
+            count = self._read("DROPPED")
+            last, quiet = count, quiet + 1 if count == last else 0
+            if quiet >= QUIET:
+                break
+        else:
+            raise CheckFailed("device: the input does not end; stop its sender before a reset")
+        if self.status()["offering"]:
+            self.transport.receive()
+            self._wait("offering", 0)
 
     def load(self, network: Image | str | Path) -> None:
         """Replace the network by another of the same shape: an image, or its build folder.
@@ -149,24 +182,42 @@ class Accelerator:
         ----------
         inputs
             Integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
+
+        Raises
+        ------
+        BadInput
+            If type, shape or a value does not fit the input; nothing has been sent then.
+        CheckFailed
+            If the logits that come are not those of an inference.
         """
+        inputs = self.image.input.node.check(inputs, self.image.timesteps)
+        if self._cut:
+            self.reset()
         rows = []
         width = max(self.image.input.event.width, 1)
         for one in range(len(inputs)):
             beats = input_beats(self.image, inputs[one : one + 1])
             data, last = beats & ((1 << width) - 1), beats >> width
+            self._cut = True
             for packet in np.split(data, np.flatnonzero(last)[:-1] + 1):
                 self.transport.send("events", packet.tolist())
-            rows.append(self._logits(np.array(self.transport.receive(), np.int64)))
+            rows.append(self.logits())
+            self._cut = False
         return np.array(rows, np.int64).reshape(len(inputs), -1)
 
-    def _logits(self, packet: NDArray[np.int64]) -> NDArray[np.int64]:
+    def logits(self) -> NDArray[np.int64]:
+        """The logits (classes,) of the next inference that completes."""
+        packet = np.array(self.transport.receive(), np.int64)
         layout, count = self.image.output_layout, int(np.prod(self.image.cores[-1].shape))
         if len(packet) != count:
             raise CheckFailed(f"device: {len(packet)} logits came, must be {count}")
         logits = np.zeros(count, np.int64)
         logits[layout.unpack(packet, "index")] = layout.unpack(packet, "value", signed=True)
         return logits
+
+    def rejected(self) -> int:
+        """Events outside the input's map that were dropped since the counters were cleared."""
+        return self._read("REJECTED")
 
     def counters(self, clear: bool = False) -> tuple[Counters, ...]:
         """The counters of every core; with `clear` they then start again at 0."""

@@ -31,6 +31,10 @@ class Transport(Protocol):
         """The next packet of logits, waited for."""
         ...
 
+    def abort(self) -> None:
+        """End transfers under way, and discard packets of logits that have arrived."""
+        ...
+
 
 class Board:
     """A transport over memory-mapped registers and DMA engines, as PYNQ has them.
@@ -44,7 +48,9 @@ class Board:
     receive
         Gives the next packet of logits as an array of beats.
     event_bytes
-        Width of `s_axis_events_tdata` in bytes.
+        Width of `s_axis_events_tdata` in bytes: 1, 2, 4 or 8.
+    abort
+        Ends the transfers of all channels; by default none can be under way.
 
     With PYNQ, whose DMA engines move allocated buffers::
 
@@ -66,7 +72,7 @@ class Board:
             overlay.accelerator.mmio,
             {"events": sender(overlay.dma_events.sendchannel, np.uint16),
              "load": sender(overlay.dma_load.sendchannel, np.uint32)},
-            receive, event_bytes=2,
+            receive, event_bytes=2, abort=restart_channels,     # channel.stop(), channel.start()
         )
         accelerator = Accelerator(board, "build/digits")
     """
@@ -74,9 +80,11 @@ class Board:
     def __init__(
         self, registers: Any, senders: dict[str, Callable[[NDArray[np.generic]], object]],
         receive: Callable[[], NDArray[np.generic]], event_bytes: int,
+        abort: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self.registers, self.senders, self._receive = registers, senders, receive
-        self.types = {"events": np.dtype(f"<u{_container(event_bytes)}"), "load": np.dtype("<u4")}
+        self._abort = abort
+        self.types = {"events": np.dtype(f"<u{event_bytes}"), "load": np.dtype("<u4")}
 
     def read32(self, offset: int) -> int:
         """The register at a byte offset."""
@@ -94,11 +102,6 @@ class Board:
         """The next packet of logits."""
         return self._receive().tolist()
 
-
-def _container(width: int) -> int:
-    """Bytes of the number that a DMA engine takes for a beat.
-
-    >>> [_container(width) for width in (1, 2, 3, 4, 5)]
-    [1, 2, 4, 4, 8]
-    """
-    return 1 << (width - 1).bit_length()
+    def abort(self) -> None:
+        """End transfers under way."""
+        self._abort()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spikewright.golden.bits import bits_for
 from spikewright.golden.image.rows import Layout, Memory, Rows, read_rows
 from spikewright.golden.image.timing import block
+from spikewright.golden.network.nodes import Input
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,25 @@ class InputImage:
     direct: bool
     event: Layout
     signed: bool
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many columns, rows and channels there are: what `x`, `y` and `c` stay below."""
+        channels, rows, columns = (*self.shape, 1, 1)[:3]
+        return {"x": columns, "y": rows, "c": channels}
+
+    @property
+    def full(self) -> bool:
+        """Whether every pattern of the coordinates' bits is inside the map."""
+        return all(size == 1 << self.event.bits(name) for name, size in self.sizes.items())
+
+    @property
+    def node(self) -> Input:
+        """The network's input node, which checks what may enter."""
+        bits = max(self.event.bits("value"), 1)
+        return Input(
+            self.name, self.shape, "direct" if self.direct else "events", bits, self.signed
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from spikewright.golden.image.counters import COUNTERS, STRIDE
 MAGIC = 0x53504B57
 """The value of the first register: "SPKW"."""
 
-VERSION = 0x0001_0000
+VERSION = 0x0001_0001
 """The version of this map: major number in the upper half, minor in the lower."""
 
 ADDRESS_BITS = 13
@@ -72,7 +72,8 @@ ERRORS = (
     Field("load_refused", 3, 1, "load mode was asked for while enabled or busy: not entered"),
     Field("start_refused", 4, 1, "enable was set while not loaded or in load mode: not enabled"),
     Field("input_dropped", 5, 1, "input beats were dropped up to the end of an inference"),
-    Field("output_cut", 6, 1, "a soft reset lost inferences, or cut the logits of one short"),
+    Field("output_cut", 6, 1, "a reset lost inferences, or cut the logits of one short"),
+    Field("input_outside", 7, 1, "events outside the input's map were dropped, see REJECTED"),
 )
 
 REGISTERS = (
@@ -99,6 +100,8 @@ REGISTERS = (
         Field("load", 1, 1, "load mode: the cores are held in reset, the load stream is taken"),
         Field("soft_reset", 2, 1, "reset of cores and inferences, not of registers", pulse=True),
         Field("clear_counters", 3, 1, "all counters to 0", pulse=True),
+        Field("flush", 4, 1, "cores are held in reset, input is taken and dropped; after it the "
+              "beat begins an inference"),
     )),
     Register("STATUS", 0x044, "ro", "what the machine does", (
         Field("running", 0, 1, "inputs are taken"),
@@ -107,10 +110,15 @@ REGISTERS = (
         Field("frame", 3, 1, "the input is inside an inference"),
         Field("dropping", 4, 1, "the input is dropped up to the end of an inference"),
         Field("busy", 5, 1, "an inference is under way"),
+        Field("offering", 6, 1, "a logit is offered, or a packet that was cut is not closed yet"),
         Field("in_flight", 16, 16, "inferences whose input is complete and whose logits are not"),
     )),
     Register("ERRORS", 0x048, "w1c", "what went wrong; bits stay until a 1 is written", ERRORS),
     Register("INFERENCES", 0x04C, "ro", "inferences completed since reset or clear_counters"),
+    Register("REJECTED", 0x050, "ro", "events outside the input's map, dropped since reset or "
+             "clear_counters"),
+    Register("DROPPED", 0x054, "ro", "input beats dropped since reset or clear_counters: the rest "
+             "of an inference that a soft reset cut, and what a flush took"),
     Register("COUNTERS", 0x1000, "ro", f"counter k of core i is number {STRIDE} i + k; k: "
              + ", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS)),
              count=MOST_CORES * STRIDE),

@@ -184,15 +184,4 @@ class Network:
         BadInput
             If type, shape or a value does not fit the input node.
         """
-        node = self.input
-        where = f"input {node.name!r}"
-        array = np.asarray(inputs)
-        require(array.dtype.kind in "iub", where, "type", array.dtype, "integer")
-        frame = node.shape if node.coding == "direct" else (self.timesteps, *node.shape)
-        right = array.shape[1:] == frame and array.ndim == len(frame) + 1
-        require(right, where, "shape", array.shape,
-                f"(batch, {', '.join(map(str, frame))})")  # fmt: skip
-        array = array.astype(np.int64)
-        for bad in array[(array < node.lowest) | (array > node.highest)][:1]:
-            require(False, where, "value", int(bad), f"{node.lowest}..{node.highest}")
-        return array
+        return self.input.check(inputs, self.timesteps)

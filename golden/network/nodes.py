@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spikewright.golden.arrays import Ints
 from spikewright.golden.errors import require
@@ -115,6 +115,26 @@ class Input:
     def highest(self) -> int:
         """The largest value that may enter."""
         return 2 ** (self.bits - 1) - 1 if self.signed else 2**self.bits - 1
+
+    def check(self, inputs: ArrayLike, timesteps: int) -> Ints:
+        """`inputs` as int64: (batch, *shape) if direct, (batch, timesteps, *shape) if events.
+
+        Raises
+        ------
+        BadInput
+            If type, shape or a value does not fit.
+        """
+        where = f"input {self.name!r}"
+        array = np.asarray(inputs)
+        require(array.dtype.kind in "iub", where, "type", array.dtype, "integer")
+        frame = self.shape if self.coding == "direct" else (timesteps, *self.shape)
+        right = array.shape[1:] == frame and array.ndim == len(frame) + 1
+        require(right, where, "shape", array.shape,
+                f"(batch, {', '.join(map(str, frame))})")  # fmt: skip
+        # Before the conversion, which wraps what int64 does not hold.
+        for bad in array[(array < self.lowest) | (array > self.highest)][:1]:
+            require(False, where, "value", int(bad), f"{self.lowest}..{self.highest}")
+        return array.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

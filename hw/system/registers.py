@@ -28,7 +28,7 @@ class Registers(Component):
     -------
     awaddr ... rready
         AXI4-Lite, see `hw.system.axilite`.
-    enable, load : Out(1)
+    enable, load, flush : Out(1)
         The control bits in force.
     soft_reset, clear : Out(1)
         Pulses of one cycle, in the cycle after the write.
@@ -38,13 +38,14 @@ class Registers(Component):
         A 1 sets the flag; refusals are detected here.
     network : In(256)
         The fingerprint, the NETWORK registers lowest first.
-    inferences : In(32)
+    inferences, rejected, dropped : In(32)
     count_select : Out, count_value : In
         The accelerator's counters; the value one cycle after its number.
     """
 
     enable: Signal
     load: Signal
+    flush: Signal
     soft_reset: Signal
     clear: Signal
     status_running: Signal
@@ -53,10 +54,13 @@ class Registers(Component):
     status_frame: Signal
     status_dropping: Signal
     status_busy: Signal
+    status_offering: Signal
     status_in_flight: Signal
     errors: Signal
     network: Signal
     inferences: Signal
+    rejected: Signal
+    dropped: Signal
     count_select: Signal
     count_value: Signal
 
@@ -64,12 +68,14 @@ class Registers(Component):
         self.identity = identity
         self.bus = AxiLite(ADDRESS_BITS)
         ports = {name: self.bus.signature.members[name] for name in BUS}
-        ports |= {name: Out(1) for name in ("enable", "load", "soft_reset", "clear")}
+        ports |= {name: Out(1) for name in ("enable", "load", "flush", "soft_reset", "clear")}
         ports |= {f"status_{field.name}": In(field.width) for field in register("STATUS").fields}
         ports |= {
             "errors": In(len(ERRORS)),
             "network": In(32 * register("NETWORK").count),
             "inferences": In(32),
+            "rejected": In(32),
+            "dropped": In(32),
             "count_select": Out(select_bits),
             "count_value": In(32),
         }
@@ -100,11 +106,13 @@ class Registers(Component):
         }
         count = register("NETWORK").count
         read_values["NETWORK"] = [self.network.word_select(i, 32) for i in range(count)]
-        read_values["CONTROL"] = [_placed("CONTROL", {"enable": self.enable, "load": self.load})]
+        control = {"enable": self.enable, "load": self.load, "flush": self.flush}
+        read_values["CONTROL"] = [_placed("CONTROL", control)]
         status = {name: getattr(self, f"status_{name}") for name in STATUS}
         read_values["STATUS"] = [_placed("STATUS", status)]
         read_values["ERRORS"] = [flags]
         read_values["INFERENCES"] = [self.inferences]
+        read_values["REJECTED"], read_values["DROPPED"] = [self.rejected], [self.dropped]
         return read_values
 
     def _hit(self, each: Register) -> Value:
@@ -130,7 +138,7 @@ class Registers(Component):
                      self.clear.eq(hit & wants["clear_counters"])]  # fmt: skip
         bit_of = {field.name: field.low for field in ERRORS}
         with m.If(hit):
-            m.d.sync += [enable.eq(may_run), load.eq(may_load)]
+            m.d.sync += [enable.eq(may_run), load.eq(may_load), self.flush.eq(wants["flush"])]
             m.d.comb += [
                 refused[bit_of["load_refused"]].eq(wants["load"] & ~may_load),
                 refused[bit_of["start_refused"]].eq(wants["enable"] & ~may_run),

@@ -20,7 +20,7 @@ class Shell(Component):
     """Registers, loader and gates around the `accelerator` in `top`; it computes nothing.
 
     The cores' reset (`core_reset`, a register) is held after reset for `RESET_CYCLES`, by a soft
-    reset, in load mode, and as long as no network is loaded.
+    reset, by a flush, in load mode, and as long as no network is loaded.
 
     Members
     -------
@@ -65,8 +65,7 @@ class Shell(Component):
         """Registers control the gates."""
         m = Module()
         m.submodules.registers = registers = self.registers
-        ends = 1 if self.image.input.direct else self.image.timesteps
-        m.submodules.input = entry = InputGate(len(self.events_data), ends)
+        m.submodules.input = entry = InputGate.of(self.image)
         m.submodules.output = leave = OutputGate(len(self.logits_data))
         for name in BUS:
             mine, its = getattr(self, name), getattr(registers, name)
@@ -84,7 +83,8 @@ class Shell(Component):
             m.d.comb += [gate.held.eq(self.core_reset), gate.restart.eq(restart)]
         m.d.comb += [
             entry.enable.eq(registers.enable),
-            registers.errors.eq(Cat(failed, Const(0, 2), entry.dropped, lost)),
+            entry.flush.eq(registers.flush),
+            registers.errors.eq(Cat(failed, Const(0, 2), entry.dropped, lost, entry.rejected)),
             registers.count_value.eq(self.count_value),
             self.count_select.eq(registers.count_select),
             self.count_clear.eq(registers.clear),
@@ -109,13 +109,16 @@ class Shell(Component):
         return loader.loaded, Cat(loader.bad_header, loader.bad_length, loader.bad_hash)
 
     def _reset(self, m: Module, loaded: Any) -> Signal:
-        """The cores' reset, and the pulse at the beginning of a soft one."""
-        registers, restart = self.registers, Signal()
+        """The cores' reset, and the pulse at the beginning of a soft one or of a flush."""
+        registers, restart, flushed = self.registers, Signal(), Signal()
         left = Signal(range(RESET_CYCLES + 1), init=RESET_CYCLES)
         m.d.sync += [
             left.eq(Mux(registers.soft_reset, RESET_CYCLES, Mux(left == 0, 0, left - 1))),
-            self.core_reset.eq(registers.soft_reset | (left != 0) | registers.load | ~loaded),
-            restart.eq(registers.soft_reset),
+            self.core_reset.eq(
+                registers.soft_reset | registers.flush | (left != 0) | registers.load | ~loaded
+            ),
+            flushed.eq(registers.flush),
+            restart.eq(registers.soft_reset | (registers.flush & ~flushed)),
         ]
         return restart
 
@@ -125,22 +128,28 @@ class Shell(Component):
         """The status registers, and the count of inferences under way."""
         registers = self.registers
         flying, completed = Signal(16), Signal(32)
+        rejected, dropped = Signal(32), Signal(32)
         m.d.sync += [
             flying.eq(flying + entry.complete - leave.complete),
             completed.eq(completed + leave.complete),
+            rejected.eq(rejected + entry.rejected),
+            dropped.eq(dropped + entry.dropped),
         ]
         with m.If(restart):
             m.d.sync += flying.eq(0)
         with m.If(registers.clear):
-            m.d.sync += completed.eq(0)
+            m.d.sync += [completed.eq(0), rejected.eq(0), dropped.eq(0)]
         m.d.comb += [
             registers.inferences.eq(completed),
+            registers.rejected.eq(rejected),
+            registers.dropped.eq(dropped),
             registers.status_running.eq(registers.enable & ~registers.load),
             registers.status_loaded.eq(loaded),
             registers.status_loading.eq(registers.load),
-            registers.status_frame.eq(entry.inside),
+            registers.status_frame.eq(entry.begun),
             registers.status_dropping.eq(entry.dropping),
-            registers.status_busy.eq((flying != 0) | (entry.inside & ~entry.dropping)),
+            registers.status_busy.eq((flying != 0) | (entry.begun & ~entry.dropping)),
+            registers.status_offering.eq(leave.offering),
             registers.status_in_flight.eq(flying),
         ]
 

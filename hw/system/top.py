@@ -17,7 +17,7 @@ _HEADER = """\
 // s_axis_events: one event a beat, tdata fields from bit 0: {inputs}.
 //   A beat with tlast carries no event: it ends the {unit}.
 // m_axis_logits: one logit a beat, tdata fields from bit 0: {outputs} (value signed);
-//   tlast on an inference's final beat.
+//   tlast on an inference's final beat; tkeep is all ones.
 """
 _REGISTERS = "// s_axi: AXI4-Lite, see regs.json.\n"
 _LOAD = "// s_axis_load: the load stream, {words} words of 32 bits, see load.bin.\n"
@@ -27,17 +27,17 @@ _PERF = """\
 """
 _WAIVERS = """\
 /* verilator lint_off PINCONNECTEMPTY */ // the trace ports stay open outside a bench
-/* verilator lint_off UNUSEDSIGNAL */    // tdata is padded to whole bytes
+/* verilator lint_off UNUSEDSIGNAL */    // tdata is padded to 8, 16, 32, ... bits
 """
 
 
-def bytes_up(bits: int) -> int:
-    """`bits` rounded up to whole bytes, as AXI4-Stream requires for tdata.
+def stream_bits(bits: int) -> int:
+    """The width of a tdata that holds `bits`: 8, 16, 32, 64, ..., as DMA engines have them.
 
-    >>> bytes_up(1), bytes_up(8), bytes_up(9)
-    (8, 8, 16)
+    >>> stream_bits(1), stream_bits(8), stream_bits(9), stream_bits(17)
+    (8, 8, 16, 32)
     """
-    return -(-bits // 8) * 8
+    return max(8, 1 << (bits - 1).bit_length())
 
 
 def identity(image: Image, host: HostInterface) -> Identity:
@@ -101,8 +101,10 @@ def _streams(image: Image) -> tuple[list[str], int, int]:
     """Clock, reset and the two streams; bits of an event and of a logit."""
     events, logits = max(image.input.event.width, 1), image.output_layout.width
     ports = ["input  wire aclk", "input  wire aresetn"]
-    ports += _stream_ports("s_axis_events", bytes_up(events), slave=True)
-    ports += _stream_ports("m_axis_logits", bytes_up(logits), slave=False)
+    ports += _stream_ports("s_axis_events", stream_bits(events), slave=True)
+    wide = stream_bits(logits)
+    ports += _stream_ports("m_axis_logits", wide, slave=False)
+    ports.append(f"output wire [{wide // 8 - 1}:0] m_axis_logits_tkeep")
     return ports, events, logits
 
 
@@ -113,9 +115,11 @@ def _instance(module: str, name: str, pins: dict[str, str]) -> str:
 
 def _outer(logits: int, events: int) -> tuple[str, dict[str, str]]:
     """The host's streams as pins of the accelerator or shell, by name without direction."""
-    pad = bytes_up(logits) - logits
+    pad = stream_bits(logits) - logits
     padded = f"{{{pad}'d0, logit}}" if pad else "logit"
     nets = f"    wire [{logits - 1}:0] logit;\n    assign m_axis_logits_tdata = {padded};\n"
+    keep = stream_bits(logits) // 8
+    nets += f"    assign m_axis_logits_tkeep = {{{keep}{{1'b1}}}};\n"
     pins = {"in_data": f"s_axis_events_tdata[{events - 1}:0]", "out_data": "logit"}
     pins |= {f"in_{name}": f"s_axis_events_t{name}" for name in ("valid", "ready", "last")}
     pins |= {f"out_{name}": f"m_axis_logits_t{name}" for name in ("valid", "ready", "last")}
@@ -142,8 +146,24 @@ def _bare(image: Image, host: HostInterface) -> tuple[list[str], str]:
         ports += [f"input  wire [{SELECT_BITS - 1}:0] perf_select",
                   "output wire [31:0] perf_value", "input  wire perf_clear"]  # fmt: skip
         counts = {f"count_{name}": f"perf_{name}" for name in ("select", "value", "clear")}
-    pins = {"clk": "aclk", "rst": "!aresetn"} | pins | counts | _verification(image)
+    clocked = {"clk": "aclk", "rst": "!aresetn"}
+    if not image.input.full:
+        more, pins = _gate(events, clocked, pins)
+        nets += more
+    pins = clocked | pins | counts | _verification(image)
     return ports, nets + _instance("accelerator", "core", pins)
+
+
+def _gate(events: int, clocked: dict[str, str], pins: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The input gate, which drops events outside the map, and the pins of what it feeds."""
+    inner = {"data": events, "valid": 1, "ready": 1, "last": 1}
+    nets = "".join(f"    wire [{bits - 1}:0] in_{name};\n" for name, bits in inner.items())
+    gate = clocked | {name: pins[f"in_{name}"] for name in inner}
+    gate |= {f"inner_{name}": f"in_{name}" for name in inner}
+    gate |= {"enable": "1'b1", "held": "1'b0", "restart": "1'b0", "flush": "1'b0"}
+    gate |= dict.fromkeys(("begun", "dropping", "dropped", "rejected", "complete"), "")
+    fed = {f"in_{name}": f"in_{name}" for name in inner}
+    return nets + _instance("input_gate", "gate", gate), pins | fed
 
 
 def _with_shell(image: Image, host: HostInterface) -> tuple[list[str], str]:

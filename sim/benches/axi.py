@@ -62,7 +62,7 @@ class Bench:
             AxiStreamBus.from_prefix(dut, "s_axis_events"), dut.aclk, **reset, **beat
         )
         self.logits = AxiStreamSink(
-            AxiStreamBus.from_prefix(dut, "m_axis_logits"), dut.aclk, **reset, **beat
+            AxiStreamBus.from_prefix(dut, "m_axis_logits"), dut.aclk, **reset
         )
         if hasattr(dut, "s_axis_load_tdata"):
             self.load = AxiStreamSource(
@@ -146,9 +146,15 @@ class Bench:
         for frame in frames:
             self.events.send_nowait(AxiStreamFrame(frame))
 
+    def beats(self, frame: AxiStreamFrame) -> list[int]:
+        """The beats of a packet that a sink took byte by byte, as `tkeep` tells."""
+        size, data = len(self.dut.m_axis_logits_tkeep), frame.tdata
+        assert len(data) % size == 0
+        return [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
+
     async def expect(self, packets: list[list[int]]) -> None:
         for index, packet in enumerate(packets):
-            received = list((await self.within_deadline(self.logits.recv())).tdata)
+            received = self.beats(await self.within_deadline(self.logits.recv()))
             assert received == packet, f"inference {index}: received {received}, expected {packet}"
 
     async def infer(self, which: str = "first") -> None:

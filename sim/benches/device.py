@@ -2,13 +2,14 @@
 
 Commands arrive over the socket $SPIKEWRIGHT_DEVICE, one JSON object per line, and each gets one
 reply. Simulated time passes only during a command. Packets are sent in the background, as a DMA
-engine does.
+engine does; in $SPIKEWRIGHT_STALL percent of the cycles a stream pauses.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 from collections import deque
 
@@ -16,7 +17,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from spikewright.sim.benches import DEVICE
+from spikewright.sim.benches import DEVICE, STALL
 from spikewright.sim.benches.stream import PERIOD_NS, known
 
 PATIENCE = 1_000_000
@@ -31,6 +32,8 @@ class Device:
         self.queues: dict[str, deque] = {"events": deque(), "load": deque()}
         self.beats: list[int] = []
         self.packets: deque[list[int]] = deque()
+        self.stall = int(os.environ.get(STALL, 0)) / 100
+        self.random = random.Random(cocotb.RANDOM_SEED)
 
     async def start(self) -> None:
         dut = self.dut
@@ -39,7 +42,6 @@ class Device:
         await ClockCycles(dut.aclk, 3)
         await FallingEdge(dut.aclk)
         dut.aresetn.value = 1
-        dut.m_axis_logits_tready.value = 1
         for name in self.queues:
             if hasattr(dut, f"s_axis_{name}_tdata"):
                 cocotb.start_soon(self.drive_stream(name))
@@ -60,26 +62,28 @@ class Device:
         queue, prefix = self.queues[name], f"s_axis_{name}_t"
         while True:
             await FallingEdge(self.dut.aclk)
-            self.port(f"{prefix}valid").value = int(bool(queue))
-            if queue:
-                data, last = queue[0]
-                self.port(f"{prefix}data").value, self.port(f"{prefix}last").value = data, last
+            self.port(f"{prefix}valid").value = 0
+            if not queue or self.random.random() < self.stall:
+                continue
+            # A beat that is offered stays offered until it is taken, whatever else is forgotten.
+            data, last = queue.popleft()
+            self.port(f"{prefix}data").value, self.port(f"{prefix}last").value = data, last
+            self.port(f"{prefix}valid").value = 1
+            await RisingEdge(self.dut.aclk)
+            while not known(self.port(f"{prefix}ready")):
                 await RisingEdge(self.dut.aclk)
-                if known(self.port(f"{prefix}ready")):
-                    queue.popleft()
 
     async def monitor_logits(self) -> None:
         while True:
-            await self.wait_for_logit()
-            self.beats.append(known(self.dut.m_axis_logits_tdata))
-            if known(self.dut.m_axis_logits_tlast):
-                self.packets.append(self.beats)
-                self.beats = []
-
-    async def wait_for_logit(self) -> None:
-        await RisingEdge(self.dut.aclk)
-        while not known(self.dut.m_axis_logits_tvalid):
+            await FallingEdge(self.dut.aclk)
+            ready = self.random.random() >= self.stall
+            self.dut.m_axis_logits_tready.value = int(ready)
             await RisingEdge(self.dut.aclk)
+            if ready and known(self.dut.m_axis_logits_tvalid):
+                self.beats.append(known(self.dut.m_axis_logits_tdata))
+                if known(self.dut.m_axis_logits_tlast):
+                    self.packets.append(self.beats)
+                    self.beats = []
 
     async def write_channel(self, channel: str, **values: int) -> None:
         """Sends one beat on an AXI4-Lite channel (aw, w or ar)."""
@@ -117,8 +121,15 @@ class Device:
             return await self.read_channel("b")
         if kind == "send":
             beats = command["beats"]
-            last = len(beats) - 1
+            last = len(beats) - 1 if command["whole"] else None
             self.queues[command["stream"]].extend((b, int(i == last)) for i, b in enumerate(beats))
+            return None
+        if kind == "wait":
+            await ClockCycles(self.dut.aclk, command["cycles"])
+            return None
+        if kind == "abort":
+            for queue in (*self.queues.values(), self.packets, self.beats):
+                queue.clear()
             return None
         for _ in range(PATIENCE):
             if self.packets:

@@ -75,6 +75,23 @@ async def infer(dut, rate: float) -> None:
     assert await monitor(dut, len(expected), pauses(rate, 2)) == expected
 
 
+async def clear_counters(dut) -> None:
+    await FallingEdge(dut.aclk)
+    dut.perf_clear.value = 1
+    await FallingEdge(dut.aclk)
+    dut.perf_clear.value = 0
+
+
+async def check_counters(dut) -> None:
+    """The counters of events and synaptic operations are golden's."""
+    await ClockCycles(dut.aclk, 4)
+    for select, value in plan()["counters"]:
+        dut.perf_select.value = select
+        await ClockCycles(dut.aclk, 2)
+        await FallingEdge(dut.aclk)
+        assert known(dut.perf_value) == value, f"counter {select}"
+
+
 @cocotb.test()
 async def logits_come_as_golden_says(dut):
     await start(dut)
@@ -101,13 +118,18 @@ async def a_reset_in_mid_inference_leaves_no_trace(dut):
 @cocotb.test()
 async def counters_are_read_by_number(dut):
     await start(dut)
-    dut.perf_clear.value = 1
-    await FallingEdge(dut.aclk)
-    dut.perf_clear.value = 0
+    await clear_counters(dut)
     await infer(dut, 0.0)
-    await ClockCycles(dut.aclk, 4)
-    for select, value in plan()["counters"]:
-        dut.perf_select.value = select
-        await ClockCycles(dut.aclk, 2)
-        await FallingEdge(dut.aclk)
-        assert known(dut.perf_value) == value, f"counter {select}"
+    await check_counters(dut)
+
+
+@cocotb.test()
+async def events_outside_the_map_change_nothing(dut):
+    await start(dut)
+    inputs, expected = plan()["inputs"], plan()["outputs"]
+    for outside in plan()["outside"]:
+        await clear_counters(dut)
+        mixed = [beat for each in inputs for beat in ([0, outside], each)]
+        cocotb.start_soon(drive(dut, mixed, pauses(0.3, 3)))
+        assert await monitor(dut, len(expected), pauses(0.3, 4)) == expected
+        await check_counters(dut)

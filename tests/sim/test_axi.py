@@ -77,7 +77,7 @@ def plan(image, network, inputs, host):
     return {
         "loadable": host.loadable,
         "registers": [row for row in about["registers"] if row["name"] != "COUNTERS"],
-        "unknown": [0x050, 0x0FFC, 0x1000 + 4 * STRIDE * len(image.cores), 0x1FFC],
+        "unknown": [0x058, 0x0FFC, 0x1000 + 4 * STRIDE * len(image.cores), 0x1FFC],
         "first": exchange(image, network, inputs),
         "counters": counters(network, inputs),
         "resets": 8,

@@ -21,6 +21,7 @@ TESTS = (
     "pauses_change_nothing",
     "a_reset_in_mid_inference_leaves_no_trace",
     "counters_are_read_by_number",
+    "events_outside_the_map_change_nothing",
 )
 
 HARNESS = """
@@ -40,6 +41,7 @@ module tb;
         .s_axis_events_tready(in_tready), .s_axis_events_tlast(in_tlast),
         .m_axis_logits_tdata(out_tdata), .m_axis_logits_tvalid(out_tvalid),
         .m_axis_logits_tready(out_tready), .m_axis_logits_tlast(out_tlast),
+        .m_axis_logits_tkeep(),
         .perf_select(perf_select), .perf_value(perf_value), .perf_clear(perf_clear)
     );
 endmodule
@@ -72,7 +74,19 @@ def plan(image, network, inputs):
         "inputs": [[beat >> width, beat & ((1 << width) - 1)] for beat in beats],
         "outputs": outputs,
         "counters": counters,
+        "outside": outside(image),
     }
+
+
+def outside(image):
+    """Events beyond the last column, row or channel, where the bits of a field hold the number."""
+    layout, sizes = image.input.event, image.input.sizes
+    inside = {name: 0 for name, _ in layout.fields} | {"value": 1, "steps": 1}
+    return [
+        int(layout.pack(**inside | {name: number}))
+        for name, size in sizes.items()
+        for number in range(size, 1 << layout.bits(name))
+    ]
 
 
 @pytest.mark.parametrize("seed", [5, 14])
@@ -80,6 +94,7 @@ def test_top_behaves_as_its_ports_promise(seed, tmp_path, simulations):
     network = random_network(seed, SMALL)
     inputs = network.check_inputs(random_inputs(network, 5, seed))
     image = build(network, tmp_path / "build", BuildOptions(2, host=HostInterface(registers=False)))
+    assert bool(outside(image)) == (not image.input.full) == (seed == 5)
     rtl = tmp_path / "build" / "rtl"
     high = widths((rtl / "top.v").read_text())
     harness = tmp_path / "tb.v"
