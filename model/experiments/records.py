@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,30 @@ def is_due(case: Case, measure: Measure, folder: Path) -> bool:
     return record is None or measure.missing(record.get("measures", {}))
 
 
-def train_and_record(
-    case: Case, measure: Measure, folder: Path, data_root: str | Path | None,
-    progress: Callable[[Any], None], device: str = "cpu",
-) -> None:  # fmt: skip
-    """Trains a run on `device`, or resumes it, measures its network, and writes its record.
+@dataclass(frozen=True)
+class RunSettings:
+    """What all runs of an experiment share.
+
+    Attributes
+    ----------
+    folder
+        The experiment's: records in it, and a folder for each run.
+    measure
+        What is measured on every trained network.
+    data_root
+        The folder of the data sets; None for those that need none.
+    device
+        Where runs train; see `model.runtime.device.select_device`.
+    """
+
+    folder: Path
+    measure: Measure
+    data_root: str | Path | None = None
+    device: str = "cpu"
+
+
+def train_and_record(case: Case, settings: RunSettings, progress: Callable[[Any], None]) -> None:
+    """Trains a run, or resumes it, measures its network, and writes its record.
 
     Raises
     ------
@@ -74,6 +94,7 @@ def train_and_record(
     """
     from spikewright.model.training.train import train  # torch only where something is trained
 
+    folder, data_root = settings.folder, settings.data_root
     run_folder, path = folder / RUNS / case.slug, path_of(case, folder)
     clock = Clock(run_folder)
 
@@ -83,7 +104,7 @@ def train_and_record(
         progress(state)
 
     others = [other for other in sorted((folder / RUNS).glob("*")) if other != run_folder]
-    result = train(case.recipe, run_folder, data_root, report, others, device=device)
+    result = train(case.recipe, run_folder, data_root, report, others, device=settings.device)
     record = {
         "schema": 1,
         "variant": case.variant,
@@ -93,7 +114,7 @@ def train_and_record(
     }
     if case.value is not None:
         record["value"] = case.value
-    if measures := measure.measure_run(case.recipe, run_folder, data_root):
+    if measures := settings.measure.measure_run(case.recipe, run_folder, data_root):
         record["measures"] = measures
     if clock.known:
         record["cpu_seconds"] = round(clock.seconds, 1)

@@ -13,7 +13,7 @@ from typing import Any
 from spikewright.model.experiments import records, workers
 from spikewright.model.experiments.comparison import Row
 from spikewright.model.experiments.experiment import Case, Experiment
-from spikewright.model.experiments.records import Record
+from spikewright.model.experiments.records import Record, RunSettings
 
 Report = Callable[[Case, Any], None]
 Finished = Callable[[Case, Record], None]
@@ -54,7 +54,8 @@ def run_experiment(
     CheckFailed
         As `model.training.train.train`. The first failure ends all runs; what is trained is kept.
     """
-    measure, due = experiment.measure, due_cases(experiment, folder)
+    settings = RunSettings(folder, experiment.measure, data_root, device)
+    due = due_cases(experiment, folder)
 
     def on_progress(case: Case, state: Any) -> None:
         if report is not None:
@@ -67,15 +68,12 @@ def run_experiment(
             finished(case, record)
 
     if jobs > 1 and len(due) > 1:
-        workers.run_in_processes(
-            due, measure, folder, data_root, jobs, on_progress, on_finish, device
-        )
+        workers.run_in_processes(due, settings, jobs, on_progress, on_finish)
     else:
         for case in due:
             records.train_and_record(
-                case, measure, folder, data_root,
-                lambda state, case=case: on_progress(case, state), device,
-            )  # fmt: skip
+                case, settings, lambda state, case=case: on_progress(case, state)
+            )
             on_finish(case)
     return collect_rows(experiment, folder)
 

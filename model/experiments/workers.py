@@ -25,6 +25,7 @@ from spikewright.golden.errors import BadInput, CheckFailed, SpikewrightError
 from spikewright.model.experiments import experiment, records
 from spikewright.model.experiments.experiment import Case
 from spikewright.model.experiments.measures import Measure
+from spikewright.model.experiments.records import RunSettings
 from spikewright.model.recipes import recipe as recipes
 from spikewright.model.recipes.fields import plain
 
@@ -35,8 +36,8 @@ Message = dict[str, Any]
 
 
 def run_in_processes(
-    cases: Sequence[Case], measure: Measure, folder: Path, data_root: str | Path | None, jobs: int,
-    report: Callable[[Case, Any], None], finished: Callable[[Case], None], device: str = "cpu",
+    cases: Sequence[Case], settings: RunSettings, jobs: int,
+    report: Callable[[Case, Any], None], finished: Callable[[Case], None],
 ) -> None:  # fmt: skip
     """Trains and records the runs in order, `jobs` of them at a time.
 
@@ -52,10 +53,10 @@ def run_in_processes(
     """
     waiting = iter(cases)
     common = {
-        "measure": plain(measure),
-        "folder": str(folder),
-        "device": device,
-        "data_root": None if data_root is None else str(data_root),
+        "measure": plain(settings.measure),
+        "folder": str(settings.folder),
+        "device": settings.device,
+        "data_root": None if settings.data_root is None else str(settings.data_root),
     }
     with selectors.DefaultSelector() as selector, _workers(min(jobs, len(cases))) as workers:
         for worker in workers:
@@ -191,11 +192,10 @@ def _train_and_record(request: Message) -> None:
     recipe = recipes.from_dict(request["case"].pop("recipe"))
     case = experiment.Case(**request["case"], recipe=recipe)
     measure = Measure(**{key: tuple(value) for key, value in request["measure"].items()})
-    folder, data_root = Path(request["folder"]), request["data_root"]
-    records.train_and_record(
-        case, measure, folder, data_root, lambda state: _reply(dataclasses.asdict(state)),
-        request["device"],
-    )  # fmt: skip
+    settings = RunSettings(
+        Path(request["folder"]), measure, request["data_root"], request["device"]
+    )
+    records.train_and_record(case, settings, lambda state: _reply(dataclasses.asdict(state)))
     _reply({"done": True})
 
 
