@@ -91,7 +91,7 @@ class InputGate(Component):
     def _outside(self) -> Value:
         """Whether the event at the entry is outside the map."""
         event = struct(self.layout)(self.data)
-        beyond = [
+        beyond: list[Value] = [
             event[name] >= self.sizes[name]
             for name, width in self.layout.fields
             if self.sizes.get(name, 1 << width) < 1 << width

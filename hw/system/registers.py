@@ -106,7 +106,7 @@ class Registers(Component):
         }
         count = register("NETWORK").count
         read_values["NETWORK"] = [self.network.word_select(i, 32) for i in range(count)]
-        control = {"enable": self.enable, "load": self.load, "flush": self.flush}
+        control: dict[str, Value] = {"enable": self.enable, "load": self.load, "flush": self.flush}
         read_values["CONTROL"] = [_placed("CONTROL", control)]
         status = {name: getattr(self, f"status_{name}") for name in STATUS}
         read_values["STATUS"] = [_placed("STATUS", status)]
