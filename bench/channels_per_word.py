@@ -1,9 +1,11 @@
-"""What choosing the channels of a word saves and costs: plans with one, and with as many as pay.
+"""Measures what wider membrane words save: plans with one channel per word against several.
 
-Lanes and channels are chosen for the target; block RAMs and LUTs are the plan's estimates, cycles
-those of the cycle model, per inference back to back.
+Command:
 
     python bench/channels_per_word.py [--target ecp5-85k] [--images 4] [--json]
+
+Lanes and channels per word are planned for the target. Block RAMs and LUTs are the plan's
+estimates, cycles those of the cycle model, per inference, back to back.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
-"""Clock and area on real devices, by open tools: ECP5 (speed grade 6) and iCE40HX8K.
+"""Measures clock and area on real devices with open tools: ECP5 (speed grade 6) and iCE40HX8K.
 
-- cores: a convolution of 3 x 3 with 16-bit membranes and 4-bit weights, 30 % of them kept, complete
-  with decoder, lanes, sweep and serialiser, without counters
-- peer: the case on which peers were measured, whole accelerators; needs MNIST (`peer_case`)
-- bits: memory for each kept weight of the networks in examples/networks
+Command (needs nextpnr: `pip install --editable '.[synth]'`):
 
     python bench/clock_and_area.py [--parts cores,peer,bits] [--seeds 1,2,3] [--router router2]
                                    [--json] [--out build/bench-clock]
 
-Needs nextpnr: `pip install --editable '.[synth]'`.
+- cores: a 3 x 3 convolution with 16-bit membranes and 4-bit weights, 30 % of them kept, with
+  decoder, lanes, sweep and serialiser, without counters
+- peer: whole accelerators for the case on which other designs report figures (`peer_case`); needs
+  MNIST in the folder that SPIKEWRIGHT_DATA names
+- bits: memory bits per kept weight of the networks in examples/networks
 """
 
 from __future__ import annotations
@@ -64,14 +65,14 @@ def main() -> None:
         ],
         "bits": lambda: [row for path in sorted(NETWORKS.glob("*")) for row in bits_rows(path)],
     }
-    found = {part: makers[part]() for part in options.parts.split(",")}
+    tables = {part: makers[part]() for part in options.parts.split(",")}
     if options.json:
-        sys.stdout.write(json.dumps({"schema": 1, **_provenance(seeds), **found}) + "\n")
+        sys.stdout.write(json.dumps({"schema": 1, **_provenance(seeds), **tables}) + "\n")
         return
     printers = {"cores": core_table, "peer": peer_table, "bits": bits_table}
     tools = ", ".join(f"{name} {number}" for name, number in _provenance(seeds)["versions"].items())
     sys.stdout.write(f"seeds {options.seeds}; {tools}\n")
-    for part, rows in found.items():
+    for part, rows in tables.items():
         sys.stdout.write(f"\n{printers[part](rows)}\n")
 
 
@@ -88,10 +89,10 @@ def core_row(target: str, lanes: int, seeds: Sequence[int], out: Path) -> Row:
         folder,
         BuildOptions({"conv": lanes, "readout": 1}),
     )
-    found = synthesise(
+    result = synthesise(
         folder, folder / "synth", target_of(target), seeds, Part("conv", OBSERVED), progress
     )
-    return found.as_dict() | {"lanes": lanes, "acc_bits": image.cores[0].acc_bits}
+    return result.as_dict() | {"lanes": lanes, "acc_bits": image.cores[0].acc_bits}
 
 
 def core_network(channels: int, side: int) -> Network:
@@ -120,11 +121,11 @@ def peer_row(point: peer_case.Point, seeds: Sequence[int], router: str | None, o
     device = target_of("ecp5-85k")
     if router:
         device = replace(device, options=(*device.options, "--router", router))
-    found = synthesise(folder, folder / "synth", device, seeds, progress=progress).as_dict()
-    return found | {
+    result = synthesise(folder, folder / "synth", device, seeds, progress=progress).as_dict()
+    return result | {
         "density": point.density, "lanes": point.lanes, "cycles": cycles,
         "channels_per_word": point.channels_per_word, "steps_per_pass": point.steps_per_pass,
-        "hidden_spikes_per_step": fired, "latency_us": cycles / found["median_mhz"],
+        "hidden_spikes_per_step": fired, "latency_us": cycles / result["median_mhz"],
     }  # fmt: skip
 
 

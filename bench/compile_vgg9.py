@@ -1,10 +1,12 @@
-"""How long a network of the papers' size takes to become an image and Verilog, and how much memory.
+"""Measures time and memory to compile a network of the papers' size to a memory image and Verilog.
 
-A VGG-9 shape: convolutions of 3x3 to 64-64-128-128-256-256-256 maps, pooled by 2x2 behind the
-second, fourth and seventh, and a linear readout of 10; direct 8-bit input of 3x32x32, 2 steps,
-4-bit weights of which a random 5 % are kept. The image is executed against golden.
+Command:
 
     python bench/compile_vgg9.py [--pool sum|max] [--out build/vgg9] [--simulate] [--json]
+
+A VGG-9 shape: 3 x 3 convolutions to 64-64-128-128-256-256-256 maps, pooled by 2 x 2 after the
+second, fourth and seventh, and a linear readout of 10; direct 8-bit input of 3 x 32 x 32, 2 steps,
+random 4-bit weights, 5 % of them kept. The interpreted image is checked against golden.
 """
 
 from __future__ import annotations
@@ -46,16 +48,16 @@ def vgg9(pool: str = "sum", density: float = 0.05, seed: int = 0) -> Network:
     edges: list[Edge] = []
     shape: Shape = nodes[0].shape
     before: tuple[Operation, ...] = ()
-    for place, channels in enumerate(CHANNELS, 1):
+    for number, channels in enumerate(CHANNELS, 1):
         for operation in before:
             shape = operation.output_shape(shape)
         conv = Conv2d(weights(channels, shape[0], 3, 3), BITS, (1, 1))
-        edges.append(Edge(nodes[-1].name, f"conv{place}", (*before, conv)))
+        edges.append(Edge(nodes[-1].name, f"conv{number}", (*before, conv)))
         shape = conv.output_shape(shape)
-        threshold = np.full(channels, 500 if place == 1 else 20)
+        threshold = np.full(channels, 500 if number == 1 else 20)
         bias = np.zeros(channels, int)
-        nodes.append(LIF(f"conv{place}", shape, threshold, bias, 1, 3, "subtract", 12))
-        before = (window,) if place in POOLED else ()
+        nodes.append(LIF(f"conv{number}", shape, threshold, bias, 1, 3, "subtract", 12))
+        before = (window,) if number in POOLED else ()
     for operation in before:
         shape = operation.output_shape(shape)
     linear = Linear(weights(10, int(np.prod(shape))), BITS)

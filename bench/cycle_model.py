@@ -1,12 +1,14 @@
-"""How fast is the cycle model? Against the simulation of the hardware that it replaces.
+"""Measures the speed of the cycle model against the simulation of the hardware that it predicts.
+
+Command:
 
     python bench/cycle_model.py [--json] [--seed N] [--repeats N] [--verilator]
 
-Each case is simulated (in Amaranth's simulator; with --verilator its Verilog too, compiled) and
-predicted in the same run, streams held at random in some cases. Every counter of every core and the
-cycle of every logit must be equal, or nothing is printed. Times are CPU seconds of one thread, the
-model's the best of the repeats with compiled code warm; the tables made from the memory image are
-part of its time.
+Each case is simulated in Amaranth's simulator (with --verilator its Verilog too, compiled) and
+predicted in the same run, in some cases with random stalls on all streams. Every counter of every
+core and the cycle of every logit must be equal before anything is printed. Times are CPU seconds of
+one thread; the model's is the best of the repeats, with compiled code warm and the tables from the
+memory image included.
 """
 
 from __future__ import annotations
@@ -191,12 +193,12 @@ def measure(case: Case, options: argparse.Namespace, simulator: str) -> Row:
     few = stimulus(case.network, 3 if simulator == "amaranth" else 20, case.rate, options.seed)
     if simulator == "amaranth":
         trace = engine.run(case.network, few)
-        spent, cycles, found = by_amaranth(image, few, trace, case.stall)
+        spent, cycles, check = by_amaranth(image, few, trace, case.stall)
     else:
-        spent, cycles, found = by_verilator(case.network, case.lanes, few, case.stall)
-    if found.differences or not found.compared:
+        spent, cycles, check = by_verilator(case.network, case.lanes, few, case.stall)
+    if check.differences or not check.compared:
         raise CheckFailed(
-            f"{case.name}: {found.differences} numbers differ from the {simulator} run"
+            f"{case.name}: {check.differences} numbers differ from the {simulator} run"
         )
     many = stimulus(case.network, 200, case.rate, options.seed)
     trace, source = (
@@ -210,8 +212,8 @@ def measure(case: Case, options: argparse.Namespace, simulator: str) -> Row:
         best = min(best, time.process_time() - begin)
     total, speed = sum(core.lanes for core in image.cores), prediction.cycles / best
     return Row(
-        case.name, simulator, case.stall, total, len(few), cycles, found.compared,
-        found.differences, cycles / spent, len(many), prediction.cycles, 1e3 * best / len(many),
+        case.name, simulator, case.stall, total, len(few), cycles, check.compared,
+        check.differences, cycles / spent, len(many), prediction.cycles, 1e3 * best / len(many),
         speed, speed * total, speed / (cycles / spent),
     )  # fmt: skip
 

@@ -1,12 +1,14 @@
-"""How fast is the golden engine? Images per second on one core, against float32 torch.
+"""Measures the speed of the golden engine: images per second on one core, against float32 torch.
 
-    python -m bench.golden_speed [--json] [--seed N] [--repeats N]
+Command:
 
-Both programs run the same integer network on the same integers, and their logits must be equal,
-every one, before a number is printed. The torch program is a good one: one thread, no gradients,
-layer after layer, so that all time steps of a batch go through each synapse as one matrix product
-or convolution, and a direct frame goes through only once. It is tried at several batch sizes, and
-convolutions in both memory formats; its best counts. The engine is measured at one batch size.
+    python bench/golden_speed.py [--json] [--seed N] [--repeats N]
+
+Both programs run the same integer network on the same integers, and all their logits must be equal
+before a number is printed. The torch program is well optimised: one thread, no gradients, layer
+after layer, so that all time steps of a batch pass each synapse as one matrix product or
+convolution, and a direct frame only once. Its best batch size and memory format count; the engine
+is measured at one batch size.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import conv2d, linear, pad
+from torch_network import TorchNetwork, as_floats
 
 from spikewright.golden.models import engine
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
@@ -140,74 +142,6 @@ def digit_frames(seed: int, network: Network) -> NDArray[np.uint8]:
     return np.rint(255 * frames[:, None]).astype(np.uint8)
 
 
-def _float(values: NDArray[np.generic]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)
-
-
-class Torch:
-    """The same network in float32, layer after layer, all time steps at once."""
-
-    def __init__(self, network: Network, channels_last: bool) -> None:
-        self.network = network
-        self.format = torch.channels_last if channels_last else torch.contiguous_format
-        synapses = [edge.synapse for edge in network.edges if edge.synapse is not None]
-        self.weights = [self._ready(_float(synapse.weight)) for synapse in synapses]
-        targets = [node for node in network.nodes if isinstance(node, LIF | Readout)]
-        self.biases = [_float(node.bias) for node in targets]
-
-    def _ready(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.contiguous(memory_format=self.format) if tensor.ndim == 4 else tensor
-
-    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, classes) of frames (batch, ...), or time first (steps * batch, ...)."""
-        steps = self.network.timesteps
-        batch = len(frames) if self.network.input.coding == "direct" else len(frames) // steps
-        events = self._ready(frames)
-        targets = self.network.nodes[1:]
-        for edge, node, weight, bias in zip(
-            self.network.edges, targets, self.weights, self.biases, strict=True
-        ):
-            drive = self._drive(edge, events, weight, bias)
-            drives = [drive] * steps if len(drive) == batch else list(drive.split(batch))
-            if isinstance(node, LIF):
-                events = self._ready(torch.cat(self._spikes(node, drives)))
-            else:
-                v = torch.zeros_like(drives[0])
-                for current in drives:
-                    v = v + current
-                return v
-        raise AssertionError("a network ends in a readout")
-
-    @staticmethod
-    def _drive(
-        edge: Edge, events: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-    ) -> torch.Tensor:
-        if edge.pool is not None:
-            events = torch.nn.functional.avg_pool2d(
-                events, edge.pool.kernel_size, divisor_override=1
-            )
-        if isinstance(edge.synapse, Conv2d):
-            top, bottom, left, right = edge.synapse.padding
-            if (top, left) != (bottom, right):
-                events = pad(events, (left, right, top, bottom))
-                top = left = 0
-            stride, groups = edge.synapse.stride, edge.synapse.groups
-            return conv2d(events, weight, bias, stride, (top, left), groups=groups)
-        return linear(events.flatten(1), weight, bias)
-
-    @staticmethod
-    def _spikes(node: LIF, drives: list[torch.Tensor]) -> list[torch.Tensor]:
-        threshold, part = float(node.threshold[0]), node.leak_mul / 2**node.leak_shift
-        v = torch.zeros_like(drives[0])
-        spikes = []
-        for current in drives:
-            v = v.sub_(torch.floor(v * part)).add_(current)
-            fired = (v >= threshold).float()
-            spikes.append(fired)
-            v = v.sub_(fired, alpha=threshold).clamp_(node.lowest, node.highest)
-        return spikes
-
-
 def best_time(program: Callable[[], object], repeats: int) -> float:
     """The shortest of `repeats` runs, in seconds, after one that warms up."""
     program()
@@ -224,21 +158,23 @@ def torch_best(
 ) -> tuple[float, str]:
     """(seconds for all images, which program) of the fastest way to run torch."""
     events = network.input.coding == "events"
-    found = []
+    timings = []
     for channels_last in (False, True) if len(network.input.shape) == 3 else (False,):
-        program = Torch(network, channels_last)
+        program = TorchNetwork(network, channels_last)
         for batch in TORCH_BATCHES:
             # The input is converted and ordered outside of the clock, in torch's favour.
             parts = [inputs[i : i + batch] for i in range(0, len(inputs), batch)]
             if events:
                 parts = [part.swapaxes(0, 1).reshape(-1, *part.shape[2:]) for part in parts]
-            tensors = [_float(part) for part in parts]
+            tensors = [as_floats(part) for part in parts]
             logits = torch.cat([program(tensor) for tensor in tensors]).numpy()
             if not (np.abs(logits) < EXACT).all() or not np.array_equal(logits, expected):
                 raise SystemExit("torch and the engine disagree")
             seconds = best_time(lambda p=program, ts=tensors: [p(t) for t in ts], repeats)
-            found.append((seconds, f"batch {batch}" + (", channels last" if channels_last else "")))
-    return min(found)
+            timings.append(
+                (seconds, f"batch {batch}" + (", channels last" if channels_last else ""))
+            )
+    return min(timings)
 
 
 def measure(case: str, network: Network, inputs: NDArray[np.uint8], repeats: int) -> Row:

@@ -1,9 +1,9 @@
-"""The networks that the hardware benchmarks run: random weights, pruned, firing at known rates.
+"""The networks of the hardware benchmarks: random weights, pruned, with known firing rates.
 
-Weights are Gaussian, pruned layer by layer, and quantised to 4 bits (never to 0, so the density is
-the one asked for). Thresholds are set on random inputs so that a known share of the neurons fires.
-As behind training, the compiler knows how often every neuron fires: counted on calibration inputs,
-drawn apart from those that are measured (of the digit, other codings of the same image).
+Weights are Gaussian, pruned layer by layer, and quantised to 4 bits (never to 0, so that the
+density is the requested one). Thresholds are set on random inputs so that a known share of the
+neurons fires. As after training, the compiler gets the event counts of every neuron on calibration
+inputs, drawn apart from the measured ones (for the digit: other codings of the same image).
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Builder:
         return draw_weights(self.rng, shape, self.prune, lanes)
 
     def lif(self, name: str, sources: Mapping[str, tuple[Operation, ...]], lanes: int) -> None:
-        """A spiking node behind all `sources`."""
+        """Adds a spiking node with edges from all `sources`."""
         shape = self._join(name, sources, lanes)
         drives = []
         for t in range(self.timesteps):

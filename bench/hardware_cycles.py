@@ -1,17 +1,19 @@
-"""Cycles of the hardware against the lower bound, and how busy its lanes are.
+"""Measures cycles of the hardware against their lower bound, and the utilization of its lanes.
 
-Builds each case, runs its Verilog in Verilator on inputs back to back, checks every value against
-golden and every counter against the cycle model, and prints a table. It shows the core with the
-largest bound, which should set the pace of all others:
+Command:
+
+    python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw] [--only WORD]
+
+Builds each case, simulates its Verilog in Verilator on inputs back to back, checks every value
+against golden and every counter against the cycle model, and prints a table. It shows the core with
+the largest bound, which should limit the throughput:
 
 - bound: max(entries / lanes + words swept, events) + 8 cycles to fill the pipeline at each pass
 - utilization: entries / (lanes x cycles of the synapse phase: a pass's first entry to its sweep)
 
-Bound by rows is a core whose lanes walk more entries than it has events, each of which takes a
-cycle. An entry adds to the W neurons of a word at once, in however many steps of the pass. All
-figures are per inference, without the first one, which meets an empty machine.
-
-    python bench/hardware_cycles.py [--images 8] [--json] [--out build/bench-hw] [--only WORD]
+A core is bound by rows if its lanes walk more entries than it has events, each of which takes a
+cycle. An entry adds to the W neurons of a word at once, for all steps of the pass. All figures are
+per inference, without the first one, which starts in an empty pipeline.
 """
 
 from __future__ import annotations
@@ -66,10 +68,10 @@ def main() -> None:
     if not 2 <= options.images <= IMAGES:
         parser.error(f"--images {options.images}: must be 2..{IMAGES}")
     rows = []
-    for place, make in enumerate(CASES):
+    for index, make in enumerate(CASES):
         case = make()
         if options.only in f"{case.name} {case.pruning}":
-            rows.append(measure(case, options.out / str(place), options.images))
+            rows.append(measure(case, options.out / str(index), options.images))
     if options.json:
         sys.stdout.write(json.dumps({"schema": 2, "machine": machine(), "rows": rows}) + "\n")
     else:
@@ -106,7 +108,7 @@ def measure(case: Case, folder: Path, images: int) -> dict[str, Any]:
 
 
 def of_layer(case: Case, layer: LayerProfile, before: LayerProfile, images: int) -> dict[str, Any]:
-    """One core, per inference behind the first, whose counters are `before`."""
+    """The figures of one core per inference after the first, whose counters are `before`."""
     one, all_ = before.counters.as_dict(), layer.counters.as_dict()
     each = {name: (all_[name] - one[name]) / (images - 1) for name in all_}
     entries, events = each["synops"] / layer.lanes, each["events_in"]

@@ -1,9 +1,9 @@
-"""The case on which peers were measured: 784-128-10, 100 steps, a digit of MNIST as random spikes.
+"""The case of other designs' published figures: 784-128-10, 100 steps, a Poisson-coded digit.
 
-The leak is 1/16, reset by subtraction, weights have 4 bits and are random (Gaussian), dense or a
-tenth of them kept; one threshold for all neurons makes about 3.3 of them fire in a step, as in the
-peers' trained network. The digit is the first zero of the test set with 193 pixels that are not
-blank; each fires in each step with the probability of its grey value, `default_rng(0)`: 145 a step.
+The leak is 1/16, reset by subtraction, weights have 4 bits and are random (Gaussian), dense or 10 %
+kept; one threshold for all neurons makes about 3.3 of them fire per step, as in the peers' trained
+network. The digit is the first zero of MNIST's test set with 193 nonzero pixels; each sends a spike
+in each step with the probability of its grey value, `default_rng(0)`: 145 spikes per step.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Point:
 
 
 POINTS = (Point(1.0, 1, 32, 5), Point(0.1, 16, 1, 5))
-"""Quick enough for a tenth of the peer's latency, at the fewest LUTs that were found."""
+"""The fewest LUTs among those tried with a tenth of the peer's latency."""
 
 PEER = {"lut4": 7709, "carry_cells": 1387, "flip_flops": 2347, "block_rams": 31, "mhz": 44.3,
         "cycles": 91389}  # fmt: skip

@@ -1,14 +1,15 @@
-"""Would it pay to skip quiet words in the sweep? How many there are, and what they could save.
+"""Estimates what skipping quiet membrane words in the sweep could save.
 
-A word is quiet in a step if no event has touched it there, and the sweep before neither fired nor
-changed it: so it holds what it would hold again. All lanes are swept together, so an address is
-skipped only where the words of all lanes are quiet. Counted with golden, on the shipped networks
-and on the bench's cases; the cycles come from the cycle model. The saving shown is an upper bound:
-it is as if looking for the next word took no time, and holds only where this core sets the pace.
+Command (needs MNIST in the folder that SPIKEWRIGHT_DATA names):
 
     python bench/quiet_words.py [--images 8] [--json]
 
-Needs MNIST in the folder that SPIKEWRIGHT_DATA names.
+A word is quiet in a step if no event touched it in that step, and the sweep before neither fired
+nor changed it: its value stays the same. All lanes are swept together, so an address is skipped
+only if the words of all lanes are quiet. Quiet words are counted with golden, on the shipped
+networks and on the cases of the hardware benchmarks; cycles come from the cycle model. The saving
+is an upper bound: finding the next word is assumed to take no time, and the core to limit the
+throughput.
 """
 
 from __future__ import annotations

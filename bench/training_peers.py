@@ -1,15 +1,15 @@
-"""The same network in training by us and by two peers; `training_speed` lets them race.
+"""The same network in training by Spikewright, snnTorch and SpikingJelly, for `training_speed`.
 
 A peer's network has the layers of our recipe, in floats: nn.Linear or nn.Conv2d, batch norm where
-ours has it, average pooling where we sum, their own neurons with our leak and reset, and logits
+ours has it, average pooling for sum pooling, their own neurons with our leak and reset, and logits
 that are the mean of the last layer's output over time, as our readout integrates. Both use the
-surrogate of their own examples, arctan, and Adam as torch makes it. They are written the way their
-documentation does it:
+surrogate of their own examples, arctan, and torch's Adam. They are written as in their
+documentation:
 
-- snnTorch: a loop over time steps through all layers, membranes handed on by the program
-- SpikingJelly: multi-step mode, where a layer sees all time steps as one batch before its neurons
+- snnTorch: a loop over time steps through all layers, with membranes passed by the program
+- SpikingJelly: multi-step mode, where a layer gets all time steps as one batch before its neurons
 
-The image is the same at every step. Their examples send it through the first layer at each of them;
+The image is the same at every step. Their examples pass it through the first layer in each of them;
 with `once` the first layer computes once and its result is used T times, as in ours.
 """
 
@@ -114,15 +114,15 @@ def _stack(layer: Layer, batch_norm: bool) -> nn.Sequential:
     """Everything in front of a layer's neurons, in floats."""
     out, into = layer.weight_shape[:2]
     normal = batch_norm and not layer.readout
-    found: list[nn.Module] = [nn.AvgPool2d(layer.pool)] if layer.pool > 1 else []
+    modules: list[nn.Module] = [nn.AvgPool2d(layer.pool)] if layer.pool > 1 else []
     if layer.kind == "conv":
         sizes = (layer.kernel, layer.stride, layer.padding)
-        found.append(nn.Conv2d(into, out, *sizes, bias=not normal))
-        found += [nn.BatchNorm2d(out)] if normal else []
+        modules.append(nn.Conv2d(into, out, *sizes, bias=not normal))
+        modules += [nn.BatchNorm2d(out)] if normal else []
     else:
-        found += [nn.Flatten(), nn.Linear(into, out, bias=not normal)]
-        found += [nn.BatchNorm1d(out)] if normal else []
-    return nn.Sequential(*found)
+        modules += [nn.Flatten(), nn.Linear(into, out, bias=not normal)]
+        modules += [nn.BatchNorm1d(out)] if normal else []
+    return nn.Sequential(*modules)
 
 
 class Peer:
@@ -167,9 +167,9 @@ class SnnTorchNetwork(nn.Module):
         logits = torch.zeros(())
         for _ in range(self.timesteps):
             values = images
-            for place, (stack, neuron) in enumerate(zip(self.stacks, neurons, strict=True)):
-                current = first if first is not None and place == 0 else stack(values)
-                values, membranes[place] = neuron(current, membranes[place])
+            for index, (stack, neuron) in enumerate(zip(self.stacks, neurons, strict=True)):
+                current = first if first is not None and index == 0 else stack(values)
+                values, membranes[index] = neuron(current, membranes[index])
             logits = logits + self.readout(values)
         return logits / self.timesteps
 
@@ -195,8 +195,8 @@ class SpikingJellyNetwork(nn.Module):
             )
 
         parts: list[nn.Module] = []
-        for found in hidden:
-            parts += [layer.SeqToANNContainer(*_stack(found, batch_norm)), neurons()]
+        for hidden_layer in hidden:
+            parts += [layer.SeqToANNContainer(*_stack(hidden_layer, batch_norm)), neurons()]
         self.first = _stack(hidden[0], batch_norm) if once else nn.Identity()
         self.rest = nn.Sequential(
             *parts[1 if once else 0 :], layer.SeqToANNContainer(*_stack(last, batch_norm))

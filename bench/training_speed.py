@@ -1,21 +1,23 @@
-"""How fast does the quantised network train? Images per second against snnTorch and SpikingJelly.
+"""Measures training speed: images per second, against snnTorch and SpikingJelly.
+
+Command (needs the peers: `pip install --editable '.[bench]'`):
 
     python bench/training_speed.py [--rounds 9] [--steps 10] [--seed 0] [--json]
 
-One step is forward, loss, backward and Adam on one batch that lies in memory. Ours is that of the
-trainer, with 4-bit weights, all kept or 10 % of them; the peers train floats (`training_peers`),
+One step is forward, loss, backward and Adam on one batch that is in memory. Ours is the trainer's,
+with 4-bit weights, all kept or 10 % of them; the peers train floats (`training_peers`),
 
-- as in their examples: the image goes through the first layer at every time step
+- as in their examples: the image passes the first layer at every time step
 - first layer once: its result is used T times
-- memory kept: that, and freed memory is not returned to the system, which our training asks for
+- memory kept: the same, and freed memory stays in the process, as our training sets it
 
-In every round all programs take turns on one core, so that what disturbs the machine disturbs all
-of them; the median of the rounds counts. A ratio is ours over the faster peer in one round, then
-the median of these. Compared is CPU time, all threads of a process, so that the machine may be
-shared; `busy` is its share of the time on the clock, 1 where nothing else ran.
+In every round all programs take turns on one core, so that load on the machine affects all of them;
+the median over the rounds counts. A ratio is ours over the faster peer in one round, then the
+median. Times are CPU times of all threads of a process, so that the machine may be shared; `busy`
+is their share of wall-clock time, 1 where nothing else ran.
 
-The exit code is 1 if a peer, written as in its examples, is faster than ours in any row, 3 if the
-peers are not installed: `pip install --editable '.[bench]'`.
+The exit code is 1 if a peer, written as in its examples, is faster than ours in any row, and 3 if
+the peers are not installed.
 """
 
 from __future__ import annotations
@@ -105,9 +107,9 @@ def ratio(speeds: Speeds, way: str) -> dict[str, float]:
     {'median': 2.0, 'least': 1.0, 'most': 3.0}
     """
     columns = (speeds[name] for name in (OURS, f"{SNNTORCH}, {way}", f"{SPIKINGJELLY}, {way}"))
-    found = [ours / max(peers) for ours, *peers in zip(*columns, strict=True)]
-    of = {"median": statistics.median(found), "least": min(found), "most": max(found)}
-    return {name: round(value, 3) for name, value in of.items()}
+    ratios = [ours / max(peers) for ours, *peers in zip(*columns, strict=True)]
+    summary = {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+    return {name: round(value, 3) for name, value in summary.items()}
 
 
 def setting(options: argparse.Namespace) -> str:
@@ -134,10 +136,10 @@ def as_table(rows: list[Row], options: argparse.Namespace) -> str:
         speeds = row["images_per_second"]
         network = f"{row['network']}, T = {row['timesteps']}, batch {row['batch']}"
         norm = "batch" if row["batch_norm"] else "none"
-        for way, found in row["ratios"].items():
+        for way, ratio in row["ratios"].items():
             cells = [network, norm, f"{speeds[OURS]:,.0f}", f"{speeds[SPARSE]:,.0f}", way]
             cells += [f"{speeds[f'{peer}, {way}']:,.0f}" for peer in (SNNTORCH, SPIKINGJELLY)]
-            cells.append(f"{found['median']:.2f} ({found['least']:.2f}..{found['most']:.2f})")
+            cells.append(f"{ratio['median']:.2f} ({ratio['least']:.2f}..{ratio['most']:.2f})")
             lines.append(f"| {' | '.join(cells)} | {row['busy']:.2f} |")
     return "\n".join(lines) + "\n"
 

@@ -1,7 +1,7 @@
-"""A process that holds networks in training and takes steps of one when asked.
+"""A process of `training_speed` that holds networks in training and takes steps of one on request.
 
-Ours and the peers live in processes of their own, since what training asks of the C library
-(`model.runtime.memory`) holds for a whole process, and users of the peers do not have it.
+Ours and the peers run in processes of their own, since the malloc settings of our training
+(`model.runtime.memory`) hold for a whole process, and users of the peers do not have them.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Worker:
         end.close()  # so that we notice if the process ends
 
     def start(self, program: Program, case: Case, batch_norm: bool, seed: int) -> None:
-        """Make a program ready, in place of the one that it was before."""
+        """Prepares a program, and drops the one before."""
         self.pipe.send((program, case, batch_norm, seed))
         self.pipe.recv()
 

@@ -1,13 +1,13 @@
-"""The accelerator's time is proportional to work: cycles against synops and against density.
+"""Measures how cycles follow the work: against synaptic operations and against density.
 
-Trains the mnist-conv recipe for a few epochs at each density (so that spikes are those of a
-network that works at it), builds every network with the same lanes, simulates its Verilog on test
-images back to back, checks every value against golden, and prints a table. A last row shows an
-inference without a single input event.
+Command (needs MNIST in the folder that SPIKEWRIGHT_DATA names):
 
     python bench/work_proportional.py [--epochs 1] [--images 10] [--json] [--out build/bench-work]
 
-Needs MNIST in the folder that SPIKEWRIGHT_DATA names.
+Trains the mnist-conv recipe for a few epochs at each density (so that firing rates are realistic),
+builds every network with the same lanes, simulates its Verilog on test images back to back, checks
+every value against golden, and prints a table. The last row is an inference without
+input events.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ def test_benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     assert spec.loader is not None
     bench = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "golden_speed", bench)
+    monkeypatch.syspath_prepend(PLACE.parent)  # as Python does for a script
     spec.loader.exec_module(bench)
     monkeypatch.setattr(bench, "IMAGES", 4)
     monkeypatch.setattr("sys.argv", ["golden_speed.py", "--json", "--repeats", "1"])
