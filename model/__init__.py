@@ -1,7 +1,7 @@
-"""Training: torch and Brevitas models that compute with the very integers that hardware holds.
+"""Training: torch and Brevitas models that compute with the integers of the hardware.
 
-Imports `spikewright.golden` and nothing else of ours. The submodules are imported one by one on
-purpose: reading data or a recipe needs neither torch nor Brevitas, so it is quick.
+Of the kit, it imports `spikewright.golden` alone. Import the submodules one by one: reading data or
+a recipe needs neither torch nor Brevitas, and is quick.
 """
 
 if __name__ != "spikewright.model":

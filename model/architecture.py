@@ -1,12 +1,12 @@
-"""From readable layer names to layers with shapes: `["16C3", "P2", "32R3s2", "M2", "10"]`.
+"""Parses the layer words of a recipe, such as `["16C3", "P2", "32R3s2", "M2", "10"]`.
 
 ``16C3``    a convolution to 16 channels, kernel 3, padded so that the size stays; then LIF neurons
 ``16C3p0``  the same with that padding; even kernels must say it
 ``16C3s2``  the same with that stride; after a padding if both are given
-``32R3s2``  a residual block: two layers of 32 channels, the first with the stride; what enters the
-            block joins the drive of the second, through a gain for each channel where the shapes
-            are equal, else through a convolution of 1 x 1 with the stride
-``P2``      sum pooling over windows of 2 x 2, in front of the layer or block that follows
+``32R3s2``  a residual block: two layers of 32 channels, the first with the stride; the block's
+            input also drives the second, through a gain for each channel where the shapes are
+            equal, else through a 1 x 1 convolution with the stride
+``P2``      sum pooling over windows of 2 x 2, before the layer or block that follows
 ``M2``      max pooling: a pooled event is the OR of the spikes in its window
 ``128``     a fully connected layer to 128 LIF neurons
 ``10``      in the last place: the readout, which integrates and never fires
@@ -25,10 +25,10 @@ from spikewright.golden.network.edges import MAX_STRIDE
 from spikewright.golden.network.nodes import Shape
 
 INPUT = "input"
-"""The origin of what enters the network."""
+"""The name of the network's input, the origin of its first events."""
 
 GAIN_BITS = 8
-"""A gain shares its scale with small weights, so it needs the whole range of int8."""
+"""Bits of a gain: its scale is that of small weights, so it needs the whole range of int8."""
 
 _CONVOLUTION = re.compile(r"([0-9]+)C([0-9]+)(?:p([0-9]+))?(?:s([0-9]+))?")
 _RESIDUAL = re.compile(r"([0-9]+)R([0-9]+)(?:s([0-9]+))?")
@@ -40,10 +40,24 @@ _LINEAR = re.compile(r"[0-9]+")
 class Path:
     """The synapses through which the events of `origin` reach a layer: a pool and weights.
 
-    `source` is the shape that arrives, `pooled` that behind the pool, `shape` that of the neurons.
-    `maximum` says that the pool takes the OR of spikes, not their sum. `highest` is the largest
-    value of an arriving event, before pooling; `one` is the value that counts as 1.0 where
-    untrained thresholds and biases are concerned.
+    Attributes
+    ----------
+    name, origin
+        Of the path's layer, and of the layer that sends the events.
+    kind
+        The weights: "conv", "linear", or "identity" with a gain for each channel.
+    source, shape
+        (C, H, W) or (N,) of the incoming events, and of the neurons.
+    pool, maximum
+        Side of the pooling window, 1 without a pool; True: the OR of its spikes, not their sum.
+    kernel, padding, stride
+        Of a convolution.
+    weight_bits
+        Of the integer weights, sign included.
+    highest
+        The largest value of an incoming event, before the pool.
+    one
+        The value of an incoming event that is 1.0 for initial thresholds and biases.
     """
 
     name: str
@@ -62,7 +76,7 @@ class Path:
 
     @property
     def pooled(self) -> Shape:
-        """The shape behind the pool, which the weights see."""
+        """The shape after the pool, the input of the weights."""
         if self.pool == 1:
             return self.source
         channels, height, width = self.source
@@ -70,7 +84,7 @@ class Path:
 
     @property
     def weight_shape(self) -> Shape:
-        """(out, in, k, k) or (out, in); the gains of an identity are (out,)."""
+        """(out, in, k, k) or (out, in); (out,) for the gains of an identity."""
         if self.kind == "conv":
             return self.shape[0], self.pooled[0], self.kernel, self.kernel
         if self.kind == "identity":
@@ -79,30 +93,31 @@ class Path:
 
     @property
     def fan_in(self) -> int:
-        """The number of weights of one neuron."""
+        """The number of weights into one neuron."""
         return math.prod(self.weight_shape[1:])
 
     @property
     def multiplicity(self) -> int:
-        """How many arriving events may meet in one pooled value."""
+        """The most incoming events that add up in one pooled value."""
         return 1 if self.maximum else self.pool * self.pool
 
     @property
     def largest_input(self) -> int:
-        """The largest value that one weight can meet in one step."""
+        """The largest pooled value, the input of a weight in one step."""
         return self.highest * self.multiplicity
 
     @property
     def unit(self) -> int:
-        """What counts as 1.0 behind the pool."""
+        """The pooled value that is 1.0 for initial thresholds and biases."""
         return self.one * self.multiplicity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Path):
-    """One layer of neurons with the synapses in front of it.
+    """A layer of neurons and the path into it.
 
-    `shortcut` is a second path into the same neurons; its kind is "conv" or "identity".
+    `readout` marks the output layer. `shortcut` is a second path into the same neurons, of kind
+    "conv" or "identity".
     """
 
     readout: bool = False
@@ -110,18 +125,18 @@ class Layer(Path):
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All that leads into the neurons, this path first."""
+        """All paths into the neurons, this one first."""
         return (self,) if self.shortcut is None else (self, self.shortcut)
 
 
 def weighted(layers: Iterable[Layer]) -> list[Path]:
-    """The paths whose weights are trained and pruned, in order; a gain is none of them."""
+    """The paths with weights to train and prune, in order: all but gains."""
     return [path for layer in layers for path in layer.paths if path.kind != "identity"]
 
 
 @dataclass(frozen=True)
-class _Arriving:
-    """What the next layer reads: events of `origin`, pooled if a pool was spelt."""
+class _Incoming:
+    """The input of the next layer: events of `origin`, and the pool that was parsed before it."""
 
     origin: str
     source: Shape
@@ -134,17 +149,24 @@ class _Arriving:
 def parse(
     where: str, names: tuple[str, ...], source: Shape, highest: int, one: int, bits: tuple[int, ...]
 ) -> tuple[Layer, ...]:
-    """The layers that `names` spell, for an input of shape `source` with values up to `highest`.
+    """The layers of the words `names`.
 
-    `one` is the input value that counts as 1.0: the highest pixel, or a single event.
-
-    `bits` holds the weight bits of every layer with weights, or one number for all of them. A
-    residual block counts as two layers; its shortcut has the bits of the second.
+    Parameters
+    ----------
+    where
+        The start of messages.
+    source, highest
+        Shape (C, H, W) of the network's input, and its largest value.
+    one
+        The input value that is 1.0 for initial thresholds and biases: the highest pixel, or 1.
+    bits
+        The weight bits of every layer with weights, or one number for all. A residual block counts
+        as two layers; its shortcut has the bits of the second.
 
     Raises
     ------
     BadInput
-        Naming `where` and the word that is not understood or does not fit.
+        Naming `where` and the word that is unknown or does not fit.
     """
     if len(source) != 3:
         raise BadInput(f"{where}: the input has shape {source}, must have (C, H, W)")
@@ -155,18 +177,19 @@ def parse(
             f"of the {count} layers with weights"
         )
     layers: list[Layer] = []
-    at = _Arriving(INPUT, source, highest, one)
-    for place, word in enumerate(names):
-        here = f"{where}: layers[{place}] is {word!r}"
+    at = _Incoming(INPUT, source, highest, one)
+    for index, word in enumerate(names):
+        here = f"{where}: layers[{index}] is {word!r}"
         if match := _POOL.fullmatch(word):
             at = _pooled(here, at, int(match[2]), match[1] == "M")
             continue
-        mine = [bits[(len(layers) + n) % len(bits)] for n in range(2)]
+        word_bits = [bits[(len(layers) + n) % len(bits)] for n in range(2)]
         if match := _RESIDUAL.fullmatch(word):
-            layers += _block(here, match, len(layers), at, mine)
+            layers += _block(here, match, len(layers), at, word_bits)
         else:
-            layers.append(_layer(here, word, len(layers), place == len(names) - 1, at, mine[0]))
-        at = _Arriving(layers[-1].name, layers[-1].shape, 1, 1)
+            last = index == len(names) - 1
+            layers.append(_layer(here, word, len(layers), last, at, word_bits[0]))
+        at = _Incoming(layers[-1].name, layers[-1].shape, 1, 1)
     if at.pool != 1 or not layers or not layers[-1].readout or layers[-1].kind != "linear":
         raise BadInput(
             f"{where}: layers end with {names[-1:]}, must end with the number of classes, "
@@ -175,7 +198,7 @@ def parse(
     return tuple(layers)
 
 
-def _pooled(here: str, at: _Arriving, pool: int, maximum: bool) -> _Arriving:
+def _pooled(here: str, at: _Incoming, pool: int, maximum: bool) -> _Incoming:
     if at.pool != 1:
         raise BadInput(f"{here}, must not follow another pool")
     if not 2 <= pool <= 16:
@@ -189,7 +212,7 @@ def _pooled(here: str, at: _Arriving, pool: int, maximum: bool) -> _Arriving:
     return replace(at, pool=pool, maximum=maximum)
 
 
-def _layer(here: str, word: str, index: int, last: bool, at: _Arriving, bits: int) -> Layer:
+def _layer(here: str, word: str, index: int, last: bool, at: _Incoming, bits: int) -> Layer:
     name = "readout" if last else f"{'conv' if 'C' in word else 'fc'}{index + 1}"
     if match := _CONVOLUTION.fullmatch(word):
         channels, kernel = int(match[1]), int(match[2])
@@ -212,7 +235,7 @@ def _layer(here: str, word: str, index: int, last: bool, at: _Arriving, bits: in
 def _convolution(
     here: str,
     name: str,
-    at: _Arriving,
+    at: _Incoming,
     channels: int,
     kernel: int,
     padding: int,
@@ -241,7 +264,7 @@ def _convolution(
 
 
 def _block(
-    here: str, match: re.Match[str], index: int, at: _Arriving, bits: list[int]
+    here: str, match: re.Match[str], index: int, at: _Incoming, bits: list[int]
 ) -> list[Layer]:
     channels, kernel, stride = int(match[1]), int(match[2]), int(match[3] or 1)
     if at.origin == INPUT:
@@ -251,7 +274,7 @@ def _block(
     names = [f"res{index + 1}", f"res{index + 2}", f"res{index + 2}.shortcut"]
     half = kernel // 2
     first = _convolution(here, names[0], at, channels, kernel, half, stride, bits[0])
-    middle = _Arriving(first.name, first.shape, 1, 1)
+    middle = _Incoming(first.name, first.shape, 1, 1)
     second = _convolution(here, names[1], middle, channels, kernel, half, 1, bits[1])
     if first.pooled == second.shape:
         shortcut = Path(

@@ -1,8 +1,8 @@
-"""The trained network against the integer network that was exported: every value of it must agree.
+"""Checks that the trained torch network equals the exported integer network, value by value.
 
-On a few images that is every spike, membrane and logit of the golden reference. On all test images
-it is the logits of the golden engine, which run in a fraction of the time that torch needs: so
-the accuracy that is reported is that of the file, image by image.
+On a few images every spike, membrane and logit is compared with the golden reference. On all test
+images the logits are compared with the golden engine, which takes a fraction of torch's time: so
+the reported accuracy is that of the file, image by image.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _CHUNK = 256  # images at once: the engine's memory, and that of their Poisson s
 
 
 def check_trace(network: SpikingNetwork, exported: Network, images: NDArray[np.generic]) -> None:
-    """Compare every spike, membrane and logit of torch and of the golden reference.
+    """Compares every spike, membrane and logit of torch with the golden reference.
 
-    `images` are integers (N, [T,] C, H, W), as they enter the network.
+    `images` are integers (N, [T,] C, H, W), the inputs of the network.
 
     Raises
     ------
@@ -45,42 +45,43 @@ def check_logits(
     exported: Network, coder: Coder, images: NDArray[np.uint8],
     logits: Sequence[NDArray[np.generic]],
 ) -> int:  # fmt: skip
-    """Compare the logits of torch in eval mode with those of the golden engine; how many images.
+    """Compares torch's logits in eval mode with the golden engine; returns the number of images.
 
     Parameters
     ----------
     coder
-        Makes the network's integers of `images`: the very ones that torch saw.
+        Turns `images` into inputs of the network: the same as torch's.
     logits
-        Of all `images`, in order, in one or more arrays (n, classes), whole numbers.
+        Torch's logits of all `images`, in order, as one or more arrays (n, classes) of integers.
 
     Raises
     ------
     CheckFailed
         Naming the first image and class that differ, both values, and how many others do.
     """
-    found = np.concatenate(logits)
-    if len(found) != len(images):
-        raise CheckFailed(f"torch gave logits of {len(found)} of {len(images)} images")
-    golden = np.concatenate(list(_golden(exported, coder, images)))
-    wrong = found != golden  # also where torch has a fraction, or no number
+    actual = np.concatenate(logits)
+    if len(actual) != len(images):
+        raise CheckFailed(f"torch gave logits of {len(actual)} of {len(images)} images")
+    golden = np.concatenate(list(_golden_logits(exported, coder, images)))
+    wrong = actual != golden  # also where torch has a fraction or NaN
     if wrong.any():
-        image, label = (int(place) for place in np.argwhere(wrong)[0])
+        image, label = (int(index) for index in np.argwhere(wrong)[0])
         raise CheckFailed(
             f"torch and golden engine differ in {int(wrong.sum())} logits of "
             f"{int(wrong.any(axis=1).sum())} of {len(images)} test images: first image {image}, "
-            f"class {label}: torch {found[image, label]:.10g}, golden {golden[image, label]}"
+            f"class {label}: torch {actual[image, label]:.10g}, golden {golden[image, label]}"
         )
     return len(images)
 
 
-def _golden(
+def _golden_logits(
     exported: Network, coder: Coder, images: NDArray[np.uint8]
 ) -> Iterator[NDArray[np.int64]]:
-    def run(start: int) -> NDArray[np.int64]:
-        part = images[start : start + _CHUNK]
-        indices = np.arange(start, start + len(part))
-        return engine.logits(exported, coder.integers(part, indices))
+    def chunk_logits(start: int) -> NDArray[np.int64]:
+        chunk = images[start : start + _CHUNK]
+        indices = np.arange(start, start + len(chunk))
+        return engine.logits(exported, coder.integers(chunk, indices))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the engine has one thread, without the GIL
-        yield from pool.map(run, range(0, len(images), _CHUNK))
+    # the engine has one thread and releases the interpreter's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(chunk_logits, range(0, len(images), _CHUNK))

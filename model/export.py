@@ -1,4 +1,4 @@
-"""From the torch model to the integer network of `golden`."""
+"""Exports a trained torch model as the integer network of `golden`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spikewright.model.runtime.device import to_numpy
 def _whole(tensor: Tensor) -> NDArray[np.int64]:
     values = to_numpy(tensor.to(torch.float64))
     integers = np.rint(values).astype(np.int64)
-    assert (integers == values).all(), "the integer domain holds a fraction"
+    assert (integers == values).all(), "a tensor of the integer domain has a fraction"
     return integers
 
 
@@ -41,7 +41,7 @@ def _edge(path: Path, target: str, weights: Tensor) -> Edge:
 def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Network:
     """The integer network that `model` computes in eval mode.
 
-    `meta` is added to `name`, `data`, `recipe` and `seed`, which are taken from the recipe.
+    Its metadata are `name`, `data`, `recipe` and `seed` of the recipe, and `meta`.
     """
     recipe, was_training = model.recipe, model.training
     model.eval()
@@ -83,9 +83,9 @@ def export(model: SpikingNetwork, meta: Mapping[str, str] | None = None) -> Netw
 
 
 def dead_channels(network: Network) -> dict[str, int]:
-    """How many channels of each LIF can never fire, whatever enters: they are kept, and reported.
+    """The number of channels of each LIF node that can never fire; they are kept, and reported.
 
-    A channel is dead if the largest drive of every step together does not reach its threshold.
+    A channel is dead if the largest drives of all T steps together stay below its threshold.
     """
     dead: dict[str, int] = {}
     for node in network.hidden:

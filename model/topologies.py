@@ -1,16 +1,16 @@
-"""Networks that papers name, spelt in the words of `model.architecture`.
+"""Networks of the papers by name, as layer words of `model.architecture`.
 
 `vgg5` .. `vgg16` count convolutions and fully connected layers; `resnet12` and `resnet20` count
-both convolutions of every block, not the projections. Their widths are those of the CIFAR networks
-in Rathi and Roy's line of work; the wide `vgg9` with one fully connected layer is Chowdhury's,
-whose pools are placed here where the width grows. A `width` factor scales every layer but the last.
+both convolutions of every block, not the projections. Widths are those of the CIFAR networks of
+Rathi and Roy (DIET-SNN); `vgg9` with one fully connected layer is that of Chowdhury et al. (IJCNN
+2021), with pools where the width grows. A `width` factor scales every layer but the last.
 """
 
 from __future__ import annotations
 
 from spikewright.golden.network.nodes import Shape
 
-_LAST = 0  # stands for the number of classes
+_LAST = 0  # in place of the number of classes
 
 # Convolutions by width, "pool" between them; then the fully connected layers.
 _VGG: dict[str, tuple[tuple[int | str, ...], tuple[int, ...]]] = {
@@ -42,7 +42,7 @@ def spell(name: str, width: float, pooling: str, frame: Shape, classes: int) -> 
     """The words of topology `name` for frames (C, H, W).
 
     `pooling` is "sum" or "max". A pool is left out where the map is already smaller than its
-    window, so that the small images of digits do not vanish.
+    window, as with the 8 x 8 images of digits.
 
     >>> spell("vgg5", 0.125, "max", (1, 8, 8), 10)
     ('8C3', 'M2', '16C3', '16C3', 'M2', '128', '10')
@@ -70,7 +70,7 @@ def spell(name: str, width: float, pooling: str, frame: Shape, classes: int) -> 
 
 
 def scaled(channels: int, width: float) -> int:
-    """So many channels times `width`, but at least 1; floor(x + 0.5).
+    """`channels` times `width`, rounded (floor(x + 0.5)), at least 1.
 
     >>> scaled(64, 0.25), scaled(1, 0.25), scaled(10, 0.25)
     (16, 1, 3)

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from spikewright.model.architecture import Layer
 from spikewright.model.layers.layered import LayeredNetwork
-from spikewright.model.layers.neuron import NeuronLayer, ReadoutLayer
+from spikewright.model.layers.neuron import NeuronLayer
+from spikewright.model.layers.readout import ReadoutLayer
 from spikewright.model.ops.clipped_relu import INITIAL, clipped_relu
 from spikewright.model.recipes.recipe import Recipe
 from spikewright.model.recipes.sections import Neuron

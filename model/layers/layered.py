@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from spikewright.model.architecture import INPUT, Layer
-from spikewright.model.layers.neuron import NeuronLayer, ReadoutLayer
+from spikewright.model.layers.neuron import NeuronLayer
+from spikewright.model.layers.readout import ReadoutLayer
 from spikewright.model.layers.shortcut import Gain
 from spikewright.model.layers.synapse import Synapse
 from spikewright.model.recipes.recipe import Recipe

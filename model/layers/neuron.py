@@ -15,7 +15,6 @@ of the summed drive, and both paths share one scale. The statistics are those of
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import torch
@@ -28,11 +27,10 @@ from spikewright.model.ops import channels_last
 from spikewright.model.ops.batch_statistics import moments
 from spikewright.model.ops.scan import scan, scan_with_membranes
 from spikewright.model.ops.scan_rule import ScanRule
-from spikewright.model.ops.straight_through import clamp_ste, round_ste
+from spikewright.model.ops.straight_through import clamp_ste, exact_dtype, round_ste
 from spikewright.model.recipes.sections import SURROGATES, Neuron
 from spikewright.model.runtime import distributed
 
-EXACT = 2**24  # float32 holds every integer up to here
 _EPSILON = 1e-3
 _SMALLEST_GAMMA = 1e-3
 _SMALLEST_THETA = 1e-2
@@ -60,13 +58,6 @@ class Integers:
     bias: Tensor
     leak_mul: Tensor
     shortcut: Tensor | None = None
-
-
-def running_sum(steps: Tensor) -> Tensor:
-    """The cumulative sum (steps, ...) over steps; deterministic on a GPU, where cumsum is not."""
-    if steps.device.type == "cpu":
-        return torch.cumsum(steps, dim=0)
-    return torch.stack(list(itertools.accumulate(steps.unbind())))
 
 
 def _flipped(weights: Tensor, sign: Tensor) -> Tensor:
@@ -161,14 +152,9 @@ class NeuronLayer(nn.Module):
     def deliver(
         self, weights: Tensor, second: Tensor | None, events: Tensor, skip: Tensor | None
     ) -> Tensor:
-        """The drive (rows, *shape) of both paths.
+        """The drive (rows, *shape) of `events` and, through the shortcut, of `skip`.
 
-        Parameters
-        ----------
-        weights, second
-            Integer weights of the path, and of the shortcut if there is one.
-        events, skip
-            What enters them, (rows, *source).
+        `weights` and `second` are the integer weights of the two paths, events (rows, *source).
         """
         drive = self.synapse.drive(events, weights)
         if self.shortcut is None:
@@ -214,7 +200,7 @@ class SpikingLayer(NeuronLayer):
         bound = self.synapse.drive_bound + (self.shortcut.drive_bound if self.shortcut else 0)
         self.bias_limit = bound + 2 * top
         largest = max(bound + self.bias_limit + top, top << neuron.leak_shift)
-        self.dtype = torch.float32 if largest < EXACT else torch.float64
+        self.dtype = exact_dtype(largest)
 
     def integers(
         self, events: Tensor | None = None, skip: Tensor | None = None
@@ -251,9 +237,8 @@ class SpikingLayer(NeuronLayer):
     def saturate_thresholds(self) -> None:
         """Moves thresholds that are clamped to the membrane's range to the limit of that range.
 
-        Scaling gamma and beta of a channel by the same factor leaves its bias and divides its
-        threshold. Afterwards no threshold is clamped, and the integers are the same; so they stay
-        in proportion when the weights get another scale.
+        Scaling gamma and beta of a channel by one factor divides its threshold and leaves its bias.
+        The integers stay the same, and follow when the weights get another scale.
         """
         sign = torch.where(self.gamma < 0, -1.0, 1.0)
         wanted, _ = self.normalised(self.mean * sign, self.var)
@@ -279,7 +264,7 @@ class SpikingLayer(NeuronLayer):
     def _scan_arguments(
         self, events: Tensor, batch: int, skip: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Drive (T or 1, batch, neurons), threshold and bias (neurons,), and leak_mul ()."""
+        """Drive (T or 1, batch, neurons), threshold and bias (neurons,), leak_mul ()."""
         integers, drive = self.integers(events, skip)
         assert drive is not None
         rows = channels_last.flat(drive)
@@ -314,46 +299,3 @@ class SpikingLayer(NeuronLayer):
             channels_last.shaped(state.flatten(0, 1), self.layer.shape) for state in states
         )
         return spikes, membranes
-
-
-class ReadoutLayer(nn.Module):
-    """The output layer: integrators without leak or threshold; their last membranes are the logits.
-
-    Members
-    -------
-    layer : Layer; timesteps : T
-    synapse : Synapse, whose weights share one scale
-    beta : Parameter (classes,), the bias, added in every step
-    bias_limit : int, the largest magnitude of an integer bias
-    dtype : torch.float32 where every intermediate integer stays below 2^24, else torch.float64
-    """
-
-    def __init__(self, layer: Layer, timesteps: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.layer, self.timesteps = layer, timesteps
-        self.synapse = Synapse(layer, 1.0, generator)
-        self.beta = nn.Parameter(torch.zeros(layer.shape[0]))
-        self.bias_limit = self.synapse.drive_bound
-        largest = timesteps * (self.synapse.drive_bound + self.bias_limit)
-        self.dtype = torch.float32 if largest < EXACT else torch.float64
-
-    def integers(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Integer weights (classes, in) and bias (classes,), and the scale () of the logits."""
-        weights, scale = self.synapse.integers()
-        unit = scale / self.layer.unit
-        bias = clamp_ste(round_ste(self.beta / unit), -self.bias_limit, self.bias_limit)
-        return weights.to(self.dtype), bias.to(self.dtype), unit
-
-    def forward(self, events: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-        """Integer membranes (T, batch, classes), of which the last are the logits, and their scale.
-
-        `events` are (T * batch, *source), or (batch, *source) of a frame that drives every step.
-        """
-        weights, bias, unit = self.integers()
-        drive = self.synapse.drive(events, weights).reshape(-1, batch, *self.layer.shape)
-        drive = drive.expand(self.timesteps, *drive.shape[1:])
-        return running_sum(drive + bias), unit
-
-    def project(self) -> None:
-        """As `NeuronLayer.project`."""
-        self.synapse.apply_mask()

@@ -1,9 +1,20 @@
-"""Rounding with straight-through gradients: integers forward, the identity backward."""
+"""Rounding with straight-through gradients (Bengio et al., 2013), and dtypes that hold integers."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+_FLOAT32_INTEGERS = 2**24  # float32 holds every integer up to here
+
+
+def exact_dtype(largest: int) -> torch.dtype:
+    """The float type for integers whose magnitude is at most `largest`: float32, or float64.
+
+    >>> exact_dtype(1000), exact_dtype(2**24)
+    (torch.float32, torch.float64)
+    """
+    return torch.float32 if largest < _FLOAT32_INTEGERS else torch.float64
 
 
 def floor_ste(x: Tensor) -> Tensor:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from spikewright.model.architecture import INPUT
 from spikewright.model.layers.layered import LayeredNetwork
-from spikewright.model.layers.neuron import NeuronLayer, ReadoutLayer
+from spikewright.model.layers.neuron import NeuronLayer
+from spikewright.model.layers.readout import ReadoutLayer
 
 AnyLayer = NeuronLayer | ReadoutLayer
 

@@ -1,6 +1,6 @@
 """torch in eval mode == golden reference == engine, after training, export, save and reload."""
 
-# Through these also model.layers.neuron.
+# Through these also model.layers.neuron and model.layers.readout.
 
 from __future__ import annotations
 
