@@ -1,6 +1,6 @@
 """Runs an accelerator in Amaranth's own simulator: no tools, a few thousand cycles per second.
 
-For small networks, tests of parts and planted faults; `sim.verify` simulates the Verilog.
+For small networks, tests of components and planted faults; `sim.verify` simulates the Verilog.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ from spikewright.sim.harness.counters import READ_LAG, from_values
 from spikewright.sim.harness.stimulus import input_beats
 from spikewright.sim.harness.visits import by_neuron, visit_order
 
-PERIOD = 1e-8  # seconds; any number does
+PERIOD = 1e-8  # seconds; results do not depend on it
 BEAT = ("valid", "last", "data")
-_REST = 300  # cycles behind the last beat in which nothing may come any more
+_DRAIN = 300  # cycles after the last beat in which no beat may arrive
 _READ = 2  # cycles to read a counter
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run showed.
+    """The result of a run.
 
     Attributes
     ----------
+    trace
+        Spikes, membranes and logits, in golden's form.
+    counters
+        The counters of every core, `counted` cycles after reset.
     logits
         int64 (batch, classes): the cycle in which each logit left; 0 is the first after reset.
-    counters
-        Of every core, when `counted` cycles had passed since reset.
     """
 
     trace: Trace
@@ -57,7 +59,7 @@ class Run:
 
 @dataclass
 class _Record:
-    """Raw beats as they come; `names` of the streams that are watched."""
+    """The raw beats that the monitor saw; `names` are those of the checked streams."""
 
     names: tuple[str, ...]
     sweeps: list[list[tuple[int, int, int]]]
@@ -70,40 +72,40 @@ def simulate(
     image: Image, inputs: NDArray[np.generic], stall: float = 0.0, seed: int = 0, start: int = 1,
     deadline: int = 100_000,
 ) -> Run:  # fmt: skip
-    """Run a batch, back to back, with every stream held at random.
+    """Runs a batch, back to back, with random stalls on every stream.
 
     Parameters
     ----------
     inputs
-        As `golden.image.interpreter.run` takes them.
+        Those of `golden.image.interpreter.run`.
     stall
-        The share of cycles in which a stream is held: input, output, and between cores; drawn as
-        `golden.cycles.stalls` says.
+        The share of cycles in which a stream is stalled (0..1): input, output, and between cores;
+        drawn by `golden.cycles.stalls`.
     start
-        The cycle from which on the first beat is offered, at least 1.
+        The first cycle in which a beat is offered, at least 1.
     deadline
-        Cycles after which the run counts as hung.
+        Cycles after which the run counts as a deadlock.
 
     Raises
     ------
     CheckFailed
-        If the logits do not come in time, beats are missing or left over, or a stream breaks a
-        rule.
+        If the logits do not arrive before the deadline, beats are missing or left over, or a stream
+        violates the handshake.
     """
     accelerator = Accelerator(image)
     record = _Record(stream_names(image), [[] for _ in image.cores])
-    wanted = len(inputs) * image.cores[-1].shape[0]
+    expected = len(inputs) * image.cores[-1].shape[0]
     swept = [len(inputs) * image.timesteps * core.words for core in image.cores]
     gates = len(accelerator.hold)
     source = _Source(accelerator, input_beats(image, inputs).tolist(), start)
     held = Stalls.from_percent(round(100 * stall), seed).bits(gates - 1 + EXTRA)
 
-    async def watch(ctx: SimulatorContext) -> None:
-        rest = _REST
-        while rest:
+    async def run_cycles(ctx: SimulatorContext) -> None:
+        drain = _DRAIN
+        while drain:
             if record.cycles > deadline:
                 raise CheckFailed(
-                    f"{len(record.logits)} of {wanted} logits after {deadline} cycles"
+                    f"{len(record.logits)} of {expected} logits after {deadline} cycles"
                 )
             bits = next(held)
             ctx.set(
@@ -112,28 +114,28 @@ def simulate(
             accepted = await _cycle(ctx, accelerator, record, ready=not bits[gates + 1])
             source.step(ctx, record.cycles, accepted, gap=bool(bits[gates]))
             beats = [len(sweeps) for sweeps in record.sweeps]
-            rest -= len(record.logits) >= wanted and all(map(ge, beats, swept))
+            drain -= len(record.logits) >= expected and all(map(ge, beats, swept))
         await _read_counters(ctx, accelerator, record)
 
     simulator = Simulator(accelerator)
     simulator.add_clock(PERIOD)
-    simulator.add_testbench(watch)
+    simulator.add_testbench(run_cycles)
     simulator.run()
     logits = np.array([beat[2] for beat in record.logits]).reshape(len(inputs), -1)
     trace = _trace(image, record, len(inputs))
     counters = from_values([core.node for core in image.cores], record.values)
-    return Run(trace, tuple(_carried_back(counters)), logits, record.cycles - READ_LAG)
+    return Run(trace, tuple(_at_first_read(counters)), logits, record.cycles - READ_LAG)
 
 
 class _Source:
-    """Offers beats as the bench in Verilog does; `step` ends a cycle."""
+    """The driver of the input, cycle by cycle the same as that of the Verilog bench."""
 
     def __init__(self, accelerator: Accelerator, beats: list[int], start: int) -> None:
         self.accelerator, self.start = accelerator, start
         self.beats, self.offers = iter(beats), False
 
     def step(self, ctx: SimulatorContext, cycle: int, accepted: bool, gap: bool) -> None:
-        """Cycle `cycle` comes next; `accepted`: the accelerator was ready in the one before."""
+        """Drives cycle `cycle`; `accepted`: the accelerator was ready in the one before."""
         if self.offers and not accepted:
             return
         beat = next(self.beats, None) if cycle >= self.start and not gap else None
@@ -148,7 +150,7 @@ class _Source:
 async def _cycle(
     ctx: SimulatorContext, accelerator: Accelerator, record: _Record, ready: bool
 ) -> bool:
-    """One clock: keep what the edge shows; true if the accelerator took, or would take, a beat."""
+    """The monitor: one clock cycle, recorded; True if the accelerator was ready for a beat."""
     cores = len(record.sweeps)
     ctx.set(accelerator.out_ready, ready)
     names = [
@@ -173,18 +175,18 @@ async def _cycle(
 
 
 async def _read_counters(ctx: SimulatorContext, accelerator: Accelerator, record: _Record) -> None:
-    """Every counter, one after the other."""
+    """Reads every counter, one after the other."""
     for select in range(STRIDE * len(record.sweeps)):
         ctx.set(accelerator.count_select, select)
         await ctx.tick().repeat(_READ)
         record.values.append(ctx.get(accelerator.count_value))
 
 
-def _carried_back(counters: Sequence[Counters]) -> Iterator[Counters]:
-    """Counters as they were when the first was read: since then all cores have been idle."""
-    place = list(COUNTERS).index("idle") + 1
+def _at_first_read(counters: Sequence[Counters]) -> Iterator[Counters]:
+    """The counters in the cycle in which the first was read: since then all cores were idle."""
+    idle_register = list(COUNTERS).index("idle") + 1
     for index, core in enumerate(counters):
-        yield replace(core, idle=core.idle - _READ * (index * STRIDE + place))
+        yield replace(core, idle=core.idle - _READ * (index * STRIDE + idle_register))
 
 
 def _trace(image: Image, record: _Record, batch: int) -> Trace:
@@ -199,8 +201,8 @@ def _trace(image: Image, record: _Record, batch: int) -> Trace:
             spikes[core.node] = fired.reshape(shape)
     classes = image.cores[-1].shape[0]
     logits = np.zeros((batch, classes), np.int64)
-    for place, (last, data, _) in enumerate(record.logits):
-        inference, nth = divmod(place, classes)
+    for beat, (last, data, _) in enumerate(record.logits):
+        inference, nth = divmod(beat, classes)
         if last != (nth == classes - 1):
             raise CheckFailed(
                 f"inference {inference}: out_last is {last} at logit {nth} of {classes}"

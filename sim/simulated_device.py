@@ -1,4 +1,4 @@
-"""The simulated `top` as a device of this process: what `spikewright.driver` speaks to."""
+"""The simulated `top` as a device of this process, a transport of `spikewright.driver`."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ CONNECT_S = 120.0
 
 
 class Simulation:
-    """A transport of `spikewright.driver` whose device is the simulated `top` of a build folder.
+    """A transport of `spikewright.driver` to the simulated `top` of a build folder.
 
-    A context manager; about 20,000 clock cycles a second. Time passes only during a call.
+    A context manager; it simulates about 20,000 clock cycles per second. Simulated time passes only
+    during a call.
 
     Parameters
     ----------
     folder
-        A build with registers.
+        A build folder with registers.
     work
-        For the simulator's build and its run; the build is made once.
+        The folder of the simulator's build, which is reused, and of its run.
     simulator
         "verilator" or "icarus".
     stall, seed
@@ -55,9 +56,9 @@ class Simulation:
 
     def __enter__(self) -> Self:
         built = prepare_top(self.folder, self.work, self.simulator, self.waves)
-        # A socket's name is short; a build folder's may not be.
-        self._place = tempfile.TemporaryDirectory(prefix="spikewright-")
-        path = str(Path(self._place.name) / "device")
+        # The path of a Unix socket is limited to about 100 bytes; a build folder's may be longer.
+        self._socket_folder = tempfile.TemporaryDirectory(prefix="spikewright-")
+        path = str(Path(self._socket_folder.name) / "device")
         self._pool = ThreadPoolExecutor(1)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
@@ -73,7 +74,7 @@ class Simulation:
         return self
 
     def _accept(self, listener: socket.socket) -> socket.socket:
-        """The simulator's connection, or its failure."""
+        """The simulator's connection; raises if it fails before it connects."""
         for _ in range(round(CONNECT_S / 0.1)):
             try:
                 link, _ = listener.accept()
@@ -94,7 +95,7 @@ class Simulation:
         self._link.close()
         self._run.result().require_passed()
         self._pool.shutdown()
-        self._place.cleanup()
+        self._socket_folder.cleanup()
 
     def _ask(self, **command: Any) -> Any:
         self._lines.write(json.dumps(command) + "\n")
@@ -109,11 +110,11 @@ class Simulation:
         return reply["value"]
 
     def read32(self, offset: int) -> int:
-        """The register at a byte offset."""
+        """Reads the register at a byte offset."""
         return self._ask(do="read", offset=offset)
 
     def write32(self, offset: int, value: int) -> None:
-        """Write the register at a byte offset."""
+        """Writes the register at a byte offset."""
         self._ask(do="write", offset=offset, value=value)
 
     def send(self, stream: str, packet: Sequence[int], whole: bool = True) -> None:
@@ -129,7 +130,7 @@ class Simulation:
         self._ask(do="wait", cycles=cycles)
 
     def receive(self) -> list[int]:
-        """The next packet of `m_axis_logits`, waited for."""
+        """Waits for the next packet of `m_axis_logits`; returns its beats."""
         return self._ask(do="receive")
 
     def abort(self) -> None:

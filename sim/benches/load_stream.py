@@ -22,7 +22,7 @@ async def without_a_network_it_does_not_run(dut):
     assert await bench.status("frame") == 0
     assert known(dut.s_axis_events_tready) == 0
     assert [await bench.read("NETWORK", i) for i in range(8)] == [0] * 8
-    # The input has waited; with the network there it is served.
+    # The input waits; once the network is loaded, it is processed.
     assert await bench.load_network(bench.plan["first"]["load"]) == 0
     await bench.control(enable=1)
     await bench.expect(bench.plan["first"]["outputs"])
@@ -63,7 +63,7 @@ async def wrong_loads_are_flagged_and_refused(dut):
         await bench.control(enable=1)
         assert await bench.take_errors() == errors("start_refused")
     assert await bench.load_network(right) == 0
-    # A stream for another shape does not touch what is there.
+    # A stream for another shape leaves the loaded network unchanged.
     assert await bench.load_network(flipped(1)) == errors("load_header")
     assert await bench.status("loaded") == 1
     await bench.control(enable=1)
@@ -86,7 +86,7 @@ async def a_running_machine_is_not_loaded(dut):
     assert await bench.take_errors() == errors("load_refused")
     await bench.control(enable=1)
     await bench.expect(bench.plan["first"]["outputs"])
-    # Stopped it takes what has waited.
+    # Disabled, it accepts the waiting stream.
     await bench.control()
     await bench.control(load=1)
     await bench.within_deadline(bench.load.wait())

@@ -1,1 +1,1 @@
-"""What surrounds a design in simulation: generated test benches, stimulus, and captured traces."""
+"""The surroundings of a design in simulation: generated benches, stimulus, captured traces."""

@@ -1,7 +1,7 @@
-"""Reads the files that the bench wrote back into arrays, and insists that they are complete.
+"""Reads the files that the bench's monitors wrote into arrays, and checks that they are complete.
 
-Every line of a file has the same width, so a file is parsed as one array of characters. Nothing may
-be missing, left over, out of order or unknown; whatever is gets named.
+Every line of a file has the same width, so that a file is parsed as one array of characters. Beats
+that are missing, left over, out of order or unknown (X) are reported.
 """
 
 from __future__ import annotations
@@ -28,11 +28,16 @@ _DIGITS[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 
 @dataclass(frozen=True, eq=False)
 class Capture:
-    """What one accelerator did in one run.
+    """The captured run of one accelerator.
 
-    `trace` as in golden. `first_input` and `last_input` are cycle numbers (batch,): when an
-    inference's first and last beat entered; `outputs` (batch, classes) those of its logits, in the
-    order in which they left.
+    Attributes
+    ----------
+    trace
+        Spikes, membranes and logits, in golden's form.
+    first_input, last_input
+        (batch,), the cycles in which an inference's first and last beat entered.
+    outputs
+        (batch, classes), the cycles in which its logits left, in order.
     """
 
     trace: Trace
@@ -42,12 +47,12 @@ class Capture:
 
     @property
     def last_output(self) -> Ints:
-        """The cycles (batch,) in which the last logits left."""
+        """(batch,), the cycle in which the last logit of each inference left."""
         return self.outputs[:, -1]
 
 
 def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capture:
-    """The run of the accelerator number `index` of a bench in `folder`, `batch` inferences long.
+    """The capture of accelerator `index` of a bench that ran `batch` inferences in `folder`.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def read_capture(image: Image, folder: Path, batch: int, index: int = 0) -> Capt
 
 def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uint8], Ints]:
     """Spikes and membranes (steps, neurons) of one core."""
-    visits, there = len(visit_order(core)), is_neuron(core)
+    visits, neurons = len(visit_order(core)), is_neuron(core)
     widths = (core.visit_bits, core.columns, core.columns * core.state_bits)
     count = _count_lines(path, widths)
     if count != passes * visits:
@@ -92,7 +97,7 @@ def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uin
         bits = _lanes(spike, core.columns, 1).reshape(-1, visits, core.columns)
         value = _lanes(membrane, core.columns, core.state_bits)
         value -= (value >> (core.state_bits - 1)) << core.state_bits
-        if bits[:, ~there].any():
+        if bits[:, ~neurons].any():
             raise CheckFailed(f"core {core.node!r}: a padding neuron fired (see {path})")
         step = start // visits * each
         fired[step : step + len(bits) * each] = by_neuron(core, bits)
@@ -101,15 +106,15 @@ def _read_core(core: CoreImage, path: Path, passes: int) -> tuple[NDArray[np.uin
 
 
 def _check_addresses(core: CoreImage, address: NDArray[np.uint8], number: int, path: Path) -> None:
-    found, order = _lanes(address, 1, core.visit_bits)[:, 0], visit_order(core)
-    expected = np.tile(order, len(found) // len(order))
+    captured, order = _lanes(address, 1, core.visit_bits)[:, 0], visit_order(core)
+    expected = np.tile(order, len(captured) // len(order))
     words = (1 << core.address_bits) - 1
-    for wrong in np.flatnonzero(found != expected)[:1]:
+    for wrong in np.flatnonzero(captured != expected)[:1]:
         step = (number + wrong // len(order)) * core.steps_per_pass
         raise CheckFailed(
             f"core {core.node!r}: in sweep {step + int(expected[wrong] >> core.address_bits)} "
-            f"word {expected[wrong] & words} was due, {found[wrong] & words} of sweep "
-            f"{step + int(found[wrong] >> core.address_bits)} came (see {path})"
+            f"word {expected[wrong] & words} was due, {captured[wrong] & words} of sweep "
+            f"{step + int(captured[wrong] >> core.address_bits)} came (see {path})"
         )
 
 
@@ -178,8 +183,8 @@ def _read_logits(image: Image, path: Path, batch: int) -> tuple[Ints, Ints]:
     if len(data) != batch * classes:
         raise CheckFailed(f"{len(data)} logits came, {batch * classes} expected (see {path})")
     index = layout.unpack(data, "index").reshape(batch, classes)
-    due = np.arange(classes) == classes - 1
-    for wrong in np.flatnonzero((last.reshape(batch, classes) != due).any(axis=1))[:1]:
+    expected = np.arange(classes) == classes - 1
+    for wrong in np.flatnonzero((last.reshape(batch, classes) != expected).any(axis=1))[:1]:
         raise CheckFailed(
             f"image {wrong}: out_last is not exactly at the last of {classes} logits (see {path})"
         )

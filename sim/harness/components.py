@@ -1,7 +1,7 @@
-"""A bench top with each hardware component of a core by itself, so that one build serves all tests.
+"""A top with all components of a core side by side, so that one build serves all block-level tests.
 
-The components share nothing but clock and reset: decoder, lane, sweep controller, serialiser and a
-whole core of one image, each with all its ports as registers and wires that cocotb sees.
+Decoder, lane, sweep controller, serialiser and a whole core of one image share only clock and
+reset; all their ports are registers and wires that cocotb sees.
 """
 
 import subprocess
@@ -46,7 +46,7 @@ class Components(wiring.Component):
         super().__init__({name: Out(part.signature) for name, part in self.parts.items()})
 
     def elaborate(self, platform: object) -> Elaboratable:
-        """Wires only."""
+        """Connects the components to the ports."""
         m = Module()
         for name, part in self.parts.items():
             m.submodules[name] = part
@@ -60,7 +60,7 @@ def components_verilog(image: Image, index: int = 0) -> str:
     Raises
     ------
     CheckFailed
-        If Yosys refuses.
+        If Yosys fails.
     """
     top = Components(image, index)
     with tempfile.TemporaryDirectory(prefix="spikewright-") as name:

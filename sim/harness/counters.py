@@ -1,4 +1,4 @@
-"""The hardware's counters by name."""
+"""Reads the hardware's counter registers, and checks them against cycles and golden's counts."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image.counters import STRIDE, Counters
 
 READ_LAG = 2
-"""Cycles until `count_value` shows an increment: one register before the adder, one behind."""
+"""Cycles until `count_value` shows an increment: one register before the adder, one after it."""
 
 
 def from_values(nodes: Sequence[str], values: Sequence[int]) -> tuple[Counters, ...]:
-    """Counters of every core from the registers 0, 1, 2, ... as they were read."""
+    """The counters of every core from the `values` of registers 0, 1, 2, ..."""
     rows = [values[start : start + STRIDE] for start in range(0, len(values), STRIDE)]
     return tuple(Counters(node, *row) for node, row in zip(nodes, rows, strict=True))
 
 
 def check_cycles(counters: Sequence[Counters], cycles: Sequence[int]) -> None:
-    """Core i must have put every one of `cycles[i]` cycles into exactly one class.
+    """Checks that core i counted each of `cycles[i]` cycles in exactly one cycle class.
 
     Raises
     ------
     CheckFailed
-        If a core's classes do not sum to it.
+        If the cycle counters of a core have another sum.
     """
     for core, passed in zip(counters, cycles, strict=True):
         if core.cycles != passed:
@@ -38,7 +38,7 @@ def check_work(
     events_in: Mapping[str, int],
     events_out: Mapping[str, int],
 ) -> None:
-    """The counted work must equal golden's exact counts, per node.
+    """Checks that the counted work of every node equals golden's exact counts.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def check_work(
             ("events_in", events_in),
             ("events_out", events_out),
         ):
-            found = getattr(core, name)
-            if core.node in expected and found != expected[core.node]:
+            counted = getattr(core, name)
+            if core.node in expected and counted != expected[core.node]:
                 raise CheckFailed(
-                    f"core {core.node!r}: counter {name} is {found}, "
+                    f"core {core.node!r}: counter {name} is {counted}, "
                     f"golden counts {expected[core.node]}"
                 )

@@ -1,4 +1,4 @@
-"""Inputs as the beats that enter the accelerator; one hexadecimal line per beat for the bench."""
+"""The stimulus: inputs as beats of the accelerator, and as the bench's hexadecimal file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from spikewright.golden.image.pass_events import pass_events
 
 
 def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
-    """The beats of a batch, `last` in the bit above the data.
+    """The beats of a batch, int64 (beats,), with `last` in the bit above the data.
 
     Parameters
     ----------
     inputs
         Checked integers (batch, *shape) for a direct input, (batch, timesteps, *shape) for events.
-        Every value but 0 is an event, equal ones of a neuron in one pass are one beat, and one beat
-        with `last` and no event ends a frame or a pass.
+        Every nonzero value is an event, equal values of a neuron in one pass are one beat, and a
+        beat with `last` and no event ends a frame or a pass.
     """
     source, layout = image.input, image.input.event
     shape = (*source.shape, 1, 1)[:3]
@@ -31,5 +31,5 @@ def input_beats(image: Image, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
 
 
 def beats_text(beats: NDArray[np.int64]) -> str:
-    """The beats as the bench's Verilog reads them."""
+    """The beats as the bench's Verilog reads them: one hexadecimal number per line."""
     return "".join(f"{beat:x}\n" for beat in beats.tolist())

@@ -1,12 +1,12 @@
 """Generates `tb.v`: the bench around one or several accelerators, in plain Verilog-2005.
 
-Whatever happens every cycle happens in Verilog, so Python wakes up a few times per run and not per
-cycle: events come from a file, random stalls from shift registers, and every trace beat, logit and
-frame goes into a file with one fixed-width line per beat. cocotb sets rate, seed and length,
-starts, waits for `finished`, and reads what happened.
+Drivers and monitors are Verilog, so that Python runs a few times per run and not per cycle: events
+come from a file, random stalls from shift registers, and every trace beat, logit and frame is
+written to a file with one fixed-width line per beat. cocotb sets rate, seed and length, starts the
+run, waits for `finished`, and reads the state.
 
-Several accelerators in one bench share nothing but the clock and the settings: each has its own
-files (number in front of the name) and stops its own clock when it has finished.
+Several accelerators in one bench share only the clock and the settings: each has its own files
+(with its number as prefix) and stops its own clock when it has finished.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spikewright.golden.image.memory_image import Image
 from spikewright.hw.system.accelerator import SELECT_BITS, stream_names
 
 _TEMPLATES = Path(__file__).with_name("templates")
-# Quiet cycles behind the last logit in which nothing may come any more.
+# Cycles after the last logit in which no beat may arrive.
 DRAIN_CYCLES = 300
 VIOLATIONS = {
     1: "out_valid fell before the beat was accepted",
@@ -27,7 +27,7 @@ VIOLATIONS = {
     4: "a logit came before the first event",
     5: "a stream inside breaks the rules",
 }
-# Visible to cocotb; everything else is free to be optimised away.
+# Visible to cocotb; the simulator may optimise all other signals away.
 PUBLIC = "/* verilator public_flat_rw */"
 
 
@@ -47,7 +47,7 @@ def bench_verilog(images: Sequence[Image], modules: Sequence[str] = ("accelerato
 
 
 def streams(image: Image) -> int:
-    """Streams that a bench holds at random: every edge, the output twice, the input."""
+    """The number of streams that a bench stalls: every edge, the output twice, the input."""
     return sum(len(core.edges) for core in image.cores) + 3
 
 
@@ -76,7 +76,7 @@ def _bench(index: int, image: Image, module: str) -> str:
         INDEX=index,
         MODULE=module,
         HOLDS=streams(image) - 2,
-        # Holds of every edge and of the output, gaps of the input, pauses of the taker.
+        # Stalls of every edge and of the output, gaps of the input, pauses of the receiver.
         STREAMS=streams(image),
         WATCHED=len(stream_names(image)),
         IN=max(image.input.event.width, 1),
@@ -97,7 +97,7 @@ def _bench(index: int, image: Image, module: str) -> str:
 
 def _trace_declare(i: int, image: Image) -> str:
     core = image.cores[i]
-    beats = image.timesteps * core.words  # a visit of every word in every step
+    beats = image.timesteps * core.words  # one visit of every word per step
     return f"""
     wire trace_{i}_valid;
     wire [{core.visit_bits - 1}:0] trace_{i}_address;

@@ -1,4 +1,4 @@
-"""A simulation of the `top` of a build folder: cocotb sees every port by its name."""
+"""The bench of the `top` of a build folder, in which cocotb sees every port by its name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def top_bench(verilog: str) -> str:
 def prepare_top(
     folder: Path, cache: Path, simulator: str = "verilator", waves: bool = False
 ) -> runner.Build:
-    """Build the simulation of the `top` in a build folder.
+    """Builds the simulation of the `top` in a build folder, or finds it in the folder `cache`.
 
     Raises
     ------

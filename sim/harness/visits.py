@@ -1,4 +1,4 @@
-"""What a core's trace shows, visit by visit, as what every neuron did, step by step."""
+"""Converts a core's trace, visit by visit, to values of every neuron, step by step."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 def visit_order(core: CoreImage) -> Ints:
-    """(visits,): the addresses that the trace shows in one pass, in order."""
+    """The addresses (visits,) in a trace of one pass, in order."""
     step, address = core.visits
     return step << core.address_bits | address
 
 
 def is_neuron(core: CoreImage) -> NDArray[np.bool_]:
-    """(visits, columns): where there is a neuron, not padding."""
+    """Where a word has a neuron and no padding, (visits, columns)."""
     return core.neurons.T[core.visits[1]] >= 0
 
 
 def by_neuron(core: CoreImage, values: NDArray[Number]) -> NDArray[Number]:
-    """(time steps, neurons) of any number of whole passes, from their (visits, columns)."""
+    """The values (steps, neurons) of whole passes, from `values` (passes * visits, columns)."""
     step, address = core.visits
     neuron = core.neurons.T[address]
-    there = neuron >= 0
+    valid = neuron >= 0
     passes = values.reshape(-1, *neuron.shape)
-    steps = np.broadcast_to(step[:, None], neuron.shape)[there]
+    steps = np.broadcast_to(step[:, None], neuron.shape)[valid]
     size = int(np.prod(core.shape))
-    found = np.zeros((len(passes), core.steps_per_pass, size), values.dtype)
-    found[:, steps, neuron[there]] = passes[:, there]
-    return found.reshape(-1, size)
+    result = np.zeros((len(passes), core.steps_per_pass, size), values.dtype)
+    result[:, steps, neuron[valid]] = passes[:, valid]
+    return result.reshape(-1, size)

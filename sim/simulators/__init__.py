@@ -1,1 +1,1 @@
-"""The simulators, and how a bench is built and run in them."""
+"""The simulators Verilator and Icarus: finding them, building benches, running them."""

@@ -1,4 +1,4 @@
-"""The child process of `runner.run_bench`: one call of cocotb's runner, as a JSON argument says."""
+"""The child process of `runner.run_bench`: one call of cocotb's runner, described in JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cocotb_tools.runner import get_runner
 
 
 def main(request: dict) -> None:
-    """Run the cocotb tests that `request` (see `sim.simulators.runner.run_bench`) describes."""
+    """Runs the cocotb tests of `request`, which `sim.simulators.runner.run_bench` makes."""
     runner = get_runner(request["simulator"])
     icarus = request["simulator"] == "icarus"
-    # Registers without a reset start at random values, from the seed.
-    start = (
+    # Registers without a reset have random initial values, from the seed.
+    plusargs = (
         []
         if icarus
         else ["+verilator+rand+reset+2", f"+verilator+seed+{request['seed'] % 2**31 or 1}"]
@@ -31,7 +31,7 @@ def main(request: dict) -> None:
         log_file=request["log"],
         waves=request["waves"],
         extra_env=request["environment"],
-        plusargs=start,
+        plusargs=plusargs,
     )
 
 

@@ -1,6 +1,6 @@
-"""Verilator's and Icarus's opinion of a build folder's Verilog: every warning, none filtered here.
+"""Lints a build folder's Verilog with Verilator and Icarus: every warning, unfiltered.
 
-What we waive, and why, stands at the top of the generated files.
+Waivers, with their reasons, are at the top of the generated files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from spikewright.sim.simulators.toolchain import find_icarus, find_verilator
 
 
 def verilator_warnings(folder: Path, top: str = "top") -> list[str]:
-    """Lines of `verilator --lint-only -Wall` on `folder/rtl/filelist.f`.
+    """The output lines of `verilator --lint-only -Wall` on `folder/rtl/filelist.f`.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def verilator_warnings(folder: Path, top: str = "top") -> list[str]:
 
 
 def icarus_warnings(folder: Path, top: str = "top") -> list[str]:
-    """Lines of `iverilog -Wall` on `folder/rtl/filelist.f`.
+    """The output lines of `iverilog -Wall` on `folder/rtl/filelist.f`.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def _lines(command: list[str], folder: Path, environment: dict[str, str]) -> lis
         check=False,
         env={**os.environ, **environment},
     )
-    said = [
+    lines = [
         line
         for line in (done.stdout + done.stderr).splitlines()
         if line.strip() and not line.startswith("- ")
     ]
-    return said if said or done.returncode == 0 else [f"exit status {done.returncode}"]
+    return lines if lines or done.returncode == 0 else [f"exit status {done.returncode}"]

@@ -1,8 +1,8 @@
-"""Build a cocotb bench once, run it many times: Verilator by default, Icarus where installed.
+"""Builds a cocotb bench once and runs it many times: Verilator by default, Icarus if installed.
 
-A build is named by the hash of everything it depends on and appears under that name only when it is
-complete, so it can be interrupted at any time and is never built twice. A run has a folder of its
-own (where `$readmemb` and the bench's files live), a fixed seed and a wall-clock deadline.
+A build is named by the hash of everything it depends on and gets that name only when it is
+complete: it can be interrupted at any time, and is built once. A run has a folder of its own (with
+the files of `$readmemb` and of the bench), a fixed seed and a wall-clock deadline.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from spikewright.sim.simulators.verilated import (
 
 DEADLINE_S = 600.0
 _running: set[subprocess.Popen[bytes]] = set()
-# The version of the recipe below: raise it when the way of building changes.
+# The version of the build procedure below: increment it whenever that changes.
 RECIPE = 1
 
 
@@ -54,7 +54,7 @@ class Build:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One cocotb test: `failure` is None if it passed, else the first line of what it said."""
+    """One cocotb test: `failure` is None if it passed, else the first line of its message."""
 
     __test__ = False  # pytest: this is not a test class
 
@@ -64,7 +64,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run left: its cocotb tests, its folder and its log."""
+    """The result of a run: its cocotb tests, its folder and its log."""
 
     tests: tuple[TestResult, ...]
     folder: Path
@@ -76,7 +76,7 @@ class RunResult:
         return tuple(test for test in self.tests if test.failure is not None)
 
     def require_passed(self) -> None:
-        """Raise `CheckFailed` with the first failure and the log's path, if any test failed."""
+        """Raises `CheckFailed` with the first failure and the log's path, if any test failed."""
         for test in self.failures:
             raise CheckFailed(f"bench {test.name} failed: {test.failure} (see {self.log})")
 
@@ -105,7 +105,7 @@ def build_bench(
     simulator: str = "verilator",
     waves: bool = False,
 ) -> Build:
-    """The simulation of module `top` of `sources`, built under `cache` unless it is there already.
+    """The simulation of module `top` of `sources`, built in the folder `cache` or found there.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def build_bench(
     done = Build(simulator, folder, top, waves)
     if folder.is_dir():
         with contextlib.suppress(OSError):
-            os.utime(folder)  # so that whoever tidies up sees what is in use
+            os.utime(folder)  # marks it as used, for whoever cleans the cache by age
         return done
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -135,7 +135,7 @@ def build_bench(
         )
         try:
             part.replace(folder)
-        except OSError:  # another process was quicker: a folder that holds something stays
+        except OSError:  # another process was quicker: a non-empty folder is not replaced
             if not folder.is_dir():
                 raise
     finally:
@@ -144,7 +144,7 @@ def build_bench(
 
 
 def drop_outdated(current: Build) -> None:
-    """Remove builds beside `current` that were made from other sources."""
+    """Removes builds in the cache of `current` that were made from other sources."""
     inputs = (current.folder / "inputs.txt").read_text()
     for other in current.folder.parent.iterdir():
         listed = other / "inputs.txt"
@@ -193,9 +193,9 @@ def run_bench(
     tests: Sequence[str] = (), environment: Mapping[str, str] | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> RunResult:  # fmt: skip
-    """Run the cocotb tests of `module` in `folder`, beside copies of the `data` files.
+    """Runs the cocotb tests of `module` in `folder`, with copies of the `data` files.
 
-    `tests` picks tests by name (all if empty). The log is `folder/run.log`.
+    `tests` selects tests by name (all if empty). The log is `folder/run.log`.
 
     Raises
     ------
@@ -221,15 +221,15 @@ def run_bench(
         raise CheckFailed(
             f"simulation of {built.top} ended with status {code} and no result, see {log}: {tail}"
         )
-    found = _read_results(results)
-    if not found:
+    finished = _read_results(results)
+    if not finished:
         raise CheckFailed(f"simulation of {built.top} ran no test of {module}, see {log}")
-    return RunResult(found, folder, log)
+    return RunResult(finished, folder, log)
 
 
 def _launch(request: dict[str, object], folder: Path, deadline_s: float, log: Path) -> int:
-    # cocotb's runner starts the simulator and waits for ever; a process group of its own lets us
-    # end both at the deadline, or when the user interrupts.
+    # cocotb's runner starts the simulator and waits without limit; in a process group of their own
+    # both can be ended at the deadline, or when the user interrupts.
     hidden = ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
@@ -275,7 +275,7 @@ def _tail(log: Path) -> list[str]:
 
 
 def _read_results(results: Path) -> tuple[TestResult, ...]:
-    found = []
+    finished = []
     for case in ElementTree.parse(results).iter("testcase"):
         failure = None
         for kind in ("failure", "error"):
@@ -286,5 +286,5 @@ def _read_results(results: Path) -> tuple[TestResult, ...]:
                     .splitlines()
                 )
                 failure = lines[0] if lines else kind
-        found.append(TestResult(case.get("name", "?"), failure))
-    return tuple(found)
+        finished.append(TestResult(case.get("name", "?"), failure))
+    return tuple(finished)

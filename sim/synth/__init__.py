@@ -1,1 +1,1 @@
-"""Synthesis, placement and routing with open tools: how fast a design is, and what it takes."""
+"""Synthesis, placement and routing with open tools: the clock and the area of a design."""

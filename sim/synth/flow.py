@@ -1,6 +1,6 @@
 """From the Verilog of a build to clock and area: Yosys, packed output registers, nextpnr.
 
-Every step leaves a file, so that interrupted work goes on: the netlist once, a report per seed.
+Every step leaves a file, the netlist and a report per seed, so that interrupted work resumes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spikewright.sim.synth.tools import nextpnr, require_nextpnr, versions, yosy
 
 _FLIP_FLOPS = ("TRELLIS_FF", "SB_DFF")
 _DSPS = ("MULT18X18D", "SB_MAC16")
-_AIM_MHZ = 200  # what the router aims at
+_AIM_MHZ = 200  # the target frequency of placement and routing
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Synthesis:
     mhz
         The highest clock by seed, as nextpnr reports it.
     limit
-        What limits the clock with the median seed.
+        The critical path with the median seed.
     used
         Cells by kind, after placement.
     luts, carry_cells, flip_flops, rams, dsps
-        Cells of the netlist; `luts` counts a carry cell of ECP5 as the two LUTs that it takes.
+        Cells of the netlist; `luts` counts a carry cell of ECP5 as the two LUTs that it uses.
     block_memories
-        Memories declared as block RAM, and the block RAMs that each became.
+        The number of block RAMs of each memory declared as block RAM.
     packed
-        Ports of block RAMs whose output registers were packed.
+        The number of block RAM ports whose output registers were packed.
     """
 
     target: str
@@ -68,7 +68,7 @@ class Synthesis:
         return statistics.median(self.mhz.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON values, units in the keys."""
+        """As JSON values, with units in the keys."""
         return {
             "target": self.target, "median_mhz": round(self.median_mhz, 2),
             "mhz": {str(seed): round(value, 2) for seed, value in self.mhz.items()},
@@ -82,15 +82,26 @@ def synthesise(
     build: Path, folder: Path, target: Target, seeds: Sequence[int] = (1, 2, 3),
     part: Part | None = None, progress: Callable[[int, int, str], None] | None = None,
 ) -> Synthesis:  # fmt: skip
-    """Synthesise the Verilog of a build folder, all of it or a part; `folder` keeps what is made.
+    """Synthesises, places and routes the Verilog of a build folder.
+
+    Parameters
+    ----------
+    folder
+        Keeps the netlist and the reports; those of the same Verilog, target and tools are reused.
+    seeds
+        Of placement, one run for each.
+    part
+        One core instead of the whole design.
+    progress
+        Called with (steps done, steps in all, the next step).
 
     Raises
     ------
     BadInput
         If `build` is no build folder.
     ToolMissing, CheckFailed
-        If a tool is missing or fails, the design does not fit, a memory declared as block RAM
-        became something else or nothing, or a packed netlist is not proven equal.
+        If a tool is missing or fails, the design does not fit, a memory declared as block RAM was
+        mapped to something else or removed, or a packed netlist is not proven equal.
     """
     require_nextpnr(target.family)
     part = part or Part()
@@ -101,14 +112,14 @@ def synthesise(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_bytes(folder / "key", key.encode())
-    said = progress or (lambda done, total, what: None)
+    report = progress or (lambda done, total, step: None)
     if not (folder / "packed.json").is_file():
-        said(0, len(seeds) + 1, "netlist")
+        report(0, len(seeds) + 1, "netlist")
         _netlist(rtl, sources, image, folder, target, part)
     about = json.loads((folder / "netlist_about.json").read_text())
-    for place, seed in enumerate(seeds):
+    for number, seed in enumerate(seeds, start=1):
         if not (folder / f"routed_{seed}.json").is_file():
-            said(1 + place, len(seeds) + 1, f"place and route, seed {seed}")
+            report(number, len(seeds) + 1, f"place and route, seed {seed}")
             _route(folder, target, seed)
     reports = {s: json.loads((folder / f"routed_{s}.json").read_text()) for s in seeds}
     mhz = {s: min(c["achieved"] for c in r["fmax"].values()) for s, r in reports.items()}
@@ -136,7 +147,7 @@ def _key(rtl: Path, target: Target, part: Part) -> str:
 def _netlist(
     rtl: Path, sources: list[str], image: Image, folder: Path, target: Target, part: Part
 ) -> None:
-    """netlist.json by Yosys, packed.json with output registers in the block RAMs."""
+    """Writes netlist.json by Yosys, packed.json with output registers in the block RAMs."""
     for path in rtl.iterdir():
         if path.suffix in (".v", ".mem"):
             shutil.copy(path, folder / path.name)
@@ -166,7 +177,7 @@ def _netlist(
 
 
 def _route(folder: Path, target: Target, seed: int) -> None:
-    """routed_SEED.json by nextpnr."""
+    """Writes routed_SEED.json by nextpnr."""
     options = ["--json", "packed.json", "--report", "routed.json", "--seed", str(seed),
                "--freq", str(_AIM_MHZ), "--timing-allow-fail", *target.options]  # fmt: skip
     nextpnr(folder, target.family, options)

@@ -1,4 +1,4 @@
-"""Memories meant to be block RAM: which a build has, and what synthesis made of them."""
+"""Checks that synthesis mapped every memory declared as block RAM to block RAM."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ _INSTANCE = ".block."  # of `spikewright_ram`, in the names of the cells that it
 
 
 def declared(image: Image, only: str | None = None) -> dict[str, bool]:
-    """The paths of all memories that the Verilog of an image declares as block RAM, below its top.
+    """The memories that the Verilog of an image declares as block RAM, by path below its top.
 
-    From the image alone, not from the Verilog: a memory that got lost on the way is missed. True
-    for those that synthesis cannot do without; it may remove one whose words are all the same.
+    They follow from the image alone, not from the Verilog, so that a lost memory is noticed. The
+    value is False where synthesis may remove the memory, since all its words are equal.
 
     Parameters
     ----------
     only
-        A node whose core is the top by itself.
+        The node of the only core, where that core is the top.
     """
-    found = {}
+    memories = {}
     for core in image.cores:
         if only in (None, core.node):
             above = "" if only else f"core.{core.node}."
-            for place, depth, width, needed in (*_tables(core), *_accumulators(core)):
+            for path, depth, width, needed in (*_tables(core), *_accumulators(core)):
                 if is_block(depth, width):
-                    found[above + place] = needed
+                    memories[above + path] = needed
         for index, edge in enumerate(core.edges):
             if not only and edge.depth and is_block(edge.depth - 1, edge.event.width + 1):
-                found[f"core.Delay_{core.node}_{index}.queue.storage"] = True
-    return found
+                memories[f"core.Delay_{core.node}_{index}.queue.storage"] = True
+    return memories
 
 
 def _tables(core: CoreImage) -> Iterator[tuple[str, int, int, bool]]:
-    """Memories of the image that are read with a clock: place, depth, width, needed."""
+    """The image's memories with synchronous read: path, depth, width, needed."""
     for name, memory in core.memories.items():
         kind, _, number = name.rpartition("_")
         if kind == "constants":
-            place = f"lane_{int(number) // core.channels_per_word}.membranes"
+            path = f"lane_{int(number) // core.channels_per_word}.membranes"
         elif kind in ("entries", "pointers"):
-            place = f"lane_{number}.{'walker' if kind == 'entries' else 'fetch'}"
+            path = f"lane_{number}.{'walker' if kind == 'entries' else 'fetch'}"
             name = kind
         elif kind in ("table_x", "table_y"):
-            place = "decoder"
-        else:  # the taps are read without a clock
+            path = "decoder"
+        else:  # the taps have asynchronous read
             continue
         differ = bool((memory.words != memory.words[0]).any())
-        yield f"{place}.{name}", len(memory.words), memory.layout.width, differ
+        yield f"{path}.{name}", len(memory.words), memory.layout.width, differ
 
 
 def _accumulators(core: CoreImage) -> Iterator[tuple[str, int, int, bool]]:
-    """States, slots and direct drives of every lane."""
+    """The states, slots and direct drives of every lane: path, depth, width, needed."""
     if is_small(core.words):
         return
     drives = core.drive_bits * core.channels_per_word
@@ -74,27 +74,27 @@ def _accumulators(core: CoreImage) -> Iterator[tuple[str, int, int, bool]]:
 
 
 def mapped(cells: dict[str, Any], target: Target) -> dict[str, int]:
-    """Block RAMs of every memory declared as one, by its path, from the names of the cells."""
-    found: Counter[str] = Counter()
+    """The number of block RAMs of every memory declared as one, by path, from the cells' names."""
+    rams: Counter[str] = Counter()
     for name, cell in cells.items():
         path, instance, _ = name.partition(_INSTANCE)
         if instance:
-            found[re.sub(r"\$\d+", "", path)] += cell["type"] == target.ram_cell
-    return dict(sorted(found.items()))
+            rams[re.sub(r"\$\d+", "", path)] += cell["type"] == target.ram_cell
+    return dict(sorted(rams.items()))
 
 
-def check_mapping(expected: dict[str, bool], found: dict[str, int]) -> None:
-    """Every memory of `declared` is in `mapped` and became block RAM, and no other is there.
+def check_mapping(expected: dict[str, bool], actual: dict[str, int]) -> None:
+    """Checks that the memories of `declared`, and no others, became block RAM in `mapped`.
 
     Raises
     ------
     CheckFailed
-        Naming the first for which that is not so.
+        Naming the first memory that is mapped to something else, removed, or unknown.
     """
-    for path in sorted(expected | found.keys()):
+    for path in sorted(expected | actual.keys()):
         if path not in expected:
-            raise CheckFailed(f"memory {path!r}: block RAM of which the memory image knows nothing")
-        if path not in found and expected[path]:
+            raise CheckFailed(f"memory {path!r}: block RAM that is not in the memory image")
+        if path not in actual and expected[path]:
             raise CheckFailed(f"memory {path!r}: declared as block RAM, removed by synthesis")
-        if found.get(path) == 0:
+        if actual.get(path) == 0:
             raise CheckFailed(f"memory {path!r}: declared as block RAM, mapped to something else")

@@ -1,11 +1,11 @@
-"""A netlist pass for ECP5: registers behind a block RAM's output move into the RAM.
+"""A netlist pass for ECP5 that packs registers after a block RAM's outputs into the block RAM.
 
-A DP16KD has an output register for each port (REGMODE = OUTREG), which answers 0.96 ns after the
-clock instead of 5.83 ns; Yosys does not use it. The rule: if every used output bit of a port goes
-to exactly one flip-flop and nowhere else, and all of these are without reset and enable and on the
-port's own clock edge, then the port's REGMODE becomes OUTREG, the flip-flops go, and what they
-drove is driven by the port. `rule` proves that the two sides do the same; `unpack` is the rule
-backwards, so that a packed netlist shows that it is the old one and nothing but instances of it.
+A DP16KD has an output register for each port (REGMODE = OUTREG), with a clock-to-output time of
+0.96 ns instead of 5.83 ns; Yosys does not use it. The rule: if every used output bit of a port
+drives exactly one flip-flop and nothing else, and all these flip-flops have neither reset nor
+enable and use the port's clock edge, then the port's REGMODE becomes OUTREG, the flip-flops are
+removed, and the port drives their outputs. `output_registers_proof` proves both sides equivalent;
+`unpack` inverts the rule, which shows that a packed netlist differs by instances of it alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BITS = 18
 
 
 def pack(netlist: Netlist, top: str) -> tuple[Netlist, list[str]]:
-    """Move registers into block RAMs.
+    """Packs registers into block RAMs.
 
     Parameters
     ----------
@@ -36,23 +36,23 @@ def pack(netlist: Netlist, top: str) -> tuple[Netlist, list[str]]:
     packed = copy.deepcopy(netlist)
     cells = packed["modules"][top]["cells"]
     users = _users(packed["modules"][top])
-    found = []
+    ports = []
     for name in sorted(name for name, cell in cells.items() if cell["type"] == "DP16KD"):
         for port in PORTS:
-            behind = _registers(cells, users, cells[name], port)
-            if not behind:
+            registers = _registers(cells, users, cells[name], port)
+            if not registers:
                 continue
             ram = cells[name]
             ram["parameters"][f"REGMODE_{port}"] = "OUTREG"
             ram["connections"][f"OCE{port}"] = ["1"]
-            for bit, register in behind.items():
+            for bit, register in registers.items():
                 ram["connections"][f"DO{port}{bit}"] = cells.pop(register)["connections"]["Q"]
-            found.append(f"{name}.{port}")
-    return packed, found
+            ports.append(f"{name}.{port}")
+    return packed, ports
 
 
 def _users(module: Netlist) -> dict[Bit, list[tuple[str, str]]]:
-    """Who reads each net: (cell, port), or ("", "") for a port of the module."""
+    """The readers of each net: (cell, port), or ("", "") for a port of the module."""
     users: dict[Bit, list[tuple[str, str]]] = defaultdict(list)
     for name, cell in module["cells"].items():
         for port, bits in cell["connections"].items():
@@ -69,10 +69,10 @@ def _users(module: Netlist) -> dict[Bit, list[tuple[str, str]]]:
 def _registers(
     cells: Netlist, users: dict[Bit, list[tuple[str, str]]], ram: Netlist, port: str
 ) -> dict[int, str]:
-    """The flip-flops behind a port by output bit; none unless the rule holds for all."""
+    """The flip-flops that a port drives, by output bit; none unless the rule holds for all."""
     if ram["parameters"].get(f"REGMODE_{port}", "NOREG") != "NOREG":
         return {}
-    behind = {}
+    registers = {}
     for bit in range(BITS):
         wire = ram["connections"].get(f"DO{port}{bit}") or [""]  # "": not connected
         readers = users.get(wire[0], [])
@@ -81,12 +81,12 @@ def _registers(
         cell, pin = readers[0]
         if len(readers) > 1 or pin != "DI" or not _plain(cells[cell], ram, port):
             return {}
-        behind[bit] = cell
-    return behind
+        registers[bit] = cell
+    return registers
 
 
 def _plain(cell: Netlist, ram: Netlist, port: str) -> bool:
-    """A flip-flop that does nothing but follow its input, on the clock edge of the port."""
+    """Whether a cell is a flip-flop without reset and enable, on the clock edge of the port."""
     pins, settings = cell["connections"], cell["parameters"]
     clock = ram["connections"][f"CLK{port}"]
     enabled = pins.get("CE", ["1"]) in (["1"], []) or settings.get("CEMUX") == "1"
@@ -100,9 +100,9 @@ def _plain(cell: Netlist, ram: Netlist, port: str) -> bool:
 
 
 def unpack(packed: Netlist, original: Netlist, top: str) -> Netlist:
-    """The rule backwards: what a packed netlist is made of, with the names of the original.
+    """Inverts the rule: the netlist before packing, with the names of `original`.
 
-    Equal to `original` exactly if `packed` is it, and nothing but instances of the rule.
+    It equals `original` exactly if `packed` differs from it by instances of the rule alone.
     """
     undone = copy.deepcopy(packed)
     cells, old = undone["modules"][top]["cells"], original["modules"][top]["cells"]
@@ -123,7 +123,7 @@ def unpack(packed: Netlist, original: Netlist, top: str) -> Netlist:
                 if register is None or register in cells:
                     continue
                 wire = old[name]["connections"][pin]
-                # A register of the rule: its input is this output, its output what is driven now.
+                # A register of the rule: this output is its input, the net driven now its output.
                 cells[register] = copy.deepcopy(old[register])
                 cells[register]["connections"] |= {"DI": wire, "Q": driven}
                 ram["connections"][pin] = wire

@@ -1,9 +1,9 @@
-"""The proof of the rule of `outreg`: a register behind a port is the port's own register.
+"""Proves the rule of `output_registers`: a register after a port equals the port's own register.
 
-Both sides are written in Verilog, the RAM as Lattice describes the DP16KD (technical note 02204):
-with NOREG a read shows in the next cycle, with OUTREG one cycle later if OCE is 1. The proof is by
-induction over time, for any contents, addresses, writes and reads; a word of two bits and four
-addresses stand for all, as the rule looks at neither.
+Both sides are in Verilog, the RAM as Lattice specifies the DP16KD (technical note FPGA-TN-02204):
+with NOREG the word appears one cycle after the read, with OUTREG another cycle later if OCE is 1.
+The proof is by induction over time, for any contents, addresses, writes and reads, on four words of
+two bits: the rule does not depend on the size.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ equiv_status -assert
 
 
 def prove(enabled: bool = True) -> None:
-    """Prove the rule; with `enabled` false the register's enable is 0, and the proof must fail.
+    """Proves the rule; with `enabled` false the register's enable is 0, and the proof must fail.
 
     Raises
     ------

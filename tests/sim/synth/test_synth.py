@@ -161,7 +161,9 @@ def test_memories_that_became_something_else_are_found():
         memories.check_mapping({"a.b.words": True, "a.c": True}, found)
     with pytest.raises(CheckFailed, match=r"'a\.d': declared as block RAM, removed by synthesis"):
         memories.check_mapping({"a.b.words": True, "a.d": True}, {"a.b.words": 2})
-    with pytest.raises(CheckFailed, match=r"'a\.b\.words': block RAM of which the memory image"):
+    with pytest.raises(
+        CheckFailed, match=r"'a\.b\.words': block RAM that is not in the memory image"
+    ):
         memories.check_mapping({}, {"a.b.words": 2})
     memories.check_mapping({"a.b.words": True, "a.same": False}, {"a.b.words": 2})
 
