@@ -119,9 +119,9 @@ class Bench:
         return await with_timeout(awaitable, PATIENCE_US, "us")
 
     async def read(self, name: str, index: int = 0) -> int:
-        found = await self.within_deadline(self.lite.read(register(name).offset + 4 * index, 4))
-        assert found.resp == AxiResp.OKAY, name
-        return int.from_bytes(found.data, "little")
+        reply = await self.within_deadline(self.lite.read(register(name).offset + 4 * index, 4))
+        assert reply.resp == AxiResp.OKAY, name
+        return int.from_bytes(reply.data, "little")
 
     async def write(self, name: str, value: int) -> None:
         done = await self.within_deadline(

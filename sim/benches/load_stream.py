@@ -46,13 +46,14 @@ async def wrong_loads_are_flagged_and_refused(dut):
     right = bench.plan["first"]["load"]
     source = bench.random
 
-    def flipped(place: int) -> list[int]:
-        return [word ^ (place == i) << source.randrange(32) for i, word in enumerate(right)]
+    def flipped(index: int) -> list[int]:
+        """The load stream with one random bit of word `index` inverted."""
+        return [word ^ (index == i) << source.randrange(32) for i, word in enumerate(right)]
 
-    places = [source.randrange(12, len(right)) for _ in range(12)]
-    wrong = [(flipped(place), ("load_hash", "load_header", "load_length")) for place in places]
-    wrong += [(flipped(place), ("load_header",)) for place in range(4)]
-    wrong += [(flipped(place), ("load_hash",)) for place in range(4, 12)]
+    payload = [source.randrange(12, len(right)) for _ in range(12)]
+    wrong = [(flipped(index), ("load_hash", "load_header", "load_length")) for index in payload]
+    wrong += [(flipped(index), ("load_header",)) for index in range(4)]
+    wrong += [(flipped(index), ("load_hash",)) for index in range(4, 12)]
     wrong += [(right[:length], ("load_length",)) for length in (1, 5, 12, 13, 14, 15)]
     wrong += [(right[:-1], ("load_length",)), (right[: len(right) // 2], ("load_length",))]
     wrong += [([*right, 0], ("load_length",)), ([*right, *right], ("load_length",))]
