@@ -1,4 +1,4 @@
-"""`top` behind AXI masters of another author: registers, streams, resets, the load stream."""
+"""`top` driven by independent AXI bus models: registers, streams, resets, the load stream."""
 
 # Through these also hw.system.axilite, hw.system.gates, hw.system.loader, hw.system.registers,
 # hw.system.shell, sim.benches.load_stream.

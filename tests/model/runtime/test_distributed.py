@@ -146,7 +146,7 @@ def parts(content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def alone(content: dict[str, Any]) -> Trainer:
-    """One process behind the first step of the same training."""
+    """One process after the first step of the same training."""
     tiny = recipe.from_dict(content)
     trainer = Trainer(tiny, data.load("digits"))
     rule = tiny.training.augmentation

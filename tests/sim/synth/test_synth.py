@@ -87,10 +87,10 @@ def test_a_register_with_an_enable_stays(built):
     _, before = output_registers.pack(old, "top")
     name, port = before[0].rsplit(".", 1)
     wire = next(w for b in range(18) if (w := cells[name]["connections"].get(f"DO{port}{b}")))
-    behind = next(c for c in cells.values() if c["connections"].get("DI") == wire)
-    behind["connections"]["CE"] = ["0"]
-    behind["port_directions"]["CE"] = "input"
-    behind["parameters"]["CEMUX"] = "CE"
+    register = next(c for c in cells.values() if c["connections"].get("DI") == wire)
+    register["connections"]["CE"] = ["0"]
+    register["port_directions"]["CE"] = "input"
+    register["parameters"]["CEMUX"] = "CE"
     _, after = output_registers.pack(old, "top")
     assert before[0] not in after
 
