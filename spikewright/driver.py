@@ -37,6 +37,9 @@ from spikewright.transport import Transport
 POLLS = 10_000
 """Readings of a status that does not change, after which it counts as stuck."""
 
+OF_A_RESET = ("input_dropped", "output_cut")
+"""The error flags that a reset sets by what it does."""
+
 QUIET = 16
 """Readings of an unchanged count of dropped beats, after which the input counts as drained."""
 
@@ -99,9 +102,13 @@ class Accelerator:
     def errors(self, clear: bool = True) -> tuple[str, ...]:
         """The names of the error flags that are set; they are cleared."""
         flags = self._read("ERRORS")
-        if clear and flags:
-            self._write("ERRORS", flags)
+        if clear:
+            self._clear(flags)
         return tuple(field.name for field in ERRORS if flags & field.mask)
+
+    def _clear(self, flags: int) -> None:
+        if flags:
+            self._write("ERRORS", flags)
 
     def start(self) -> None:
         """Take inputs.
@@ -122,7 +129,8 @@ class Accelerator:
         """Forget all inferences under way; what is sent next begins an inference.
 
         Wherever a transfer was cut, inside a time step, a frame or a packet of logits: the device
-        drops what is still on its way in, until nothing comes any more.
+        drops what is still on its way in, until nothing comes any more. Error flags that were set
+        before stay set.
 
         Raises
         ------
@@ -130,12 +138,14 @@ class Accelerator:
             If the input does not end, or the output is stuck.
         """
         enabled = unpack("CONTROL", self._read("CONTROL"))["enable"]
+        before = self._read("ERRORS")
         self.transport.abort()
         self._control(flush=1)
         self._drain()
         self.transport.abort()
         self._control(enable=enabled)
-        self.errors()
+        caused = sum(field.mask for field in ERRORS if field.name in OF_A_RESET)
+        self._clear(self._read("ERRORS") & caused & ~before)
         self._cut = False
 
     def _drain(self) -> None:

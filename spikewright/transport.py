@@ -8,6 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.errors import require
+
+EVENT_BYTES = (1, 2, 4, 8)
+
 
 class Transport(Protocol):
     """How the driver reaches a device."""
@@ -52,6 +56,11 @@ class Board:
     abort
         Ends the transfers of all channels; by default none can be under way.
 
+    Raises
+    ------
+    BadInput
+        If `event_bytes` is another number.
+
     With PYNQ, whose DMA engines move allocated buffers::
 
         def sender(channel, kind):
@@ -84,6 +93,8 @@ class Board:
     ) -> None:  # fmt: skip
         self.registers, self.senders, self._receive = registers, senders, receive
         self._abort = abort
+        require(event_bytes in EVENT_BYTES, "board", "event_bytes", event_bytes,
+                "1, 2, 4 or 8, the width of s_axis_events_tdata")  # fmt: skip
         self.types = {"events": np.dtype(f"<u{event_bytes}"), "load": np.dtype("<u4")}
 
     def read32(self, offset: int) -> int:

@@ -10,9 +10,10 @@ it reads a recipe.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -250,9 +251,28 @@ def condition(methods: Sequence[Kind]) -> str:
     )
 
 
-def default_of(keys: Keys, name: str) -> Any:
-    """The default of a key that methods add; AttributeError if none does."""
-    if name not in keys:
+def value_of(table: Any, declared: Callable[[], Keys], name: str) -> Any:
+    """The value of a method's key in a table of a recipe, or else the key's default.
+
+    `table` is a `Stage` or a `Training`; it calls this for an attribute that it does not have.
+    `declared` gives the keys that methods add to such tables.
+
+    Raises
+    ------
+    AttributeError
+        If no method has such a key, naming those that are spelt nearly so.
+    """
+    if name.startswith("_") or name == "options":  # while it is copied or unpickled
         raise AttributeError(name)
+    if name in table.options:
+        return table.options[name]
+    keys = declared()
+    if name not in keys:
+        own = (each.name for each in dataclasses.fields(table) if each.name != "options")
+        near = difflib.get_close_matches(name, (*own, *keys))
+        hint = f"; it has {' and '.join(map(repr, near))}" if near else ""
+        raise AttributeError(
+            f"{type(table).__name__} has no key {name!r}{hint}", name=name, obj=table
+        )
     key = keys[name]
     return None if key.default is dataclasses.MISSING else key.default

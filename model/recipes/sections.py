@@ -101,11 +101,7 @@ class Training:
 
     def __getattr__(self, name: str) -> Any:
         """The value of a method's key."""
-        if name.startswith("_") or name == "options":  # while it is copied or unpickled
-            raise AttributeError(name)
-        if name in self.options:
-            return self.options[name]
-        return methods.default_of(methods.training_keys(), name)
+        return methods.value_of(self, methods.training_keys, name)
 
     @property
     def augmentation(self) -> Augmentation:

@@ -10,9 +10,11 @@ In a process that runs alone, every function here is the identity.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +24,15 @@ from torch import distributed as dist
 from spikewright.golden.errors import CheckFailed, require
 from spikewright.model.runtime import torchrun
 from spikewright.model.runtime.device import to_numpy
+
+_groups = itertools.count()
+
+
+@cache
+def _store() -> dist.Store:
+    """Where the processes that torchrun started find each other, for as long as they live."""
+    store, _, _ = next(iter(dist.rendezvous("env://")))
+    return store
 
 
 @contextmanager
@@ -35,7 +46,12 @@ def process_group(device: torch.device) -> Iterator[None]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    # The store outlives a group and keeps the addresses in it: each group has its own names.
+    store = dist.PrefixStore(f"group{next(_groups)}", _store())
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+        store=store, rank=torchrun.rank(), world_size=torchrun.world_size(),
+    )  # fmt: skip
     try:
         yield
     finally:

@@ -8,6 +8,9 @@ import pytest
 from spikewright.driver import Accelerator
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image.host_interface import HostInterface
+from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.load_stream import fit, load_words
+from spikewright.golden.image.registers import pack, register
 from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
@@ -94,6 +97,28 @@ def test_load_and_reload(loadable):
             )
 
 
+def test_a_reset_leaves_an_interrupted_load_and_its_flag(loadable):
+    """In load mode too: what was cut is refused by name, and the next load and run are right."""
+    inputs, host = frames(network(1)), HostInterface(loadable=True)
+    image = compile_network(network(1), BuildOptions(2, host=host))
+    words = load_words(fit(image, load_image(loadable))).tolist()
+    with Simulation(loadable) as device:
+        accelerator = Accelerator(device, loadable)
+        accelerator.reset()
+        assert accelerator.errors() == ()
+        device.write32(register("CONTROL").offset, pack("CONTROL", load=1))
+        device.send("load", words[: len(words) // 2])
+        device.wait(2 * len(words))
+        accelerator.reset()
+        assert not accelerator.status()["loading"]
+        assert accelerator.errors() == ("load_length",)
+        accelerator.load(image)
+        accelerator.start()
+        np.testing.assert_array_equal(
+            accelerator.run(inputs), reference.run(network(1), inputs).logits
+        )
+
+
 def test_another_build_is_not_taken_for_this_one(loadable):
     with Simulation(loadable) as device:
         other = compile_network(
@@ -131,3 +156,9 @@ def test_a_board_moves_the_same_packets(loadable):
         expected = reference.run(network(1), inputs).logits
         np.testing.assert_array_equal(accelerator.run(inputs), expected)
     assert set(kinds) == {"|u1", "<u4"}
+
+
+@pytest.mark.parametrize("width", [0, 3, 16, 1.0 / 3, "2"])
+def test_a_board_refuses_a_stream_of_another_width(width):
+    with pytest.raises(BadInput, match=r"^board: event_bytes is .* must be 1, 2, 4 or 8, the"):
+        Board(None, {}, lambda: np.zeros(0), event_bytes=width)

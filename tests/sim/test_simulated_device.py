@@ -112,6 +112,23 @@ def test_events_outside_the_map_change_nothing_but_the_flag(built, stall):
                 assert getattr(then, name) == getattr(now, name), (then.node, name)
 
 
+def test_a_reset_leaves_flags_that_nobody_has_read(built):
+    network, folder = built
+    inputs = inputs_of(network, 1)
+    with Simulation(folder) as device:
+        accelerator = Accelerator(device, folder)
+        accelerator.start()
+        layout = accelerator.image.input.event
+        outside = {each: 0 for each, _ in layout.fields} | {"value": 1, "steps": 1, "x": 7}
+        packet = packets_of(accelerator.image, inputs)[0]
+        device.send("events", [int(layout.pack(**outside)), *packet[:-1]], whole=False)
+        device.wait(200)
+        accelerator.reset()
+        assert accelerator.errors() == ("input_outside",)
+        accelerator.run(inputs)
+        assert accelerator.errors() == ()
+
+
 @pytest.mark.parametrize("stall", [0, 60])
 def test_a_cut_transfer_and_a_reset_leave_no_trace(built, stall):
     network, folder = built

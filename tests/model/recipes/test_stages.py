@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from spikewright.model.layers.spiking import SpikingNetwork
 from spikewright.model.methods.base import Batch, Context, Method
 from spikewright.model.methods.freeze import other_parameters
 from spikewright.model.recipes import recipe
+from spikewright.model.recipes.sections import Training
 from spikewright.model.recipes.stages import Stage, named, source, teacher
 from spikewright.model.training import checkpoint, stage_network, transfer
 from spikewright.model.training.evaluate import evaluate
@@ -268,3 +271,16 @@ def test_methods_are_called_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     run.one_epoch(lambda *_: None)
     run.one_epoch(lambda *_: None)
     assert run.trainer.recipe.timesteps == 5
+
+
+def test_a_key_that_no_method_has_is_named_with_those_nearly_spelt_so():
+    """Also where a program asks for it; a copy and a pickle ask for names of their own."""
+    stage = Stage("ann", options={"sparse": "admm"})
+    assert (stage.sparse, stage.quantize) == ("admm", "none")
+    assert copy.deepcopy(stage) == pickle.loads(pickle.dumps(stage)) == stage
+    with pytest.raises(AttributeError, match=r"^Stage has no key 'spars'; it has 'sparse'"):
+        stage.spars  # noqa: B018 (asking is what is tested)
+    with pytest.raises(AttributeError, match=r"^Training has no key 'dropuot'; it has 'dropout'$"):
+        Training(epochs=1).dropuot  # noqa: B018
+    with pytest.raises(AttributeError, match=r"^Stage has no key 'zebra'$"):
+        stage.zebra  # noqa: B018

@@ -82,9 +82,21 @@ with distributed.process_group(device.CPU), exact_settings(1):
 torch.save(found, f"{folder}/{place[0]}.pt")
 """
 
-TRAINING = """
+TWICE = """
 import json, sys
 from spikewright.golden.network.file import fingerprint
+from spikewright.model.recipes import recipe
+from spikewright.model.training.train import train
+
+tiny = recipe.from_dict(json.loads(sys.argv[1]))
+for name in ("first", "second"):
+    result = train(tiny, f"{sys.argv[2]}/{name}")
+    found = fingerprint(result.network), result.history, result.test_accuracy
+    print(json.dumps(found), flush=True)
+"""
+
+STOPPED = """
+import json, sys
 from spikewright.model.recipes import recipe
 from spikewright.model.runtime import torchrun
 from spikewright.model.training.train import train
@@ -94,11 +106,7 @@ def stop(at):
     if at.step >= 13:
         raise KeyboardInterrupt
 
-tiny = recipe.from_dict(json.loads(sys.argv[1]))
-if STOPPED:
-    train(tiny, sys.argv[2] + "/stopped", progress=stop)
-result = train(tiny, sys.argv[2] + "/whole")
-print(json.dumps([fingerprint(result.network), result.history, result.test_accuracy]), flush=True)
+train(recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2] + "/stopped", progress=stop)
 """
 
 
@@ -237,15 +245,19 @@ def test_processes_that_differ_are_found(parts: list[Any]) -> None:
 
 
 def test_training_together(content: dict[str, Any], tmp_path: Path) -> None:
-    """Trained, exported, equal to golden, in both; one that is left alone says so in one line."""
-    # A group of its own for each training: a store keeps the addresses of the group before.
-    finished = together(f"STOPPED = False\n{TRAINING}", content, tmp_path)
-    first, second = together(f"STOPPED = True\n{TRAINING}", content, tmp_path)
-    found = [json.loads(output.splitlines()[0]) for _, output, _ in finished]
-    assert found[0] == found[1]
+    """Two trainings after each other give both processes one network; a lost process is named."""
+    finished = together(TWICE, content, tmp_path)
+    assert [code for code, _, _ in finished] == [0, 0], finished
+    lines = [line for _, output, _ in finished for line in output.splitlines()]
+    found = [json.loads(line) for line in lines if line.startswith("[")]
+    assert len(found) == 4
+    assert all(each == found[0] for each in found)
     assert len(found[0][1]) == 2
-    names = sorted(path.name for path in (tmp_path / "whole").iterdir())
-    assert names == ["checkpoint.pt", "history.json", "network.safetensors"]
+    for run in ("first", "second"):
+        names = sorted(path.name for path in (tmp_path / run).iterdir())
+        assert names == ["checkpoint.pt", "history.json", "network.safetensors"]
+
+    first, second = together(STOPPED, content, tmp_path)
     assert first[2].splitlines()[-1].endswith("KeyboardInterrupt")
     assert (
         second[2]
