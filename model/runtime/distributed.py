@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from spikewright.golden.errors import CheckFailed, require
 from spikewright.model.runtime import torchrun
@@ -29,9 +31,9 @@ _groups = itertools.count()
 
 
 @cache
-def _store() -> dist.Store:
+def _store() -> Store:
     """Where the processes that torchrun started find each other, for as long as they live."""
-    store, _, _ = next(iter(dist.rendezvous("env://")))
+    store, _, _ = next(iter(rendezvous("env://")))
     return store
 
 
@@ -47,7 +49,7 @@ def process_group(device: torch.device) -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     # The store outlives a group and keeps the addresses in it: each group has its own names.
-    store = dist.PrefixStore(f"group{next(_groups)}", _store())
+    store = PrefixStore(f"group{next(_groups)}", _store())
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
         store=store, rank=torchrun.rank(), world_size=torchrun.world_size(),
