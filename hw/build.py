@@ -42,7 +42,7 @@ def build(network: Network, folder: str | Path, options: BuildOptions | None = N
     """
     folder, options = Path(folder), options or BuildOptions()
     plan, image = plan_and_compile(network, options)
-    files = rtl_files(image, options.host, _name(network))
+    files = rtl_files(image, options, _name(network))
     manifest = _manifest(network, options, plan, image)
     manifest["files"] = {
         name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())
@@ -73,6 +73,7 @@ def _manifest(
     return {
         "schema": SCHEMA,
         "name": _name(network),
+        "prefix": options.prefix,
         "host": asked["host"],
         "plan": plan.as_dict(),
         "lanes": {core.node: core.lanes for core in image.cores},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ Count = int | Mapping[str, int] | None
 """One number for all nodes, a number by node name, or the default."""
 
 DEFAULT_LANES = 8
+MOST_LETTERS = 64
+"""Of a build's name: file names and identifiers of every tool hold it and what follows."""
+
+_IDENTIFIER = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MOST_LETTERS - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,14 @@ class BuildOptions:
         Registers, counters and load stream around the cores.
     also
         Networks of the same shape that a loadable build must have room for.
+    name
+        Modules, memory files, macros and the files of `rtl/` begin with it and `_`, so that several
+        builds fit one design. None: no prefix.
 
     Raises
     ------
     BadInput
-        If there are other networks, but the build is not loadable.
+        If there are other networks, but the build is not loadable; if the name is no identifier.
     """
 
     lanes: Count = None
@@ -59,10 +67,19 @@ class BuildOptions:
     budget: Mapping[str, int] = field(default_factory=dict[str, int])
     host: HostInterface = field(default_factory=HostInterface)
     also: tuple[Network, ...] = ()
+    name: str | None = None
 
     def __post_init__(self) -> None:
         require(self.host.loadable or not self.also, "build", "number of other networks",
                 len(self.also), "0 unless the build is loadable")  # fmt: skip
+        require(self.name is None or bool(_IDENTIFIER.fullmatch(self.name)), "build", "name",
+                repr(self.name), f"a letter, then at most {MOST_LETTERS - 1} letters, digits and "
+                "underscores")  # fmt: skip
+
+    @property
+    def prefix(self) -> str:
+        """What the names of modules and files begin with."""
+        return f"{self.name}_" if self.name else ""
 
     @property
     def lane_limit(self) -> int | Mapping[str, int]:
@@ -86,6 +103,7 @@ class BuildOptions:
             "budget": dict(self.budget),
             "host": asdict(self.host),
             "also": [fingerprint(network) for network in self.also],
+            "name": self.name,
         }
 
 

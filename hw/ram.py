@@ -104,19 +104,24 @@ class Instances:
         Its memories read `NAME.mem` of `golden.image.memory_image.memory_files`.
     loadable
         No memory reads a file.
+    prefix
+        Of the names of files and modules.
     """
 
-    def __init__(self, image: Image, loadable: bool) -> None:
-        self.files = {memory: "" if loadable else f"{name}.mem" for name, memory in memories(image)}
+    def __init__(self, image: Image, loadable: bool, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.files = {
+            memory: "" if loadable else f"{prefix}{name}.mem" for name, memory in memories(image)
+        }
 
     def get_memory(self, memory: Ram) -> Elaboratable:
         """The replacement of `memory`: one reader, and at most one writer."""
         name = self.files[memory.memory] if isinstance(memory, ImageRam) else ""
         port = memory.read_ports[0]
         if port.domain != "comb" and is_block(memory.depth, len(Value.cast(port.data))):
-            return _block(memory, name)
+            return _block(memory, name, self.prefix)
         if isinstance(memory, ImageRam):
-            return _table(memory, name)
+            return _table(memory, name, self.prefix)
         return Ram.elaborate(memory, None)
 
 
@@ -145,22 +150,22 @@ def _wide(value: Value, width: int) -> Value:
     return value if len(value) == width else Const(0, width)
 
 
-def _block(memory: Ram, name: str) -> Module:
+def _block(memory: Ram, name: str, prefix: str) -> Module:
     m, (port,) = Module(), memory.read_ports
     ports = _ports(memory, name)
     m.submodules.block = Instance(
-        "spikewright_ram", **ports, i_clk=ClockSignal(), i_read_enable=port.en,
+        f"{prefix}spikewright_ram", **ports, i_clk=ClockSignal(), i_read_enable=port.en,
         i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=Value.cast(port.data),
     )  # fmt: skip
     return m
 
 
-def _table(memory: Ram, name: str) -> Module:
+def _table(memory: Ram, name: str, prefix: str) -> Module:
     m, (port,) = Module(), memory.read_ports
     ports = _ports(memory, name)
     read = like(Value.cast(port.data))
     m.submodules.table = Instance(
-        "spikewright_table", **ports, i_clk=ClockSignal(),
+        f"{prefix}spikewright_table", **ports, i_clk=ClockSignal(),
         i_read_address=_wide(port.addr, _address_bits(memory)), o_read_data=read,
     )  # fmt: skip
     data = Value.cast(port.data)

@@ -17,7 +17,7 @@ from spikewright.golden.cycles.prediction import Source
 from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.image.counters import Counters
-from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.image_file import load_image, rtl_prefix
 from spikewright.golden.image.memory_image import Image
 from spikewright.hw.system.accelerator import stream_names
 from spikewright.hw.verilog import LIBRARY
@@ -82,18 +82,18 @@ def prepare(
     for folder in folders:
         _refuse_empty(Path(folder))
     alone = len(images) == 1
-    modules = (
-        ["accelerator"] if alone else [f"n{index}_accelerator" for index in range(len(images))]
-    )
-    sources, data = [], []
+    modules: list[str] = []
+    sources: list[Path] = []
+    data: list[Path] = []
     for index, folder in enumerate(folders):
-        rtl = Path(folder) / "rtl"
-        verilog, library = rtl / "accelerator.v", [rtl / name for name in LIBRARY]
+        rtl, prefix = Path(folder) / "rtl", rtl_prefix(folder)
+        modules.append(f"{prefix}accelerator" if alone else f"n{index}_{prefix}accelerator")
+        verilog, *library = (rtl / f"{prefix}{name}" for name in ("accelerator.v", *LIBRARY))
         for path in (verilog, *library):
             if not path.is_file():
                 raise BadInput(f"{path}: not found; make it with `spikewright build`")
-        if index == 0:
-            sources += library
+        known = {path.name for path in sources}
+        sources += [path for path in library if path.name not in known]
         if alone:
             sources.append(verilog)
             data += sorted(rtl.glob("*.mem"))

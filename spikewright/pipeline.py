@@ -117,7 +117,8 @@ def build(network: Network, options: BuildOptions, stimulus: Stimulus, steps: St
         "stimulus": content_hash(stimulus),
         "source": source_hash("golden", "hw"),
     }
-    outputs = [folder.network, folder.manifest, folder.stimulus, folder.path / "rtl" / "top.v"]
+    top = folder.path / "rtl" / f"{options.prefix}top.v"
+    outputs = [folder.network, folder.manifest, folder.stimulus, top]
 
     def work() -> None:
         api.build(network, folder.path, options, stimulus)

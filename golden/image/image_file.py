@@ -21,15 +21,18 @@ from spikewright.golden.image.rows import Layout, Memory, word_dtype
 SCHEMA = 2
 
 
-def memory_files(image: Image) -> dict[str, bytes]:
-    """The `.mem` files of an image: name -> text, one binary word a line, as $readmemb reads it."""
+def memory_files(image: Image, prefix: str = "") -> dict[str, bytes]:
+    """The `.mem` files of an image: name -> text, one binary word a line, as $readmemb reads it.
+
+    Names begin with `prefix`.
+    """
     files: dict[str, bytes] = {}
     for core in image.cores:
         for name, memory in core.memories.items():
             digits = _digits(memory.layout)
             lines = np.full((len(memory.words), len(digits) + 1), ord("\n"), np.uint8)
             lines[:, :-1] = (memory.words[:, None] >> digits & 1).astype(np.uint8) + ord("0")
-            files[f"{core.node}_{name}.mem"] = lines.tobytes()
+            files[f"{prefix}{core.node}_{name}.mem"] = lines.tobytes()
     return files
 
 
@@ -85,18 +88,9 @@ def load_image(folder: str | Path) -> Image:
     """
     folder = Path(folder)
     path = folder / "manifest.json"
+    image, prefix = _manifest(path)
     try:
-        manifest = json.loads(path.read_text())
-        image = manifest["image"]
-        schema = image["schema"]
-    except FileNotFoundError:
-        raise BadInput(f"{path}: not found; make it with `spikewright build`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not the manifest of a build ({error})") from None
-    if schema != SCHEMA:
-        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
-    try:
-        cores = tuple(_load_core(folder / "rtl", dict(row)) for row in image["cores"])
+        cores = tuple(_load_core(folder / "rtl", prefix, dict(row)) for row in image["cores"])
         source = InputImage(**_typed(image["input"]))
         return Image(image["timesteps"], source, cores, image["fingerprint"], image["counting"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -105,10 +99,50 @@ def load_image(folder: str | Path) -> Image:
         ) from None
 
 
-def _load_core(folder: Path, row: dict[str, Any]) -> CoreImage:
+def rtl_prefix(folder: str | Path) -> str:
+    """What the names of modules and files in `rtl/` of a build folder begin with.
+
+    Raises
+    ------
+    BadInput
+        If the folder has no manifest of a build.
+    """
+    return _manifest(Path(folder) / "manifest.json")[1]
+
+
+def rtl_sources(folder: str | Path) -> list[str]:
+    """The names of the Verilog files in `rtl/` of a build folder, in the order of compilation.
+
+    Raises
+    ------
+    BadInput
+        If the folder is no build.
+    """
+    listed = Path(folder) / "rtl" / f"{rtl_prefix(folder)}filelist.f"
+    if not listed.is_file():
+        raise BadInput(f"{listed}: not found; make it with `spikewright build`")
+    return listed.read_text().split()
+
+
+def _manifest(path: Path) -> tuple[dict[str, Any], str]:
+    """The image of a manifest as JSON values, and the prefix of names."""
+    try:
+        manifest = json.loads(path.read_text())
+        image, prefix = manifest["image"], str(manifest["prefix"])
+        schema = image["schema"]
+    except FileNotFoundError:
+        raise BadInput(f"{path}: not found; make it with `spikewright build`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path}: not the manifest of a build ({error})") from None
+    if schema != SCHEMA:
+        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
+    return image, prefix
+
+
+def _load_core(folder: Path, prefix: str, row: dict[str, Any]) -> CoreImage:
     memories: dict[str, Memory] = {}
     for name, about in row.pop("memories").items():
-        path = folder / f"{row['node']}_{name}.mem"
+        path = folder / f"{prefix}{row['node']}_{name}.mem"
         try:
             text = path.read_bytes()
         except OSError as error:

@@ -234,22 +234,23 @@ def describe(identity: Identity) -> dict[str, Any]:
     return {"schema": 1, "width_bits": 32, "address_bits": ADDRESS_BITS, "registers": rows}
 
 
-def c_header(identity: Identity) -> str:
-    """The map of one build as a C header: `rtl/regs.h`."""
+def c_header(identity: Identity, name: str = "spikewright") -> str:
+    """The map of one build as a C header: `rtl/regs.h`. Macros begin with `name`."""
+    prefix = name.upper()
     lines = ["/* Registers of a Spikewright accelerator; offsets in bytes. */",
-             "#ifndef SPIKEWRIGHT_REGS_H", "#define SPIKEWRIGHT_REGS_H", ""]  # fmt: skip
+             f"#ifndef {prefix}_REGS_H", f"#define {prefix}_REGS_H", ""]  # fmt: skip
     values = identity.values()
     for each in identity.registers():
-        name = f"SPIKEWRIGHT_{each.name}"
+        macro = f"{prefix}_{each.name}"
         lines.append(f"/* {each.access}: {each.meaning} */")
-        lines.append(f"#define {name} 0x{each.offset:04X}u")
+        lines.append(f"#define {macro} 0x{each.offset:04X}u")
         if each.count > 1:
-            lines.append(f"#define {name}_COUNT {each.count}u")
+            lines.append(f"#define {macro}_COUNT {each.count}u")
         for index, value in enumerate(values.get(each.name, ())):
             suffix = f"_{index}" if each.count > 1 else ""
-            lines.append(f"#define {name}_VALUE{suffix} 0x{value:08X}u")
+            lines.append(f"#define {macro}_VALUE{suffix} 0x{value:08X}u")
         for field in each.fields:
-            lines.append(f"#define {name}_{field.name.upper()} 0x{field.mask:08X}u"
+            lines.append(f"#define {macro}_{field.name.upper()} 0x{field.mask:08X}u"
                          f" /* {field.meaning} */")  # fmt: skip
         lines.append("")
     return "\n".join([*lines, "#endif", ""])

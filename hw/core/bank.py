@@ -92,7 +92,7 @@ class Bank(Component):
         See `matches`; the same for all banks of a lane.
     operands : In(array of operands)
         Of stage s.
-    held, total : Out(array of fields)
+    word, total : Out(array of fields)
         In stage s: the word, and with its operands.
     write, write_address, write_word : In
         A word's new value; no addition may be under way.
@@ -100,7 +100,7 @@ class Bank(Component):
 
     shared: View
     operands: View
-    held: View
+    word: View
     total: View
     write: Signal
     write_address: Signal
@@ -114,7 +114,7 @@ class Bank(Component):
         super().__init__({
             "shared": In(ahead_layout(address_bits)),
             "operands": In(data.ArrayLayout(operand, fields)),
-            "held": Out(word),
+            "word": Out(word),
             "total": Out(data.ArrayLayout(total, fields)),
             "write": In(1),
             "write_address": In(address_bits),
@@ -124,21 +124,21 @@ class Bank(Component):
     def elaborate(self, platform: object) -> Module:
         """The memory, the word of stage s, the adders, the write."""
         m = Module()
-        shared, held = self.shared, Value.cast(self.held)
-        m.submodules.words = words = Ram(shape=len(held), depth=max(self.words, 2), init=[])
+        shared, old_word = self.shared, Value.cast(self.word)
+        m.submodules.words = words = Ram(shape=len(old_word), depth=max(self.words, 2), init=[])
         small = is_small(self.words)
         reader = words.read_port(domain="comb" if small else "sync")
         writer = words.write_port()
         m.d.comb += reader.addr.eq(shared["address"])
-        old, new = elements(self.held), elements(self.total)
+        old, new = elements(self.word), elements(self.total)
         for before, after, operand in zip(old, new, elements(self.operands), strict=True):
             m.d.comb += after.eq(before + operand)
         if small:
-            m.d.comb += held.eq(reader.data)
-        total = Cat(sum_[: len(kept)] for sum_, kept in zip(new, old, strict=True))
+            m.d.comb += old_word.eq(reader.data)
+        total = Cat(sum_[: len(field)] for sum_, field in zip(new, old, strict=True))
         newest = total
         if not small:
-            newest = Signal(len(held))
+            newest = Signal(len(old_word))
             m.d.sync += newest.eq(total)
             self._forward(m, reader.data, total, newest)
         with m.If(self.write):
@@ -155,10 +155,14 @@ class Bank(Component):
         selects among three words.
         """
         shared, width = self.shared, len(newest)
-        word, behind, kept = Signal(width, reset_less=True), Signal(width), Signal(width)
-        first, older = Signal(), Signal()
+        memory_word = Signal(width, reset_less=True)
+        newest_before = Signal(width)
+        older_sum = Signal(width)
+        first = Signal()
+        older = Signal()
         m.d.sync += [
-            word.eq(read), behind.eq(newest), first.eq(shared["first"]), older.eq(shared["older"]),
-            kept.eq(Mux(shared["second"], total, Mux(shared["third"], newest, behind))),
-            Value.cast(self.held).eq(Mux(first, total, Mux(older, kept, word))),
+            memory_word.eq(read), newest_before.eq(newest),
+            first.eq(shared["first"]), older.eq(shared["older"]),
+            older_sum.eq(Mux(shared["second"], total, Mux(shared["third"], newest, newest_before))),
+            Value.cast(self.word).eq(Mux(first, total, Mux(older, older_sum, memory_word))),
         ]  # fmt: skip

@@ -95,7 +95,7 @@ class Core(Component):
             m.d.comb += [
                 lane.request.eq(decoder.request),
                 lane.valid.eq(decoder.valid),
-                lane.go.eq(sweep.go),
+                lane.resume.eq(sweep.resume),
             ]
         self._sweep(m, sweep, lanes, serialiser)
         self._count(m, decoder, sweep, lanes)
@@ -118,15 +118,16 @@ class Core(Component):
         result = _delay(m, marks, walk + timing.RESULT, "result")
         restart = _delay(m, result[3], timing.SWEEP - 1 - timing.RESULT, "restart")
         write = _delay(m, valid, walk + timing.SWEEP, "write")
-        m.submodules.written, m.submodules.shown = written, shown = Visits(core), Visits(core)
-        m.d.comb += [written.advance.eq(write), shown.advance.eq(result[0])]
+        m.submodules.write_visits = write_visits = Visits(core)
+        m.submodules.trace_visits = trace_visits = Visits(core)
+        m.d.comb += [write_visits.advance.eq(write), trace_visits.advance.eq(result[0])]
         for lane in lanes:
             m.d.comb += [
                 lane.sweep.eq(address),
                 lane.restart.eq(restart),
                 lane.write.eq(write),
-                lane.write_last.eq(written.last),
-                lane.write_address.eq(written.address),
+                lane.write_last.eq(write_visits.last),
+                lane.write_address.eq(write_visits.address),
             ]
         fired = Cat(*(lane.fired for lane in lanes))
         membranes = Cat(*(lane.membranes for lane in lanes))
@@ -139,7 +140,7 @@ class Core(Component):
             serialiser.fired.eq(fired),
             serialiser.membranes.eq(membranes),
             self.trace["valid"].eq(result[0]),
-            self.trace["address"].eq(Cat(shown.address, shown.step)),
+            self.trace["address"].eq(Cat(trace_visits.address, trace_visits.step)),
             self.trace["fired"].eq(fired),
             self.trace["membranes"].eq(membranes),
         ]
@@ -153,9 +154,9 @@ class Core(Component):
         after its last sweep; several may be open, as later ones wait in the FIFOs.
         """
         m.submodules.counters = counters = Counters(self.core.lanes)
-        opened = Signal(range(timing.IN_FLIGHT + 1))
-        m.d.sync += opened.eq(opened + decoder.opened - sweep.done)
-        inside = opened != 0
+        open_inferences = Signal(range(timing.IN_FLIGHT + 1))
+        m.d.sync += open_inferences.eq(open_inferences + decoder.inference_begins - sweep.done)
+        inside = open_inferences != 0
         sent = self.sink.valid & self.sink.ready
         busy = Cat(*(lane.busy for lane in lanes)).any()
         synapses = Signal(self.core.lanes)

@@ -44,7 +44,7 @@ class Decoder(Component):
         All lanes have room for the requests that may be under way.
     request, valid : Out
         The row request, in a register; valid for one cycle.
-    taken, opened : Out(1)
+    taken, inference_begins : Out(1)
         An event is taken in this cycle; an inference's first beat is taken.
     """
 
@@ -52,7 +52,7 @@ class Decoder(Component):
     request: View
     valid: Signal
     taken: Signal
-    opened: Signal
+    inference_begins: Signal
 
     def __init__(self, core: CoreImage, timesteps: int, load: LoadBus | None = None) -> None:
         self.core, self.timesteps, self.load = core, timesteps, load
@@ -67,7 +67,7 @@ class Decoder(Component):
             "request": Out(struct(self.layout)),
             "valid": Out(1),
             "taken": Out(1),
-            "opened": Out(1),
+            "inference_begins": Out(1),
         })  # fmt: skip
 
     @property
@@ -85,25 +85,30 @@ class Decoder(Component):
             join.last.eq(Cat(source.payload["last"] for source in self.sources)),
             Cat(source.ready for source in self.sources).eq(join.ready),
             self.taken.eq(join.taken.any()),
-            self.opened.eq(join.opened),
+            self.inference_begins.eq(join.inference_begins),
         ]
-        which, token = like(join.taken), Signal()
-        m.d.sync += [which.eq(join.taken), token.eq(join.token)]
+        taken_edge = like(join.taken)
+        token = Signal()
+        m.d.sync += [taken_edge.eq(join.taken), token.eq(join.token)]
         lookups = [self._look_up(m, index) for index in range(len(self.core.edges))]
         if len(lookups) == 1:
             hit, word = lookups[0]
-            self._request(m, which & hit, token, word)
+            self._request(m, taken_edge & hit, token, word)
             return m
         hits, words = zip(*lookups, strict=True)
-        chosen, start = record(struct(lookup_layout(self.core))), Signal(self.layout.bits("row"))
-        hit, passed = Signal(), Signal()
-        m.d.sync += [hit.eq((which & Cat(hits)).any()), passed.eq(token)]
+        selected = record(struct(lookup_layout(self.core)))
+        start = Signal(self.layout.bits("row"))
+        hit = Signal()
+        token_selected = Signal()
+        m.d.sync += [hit.eq((taken_edge & Cat(hits)).any()), token_selected.eq(token)]
         m.d.sync += [
-            chosen[name].eq(_select(which, [word[name] for word in words]))
+            selected[name].eq(_select(taken_edge, [word[name] for word in words]))
             for name, _ in lookup_layout(self.core).fields
         ]
-        m.d.sync += start.eq(_select(which, [Const(edge.row_start) for edge in self.core.edges]))
-        self._request(m, hit, passed, {name: chosen[name] for name in words[0]}, start)
+        m.d.sync += start.eq(
+            _select(taken_edge, [Const(edge.row_start) for edge in self.core.edges])
+        )
+        self._request(m, hit, token_selected, {name: selected[name] for name in words[0]}, start)
         return m
 
     def _look_up(self, m: Module, index: int) -> tuple[Value, dict[str, Value]]:
@@ -156,9 +161,9 @@ class Decoder(Component):
         m.d.sync += [request[name].eq(word[name]) for name, _ in context_layout(self.core).fields]
 
 
-def _select(which: Value, words: list[Value]) -> Value:
-    """The word whose bit in the one-hot `which` is set."""
+def _select(taken_edge: Value, words: list[Value]) -> Value:
+    """The word whose bit in the one-hot `taken_edge` is set."""
     total: Value = Const(0)
     for index, word in enumerate(words):
-        total = total | Mux(which[index], word, 0)
+        total = total | Mux(taken_edge[index], word, 0)
     return total

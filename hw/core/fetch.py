@@ -67,20 +67,22 @@ class Fetch(Component):
         take = Signal()
         m.d.comb += [take.eq(queue.r_rdy & (credits != 0)), queue.r_en.eq(take)]
 
-        read, found = Signal(), Signal()
-        asked, got = record(struct(layout)), record(struct(layout))
-        m.d.sync += [read.eq(take), asked.eq(head)]
-        m.d.sync += [found.eq(read), got.eq(asked)]
+        valid_read = Signal()
+        valid_found = Signal()
+        request_read = record(struct(layout))
+        request_found = record(struct(layout))
+        m.d.sync += [valid_read.eq(take), request_read.eq(head)]
+        m.d.sync += [valid_found.eq(valid_read), request_found.eq(request_read)]
         row = record(struct(ready))
         filled = self._find(m, head["row"], row)
 
         keep = Signal()
-        m.d.comb += keep.eq(got["last"] | filled)
+        m.d.comb += keep.eq(request_found["last"] | filled)
         m.d.comb += [
-            row["last"].eq(got["last"]),
-            *(row[name].eq(field(got, layout, name)) for name, _ in context.fields),
+            row["last"].eq(request_found["last"]),
+            *(row[name].eq(field(request_found, layout, name)) for name, _ in context.fields),
             ahead.w_data.eq(row),
-            ahead.w_en.eq(found & keep),
+            ahead.w_en.eq(valid_found & keep),
         ]
         m.d.comb += [
             self.rows.valid.eq(ahead.r_rdy),
@@ -88,9 +90,13 @@ class Fetch(Component):
             ahead.r_en.eq(self.rows.ready),
         ]
         # Credits return one cycle late: `ready` arrives late in the cycle, and the sum is slow.
-        empty, left = Signal(), Signal()
-        m.d.sync += [empty.eq(found & ~keep), left.eq(self.rows.valid & self.rows.ready)]
-        m.d.sync += credits.eq(credits - take + empty + left)
+        row_dropped = Signal()
+        row_left = Signal()
+        m.d.sync += [
+            row_dropped.eq(valid_found & ~keep),
+            row_left.eq(self.rows.valid & self.rows.ready),
+        ]
+        m.d.sync += credits.eq(credits - take + row_dropped + row_left)
         return m
 
     def _find(self, m: Module, number: Value, row: View) -> Value:
@@ -98,7 +104,8 @@ class Fetch(Component):
         length = self.core.row_lengths[self.lane]
         if length is not None:
             # Rows of equal length: a product instead of a memory.
-            start, product = like(row["start"]), like(row["start"])
+            start = like(row["start"])
+            product = like(row["start"])
             positive = Cat(number, Const(0, 1))
             m.d.sync += [product.eq(times_constant(positive, length)), start.eq(product)]
             m.d.comb += row["start"].eq(start)

@@ -30,7 +30,7 @@ class Join(Component):
         The edge whose event is taken in this cycle; at most one bit.
     token : Out(1)
         The tokens of all required edges are taken in this cycle.
-    opened : Out(1)
+    inference_begins : Out(1)
         An inference's first beat, event or token, is taken in this cycle.
     """
 
@@ -40,7 +40,7 @@ class Join(Component):
     ready: Signal
     taken: Signal
     token: Signal
-    opened: Signal
+    inference_begins: Signal
 
     def __init__(self, core: CoreImage, timesteps: int) -> None:
         self.core = core
@@ -53,41 +53,44 @@ class Join(Component):
             "ready": Out(edges),
             "taken": Out(edges),
             "token": Out(1),
-            "opened": Out(1),
+            "inference_begins": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         """Registers: open, the step's number, the order, and whether the inference has begun."""
         m = Module()
-        open_, fresh = Signal(), Signal(init=1)
+        is_open = Signal()
+        between_inferences = Signal(init=1)
         step = Signal(range(max(self.tokens, 2)))
-        final, required = Signal(), like(self.valid)
-        m.d.sync += open_.eq(self.room)
+        final = Signal()
+        required = like(self.valid)
+        m.d.sync += is_open.eq(self.room)
         m.d.comb += final.eq(step == self.tokens - 1)
         for index, edge in enumerate(self.core.edges):
             seldom = edge.direct and not self.core.framed
             m.d.comb += required[index].eq(step == 0 if seldom else 1)
 
-        event, token = like(self.valid), like(self.valid)
+        event = like(self.valid)
+        token = like(self.valid)
         m.d.comb += [
             event.eq(self.valid & ~self.last & required),
             token.eq((self.valid & self.last) | ~required),
-            self.token.eq(open_ & token.all()),
+            self.token.eq(is_open & token.all()),
             self.taken.eq(event & self.ready),
         ]
-        downward = Signal()
+        highest_first = Signal()
         for index in range(len(event)):
             lower, higher = event[:index].any(), event[index + 1 :].any()
-            ahead = Mux(downward, higher, lower) if len(event) > 1 else 0
+            ahead = Mux(highest_first, higher, lower) if len(event) > 1 else 0
             others = (token | (1 << index)).all()
             m.d.comb += self.ready[index].eq(
-                open_ & required[index] & ~ahead & (~self.last[index] | others)
+                is_open & required[index] & ~ahead & (~self.last[index] | others)
             )
         with m.If(self.taken.any()):
-            m.d.sync += downward.eq(~downward)
-        m.d.comb += self.opened.eq(fresh & (self.token | self.taken.any()))
+            m.d.sync += highest_first.eq(~highest_first)
+        m.d.comb += self.inference_begins.eq(between_inferences & (self.token | self.taken.any()))
         with m.If(self.token | self.taken.any()):
-            m.d.sync += fresh.eq(self.token & final)
+            m.d.sync += between_inferences.eq(self.token & final)
         with m.If(self.token):
             m.d.sync += step.eq(step + 1)
             with m.If(final):

@@ -18,8 +18,8 @@ class Lane(Component):
 
     Nothing here waits for another lane within a step: requests arrive without back-pressure as
     `room` falls early enough, and additions never stall. At the token the lane stops (`waiting`);
-    the core then sweeps all lanes together and releases them (`go`). Latency: `hw.core.fetch`, then
-    `hw.core.walker`, then `hw.core.membrane`. Bit-exact with one lane of
+    the core then sweeps all lanes together and releases them (`resume`). Latency: `hw.core.fetch`,
+    then `hw.core.walker`, then `hw.core.membrane`. Bit-exact with one lane of
     `golden.image.interpreter`.
 
     Members
@@ -31,7 +31,7 @@ class Lane(Component):
         For verification: the stream of rows breaks a handshake rule (`hw.streams.monitor`).
     synapse : Out(1)
         An addition enters the membrane pipeline in this cycle (for counting).
-    go : In(1)
+    resume : In(1)
         The sweep is over.
     sweep : In(`sweep_layout`), restart : In(1), write, write_last : In(1), write_address : In
         The common sweep; `restart` belongs to it `golden.image.timing.SWEEP` cycles later, the
@@ -48,7 +48,7 @@ class Lane(Component):
     busy: Signal
     broken: Signal
     synapse: Signal
-    go: Signal
+    resume: Signal
     sweep: View
     restart: Signal
     write: Signal
@@ -67,7 +67,7 @@ class Lane(Component):
             "busy": Out(1),
             "broken": Out(1),
             "synapse": Out(1),
-            "go": In(1),
+            "resume": In(1),
             "sweep": In(sweep_layout(core)),
             "restart": In(1),
             "write": In(1),
@@ -95,7 +95,7 @@ class Lane(Component):
             monitor.ready.eq(fetch.rows.ready),
             monitor.payload.eq(fetch.rows.payload),
             self.broken.eq(monitor.broken),
-            walker.go.eq(self.go),
+            walker.resume.eq(self.resume),
             self.waiting.eq(walker.waiting),
             self.busy.eq(walker.busy),
             self.synapse.eq(walker.valid),

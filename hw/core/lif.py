@@ -79,33 +79,39 @@ class Neuron(Component):
         m = Module()
         core = self.core
         wide = signed(core.acc_bits)
-        driven, compared, left = Signal(wide), Signal(wide), Signal(wide)
-        threshold, over, fired = like(self.threshold), Signal(), Signal()
+        driven = Signal(wide)
+        compared = Signal(wide)
+        after_reset = Signal(wide)
+        threshold = like(self.threshold)
+        at_threshold = Signal()
+        fired = Signal()
         several = core.direct or core.slots
         m.d.sync += driven.eq(self.summed + self.drive if several else self.summed)
         m.d.sync += [compared.eq(driven), threshold.eq(self.threshold)]
         if core.kind == "lif":
             # One subtraction both compares and resets.
             rest = driven - threshold
-            after = Signal(wide)
-            m.d.sync += [over.eq(~rest[-1]), after.eq(rest)]
-            m.d.sync += left.eq(Mux(over, after if core.reset == "subtract" else 0, compared))
+            minus_threshold = Signal(wide)
+            m.d.sync += [at_threshold.eq(~rest[-1]), minus_threshold.eq(rest)]
+            m.d.sync += after_reset.eq(
+                Mux(at_threshold, minus_threshold if core.reset == "subtract" else 0, compared)
+            )
         else:
-            m.d.sync += left.eq(compared)
-        m.d.sync += [fired.eq(over), self.fired.eq(fired)]
-        m.d.sync += self.membrane.eq(self._clamped(left))
+            m.d.sync += after_reset.eq(compared)
+        m.d.sync += [fired.eq(at_threshold), self.fired.eq(fired)]
+        m.d.sync += self.membrane.eq(self._clamped(after_reset))
         self._leak(m)
         return m
 
-    def _clamped(self, left: Signal) -> Value:
+    def _clamped(self, after_reset: Signal) -> Value:
         """The clamp, once, at the end of the step; wires where the widths prove it unnecessary."""
         bits = self.core.clamp_bits
-        if bits == 0 or bits >= left.shape().width:
-            return left
+        if bits == 0 or bits >= after_reset.shape().width:
+            return after_reset
         # It fits if all higher bits equal the sign: a gate or two in place of two comparators.
-        sign, above = left[-1], left[bits - 1 :]
+        sign, above = after_reset[-1], after_reset[bits - 1 :]
         limit = Cat(~sign.replicate(bits - 1), sign).as_signed()
-        return Mux(above.all() | ~above.any(), left[:bits].as_signed(), limit)
+        return Mux(above.all() | ~above.any(), after_reset[:bits].as_signed(), limit)
 
     def _leak(self, m: Module) -> None:
         """The next step's leak, v - ((v * leak_mul) >> leak_shift), floors: -1 decays to 0."""

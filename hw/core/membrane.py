@@ -102,7 +102,8 @@ class Membrane(Component):
         """Stages a..d of `hw.core.bank`: operands reach their banks, and are added in s."""
         m = Module()
         core = self.core
-        add, address = Signal(), Signal(core.address_bits)
+        add = Signal()
+        address = Signal(core.address_bits)
         layout = data.StructLayout({
             "operands": self.operands.shape(), "steps": len(self.steps), "direct": 1,
             "sweep": self.sweep.shape(),
@@ -119,13 +120,13 @@ class Membrane(Component):
         if core.direct:
             into = [Const(1) if core.framed else c["direct"]]
             drives = self._bank(m, "drives", shared, c, into, self.clear_drives)
-            for column, drive in enumerate(elements(drives.held)):
+            for column, drive in enumerate(elements(drives.word)):
                 drives_of[column].append(drive)
         if core.slots:
             into = list(c["steps"][1:])
             slots = self._bank(m, "slots", shared, c, into, self.clear_slots)
             for column, values in enumerate(drives_of):
-                own_slots = [slots.held[column * core.slots + slot] for slot in range(core.slots)]
+                own_slots = [slots.word[column * core.slots + slot] for slot in range(core.slots)]
                 values.append(Array([Const(0, 1), *own_slots])[s["sweep"]["step"]])
         m.d.sync += [
             out.eq(sum(values))

@@ -24,9 +24,9 @@ class Order(Component):
         The word, and its local channel.
     y, x : Out
         The window; without meaning where it is partial.
-    opens : Out(1)
+    begins_window : Out(1)
         The first position of a window and channel.
-    closes : Out(1)
+    completes_window : Out(1)
         The last position of a window and channel, and the window is whole.
     end : Out(1)
         The last word of the sweep.
@@ -37,8 +37,8 @@ class Order(Component):
     channel: Signal
     y: Signal
     x: Signal
-    opens: Signal
-    closes: Signal
+    begins_window: Signal
+    completes_window: Signal
     end: Signal
 
     def __init__(self, core: CoreImage) -> None:
@@ -50,8 +50,8 @@ class Order(Component):
             "channel": Out(max(bits_for(core.local_channels), 1)),
             "y": Out(max(bits_for(down), 1)),
             "x": Out(max(bits_for(along), 1)),
-            "opens": Out(1),
-            "closes": Out(1),
+            "begins_window": Out(1),
+            "completes_window": Out(1),
             "end": Out(1),
         })  # fmt: skip
 
@@ -68,8 +68,8 @@ class Order(Component):
         m.d.comb += [
             self.y.eq(wy),
             self.x.eq(wx),
-            self.opens.eq((dy == 0) & (dx == 0)),
-            self.closes.eq(last_y & last_x & whole_y & whole_x),
+            self.begins_window.eq((dy == 0) & (dx == 0)),
+            self.completes_window.eq(last_y & last_x & whole_y & whole_x),
             # The last position of the last channel of the last window.
             self.end.eq(self.address == core.words - 1),
         ]

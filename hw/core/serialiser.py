@@ -85,7 +85,9 @@ class Serialiser(Component):
         complete = Signal()  # the vector of a word's last step
         m.d.comb += [complete.eq(self.valid & whole), order.step.eq(complete)]
         place = self._place(m, order)
-        mask, keep, steps = Signal(core.columns), Signal(), Signal(len(fired))
+        mask = Signal(core.columns)
+        keep = Signal()
+        steps = Signal(len(fired))
         if self.logits:
             m.d.comb += [mask.eq(self._present(place["local"])), keep.eq(self.final)]
         else:
@@ -100,20 +102,21 @@ class Serialiser(Component):
             "values": len(self.membranes) if self.logits else 0,
         })  # fmt: skip
         m.submodules.queue = queue = Fifo(width=vector.size, depth=timing.VECTORS)
-        given = record(vector)
+        vector_in = record(vector)
         m.d.comb += [
-            given["end"].eq(self.end), given["place"].eq(place), given["mask"].eq(mask),
-            queue.w_data.eq(given), queue.w_en.eq(self.valid & keep),
+            vector_in["end"].eq(self.end), vector_in["place"].eq(place), vector_in["mask"].eq(mask),
+            queue.w_data.eq(vector_in), queue.w_en.eq(self.valid & keep),
         ]  # fmt: skip
-        m.d.comb += [given["values"].eq(self.membranes), given["steps"].eq(steps)]
+        m.d.comb += [vector_in["values"].eq(self.membranes), vector_in["steps"].eq(steps)]
         credits = Signal(range(timing.VECTORS + 1), init=timing.VECTORS)
         # Credits return one cycle late, so that their sum begins with registers.
-        silent, left = Signal(), Signal()
-        m.d.sync += [silent.eq(self.valid & ~keep), left.eq(queue.r_rdy & queue.r_en)]
-        m.d.sync += credits.eq(credits - self.issued + silent + left)
+        not_kept = Signal()
+        left_queue = Signal()
+        m.d.sync += [not_kept.eq(self.valid & ~keep), left_queue.eq(queue.r_rdy & queue.r_en)]
+        m.d.sync += credits.eq(credits - self.issued + not_kept + left_queue)
         # `room` is a register, 1 if a credit is left: the first stage of the sweep depends on it.
         several = credits[2:].any()
-        m.d.sync += self.room.eq(several | (credits[:2] + silent + left > self.issued))
+        m.d.sync += self.room.eq(several | (credits[:2] + not_kept + left_queue > self.issued))
         self._pick(m, queue, View(vector, queue.r_data))
         return m
 
@@ -142,9 +145,10 @@ class Serialiser(Component):
                 m.d.sync += before.eq(after)
             return every, rounds.last
         m.submodules.fired = memory = Ram(shape=len(before), depth=rounds.length, init=[])
-        reader, writer = memory.read_port(), memory.write_port()
+        reader = memory.read_port()
+        writer = memory.write_port()
         m.d.comb += [
-            reader.addr.eq(rounds.coming), before.eq(reader.data), writer.addr.eq(rounds.place),
+            reader.addr.eq(rounds.next_index), before.eq(reader.data), writer.addr.eq(rounds.index),
             writer.en.eq(self.valid), writer.data.eq(after),
         ]  # fmt: skip
         return every, rounds.last
@@ -153,11 +157,12 @@ class Serialiser(Component):
         """The spikes sent with this word: those of its window, at the last position."""
         if self.core.window == (1, 1):
             return fired
-        before, merged = Signal(len(fired)), Signal(len(fired))
-        m.d.comb += merged.eq(fired | Mux(order.opens, 0, before))
+        before = Signal(len(fired))
+        merged = Signal(len(fired))
+        m.d.comb += merged.eq(fired | Mux(order.begins_window, 0, before))
         with m.If(complete):
             m.d.sync += before.eq(merged)
-        return Mux(order.closes, merged, 0)
+        return Mux(order.completes_window, merged, 0)
 
     def _present(self, local: Value) -> Value:
         """The columns that hold a class at this local channel; the last may be incomplete."""
@@ -170,7 +175,8 @@ class Serialiser(Component):
         """One event per cycle from the current vector into the output register."""
         core, events = self.core, self.events
         current = record(head.shape())
-        active, token = Signal(), Signal()
+        active = Signal()
+        token = Signal()
         left = current["mask"]
         below = Signal(core.columns)  # some lower column still has an event
         for column in range(1, core.columns):
@@ -179,7 +185,8 @@ class Serialiser(Component):
         column = Signal(max(core.column_bits, 1))
         m.d.comb += column.eq(_index(first))
         rest = left & ~first
-        advance, finished = Signal(), Signal()
+        advance = Signal()
+        finished = Signal()
         m.d.comb += advance.eq(~events.valid | events.ready)
         # The token takes a cycle of its own, after the spikes; a readout marks its final logit.
         m.d.comb += token.eq(current["end"] & (left == 0) if not self.logits else 0)

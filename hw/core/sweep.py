@@ -25,8 +25,8 @@ class SweepController(Component):
         round, and of all but the last pass of a core with direct edges only, c + 1 is in sweep
         again, or in turn if a word would be visited less than `timing.TURN` cycles after its
         previous visit: then sweep follows in c + `timing.TURN` - `words` + 1. settle: cycles c + 1
-        .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `go` (and `done`) in cycle c
-        + `timing.RELEASE`.
+        .. c + `timing.RELEASE` + `timing.SETTLE` - 1, then accumulate; `resume` (and `done`) in
+        cycle c + `timing.RELEASE`.
 
     Members
     -------
@@ -38,12 +38,12 @@ class SweepController(Component):
         The visit of this cycle.
     clear, final, end : Out(1)
         With `address`: the sweep after reset; of an inference's last step; a pass's last visit.
-    go : Out(1)
+    resume : Out(1)
         Releases the lanes.
     accumulating, sweeping, stalled : Out(1)
         The class of this cycle for the counters; exactly one is set.
     done : Out(1)
-        With `go`: the inference is complete.
+        With `resume`: the inference is complete.
     """
 
     waiting: Signal
@@ -52,7 +52,7 @@ class SweepController(Component):
     clear: Signal
     final: Signal
     end: Signal
-    go: Signal
+    resume: Signal
     accumulating: Signal
     sweeping: Signal
     stalled: Signal
@@ -67,7 +67,7 @@ class SweepController(Component):
             "clear": Out(1),
             "final": Out(1),
             "end": Out(1),
-            "go": Out(1),
+            "resume": Out(1),
             "accumulating": Out(1),
             "sweeping": Out(1),
             "stalled": Out(1),
@@ -103,7 +103,7 @@ class SweepController(Component):
             with m.State("sweep"):
                 m.d.comb += [self.sweeping.eq(self.room), self.stalled.eq(~self.room)]
                 m.d.comb += self.address["valid"].eq(self.room)
-                with m.If(self.room & visits.over):
+                with m.If(self.room & visits.round_end):
                     self._after(m)
                 with m.If(self.room & self.end):
                     m.d.sync += [number.eq(number + 1), complete.eq(self.final)]
@@ -120,8 +120,8 @@ class SweepController(Component):
                 m.d.comb += self.sweeping.eq(1)
                 m.d.sync += pause.eq(pause + 1)
                 # A lane released here reads its first word right after the last write.
-                m.d.comb += self.go.eq(pause == timing.RELEASE - 1)
-                m.d.comb += self.done.eq(self.go & complete)
+                m.d.comb += self.resume.eq(pause == timing.RELEASE - 1)
+                m.d.comb += self.done.eq(self.resume & complete)
                 with m.If(pause == timing.RELEASE + timing.SETTLE - 2):
                     m.d.sync += pause.eq(0)
                     m.next = "accumulate"

@@ -13,30 +13,30 @@ class Rounds(Component):
     """Counts the visits of a pass: a block of words once for every step, then the next block.
 
     A round visits every word of a block once. See `golden.image.timing.block`. Where a pass is one
-    step, only the register of `place` remains.
+    step, only the register of `index` remains.
 
     Members
     -------
     advance : In(1)
         Go to the next visit.
-    place, coming : Out
+    index, next_index : Out
         The index of the word in its block, in this cycle and in the next one.
     step : Out
         The step of the pass.
     last : Out(1)
         The step is the pass's last.
-    over : Out(1)
+    round_end : Out(1)
         The last visit of a round.
     end : Out(1)
         The last visit of the pass.
     """
 
     advance: Signal
-    place: Signal
-    coming: Signal
+    index: Signal
+    next_index: Signal
     step: Signal
     last: Signal
-    over: Signal
+    round_end: Signal
     end: Signal
 
     def __init__(self, core: CoreImage) -> None:
@@ -44,29 +44,32 @@ class Rounds(Component):
         self.length = block(core.words, core.steps_per_pass)
         super().__init__({
             "advance": In(1),
-            "place": Out(max(bits_for(self.length), 1)),
-            "coming": Out(max(bits_for(self.length), 1)),
+            "index": Out(max(bits_for(self.length), 1)),
+            "next_index": Out(max(bits_for(self.length), 1)),
             "step": Out(max(bits_for(self.steps), 1)),
             "last": Out(1),
-            "over": Out(1),
+            "round_end": Out(1),
             "end": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
-        """Counters of the place, the step and the block, innermost first."""
+        """Counters of the index, the step and the block, innermost first."""
         m = Module()
         blocks, rest = -(-self.words // self.length), self.words % self.length or self.length
-        number, final = Signal(range(max(blocks, 2))), Signal()
+        number = Signal(range(max(blocks, 2)))
+        final = Signal()
         m.d.comb += [
             final.eq(number == blocks - 1),
-            self.over.eq(self.place == Mux(final, rest - 1, self.length - 1)),
+            self.round_end.eq(self.index == Mux(final, rest - 1, self.length - 1)),
             self.last.eq(self.step == self.steps - 1),
-            self.end.eq(self.over & self.last & final),
+            self.end.eq(self.round_end & self.last & final),
         ]
-        m.d.comb += self.coming.eq(Mux(self.advance, Mux(self.over, 0, self.place + 1), self.place))
-        m.d.sync += self.place.eq(self.coming)
+        m.d.comb += self.next_index.eq(
+            Mux(self.advance, Mux(self.round_end, 0, self.index + 1), self.index)
+        )
+        m.d.sync += self.index.eq(self.next_index)
         with m.If(self.advance):
-            with m.If(self.over):
+            with m.If(self.round_end):
                 m.d.sync += self.step.eq(self.step + 1)
                 with m.If(self.last):
                     m.d.sync += [self.step.eq(0), number.eq(number + 1)]
@@ -88,7 +91,7 @@ class Visits(Component):
         Go to the next visit.
     address, channel : Out
         The word, and its local channel.
-    step, last, over, end : Out
+    step, last, round_end, end : Out
         See `Rounds`.
     """
 
@@ -97,7 +100,7 @@ class Visits(Component):
     channel: Signal
     step: Signal
     last: Signal
-    over: Signal
+    round_end: Signal
     end: Signal
 
     def __init__(self, core: CoreImage) -> None:
@@ -108,7 +111,7 @@ class Visits(Component):
             "channel": Out(max(bits_for(core.local_channels), 1)),
             "step": Out(max(bits_for(core.steps_per_pass), 1)),
             "last": Out(1),
-            "over": Out(1),
+            "round_end": Out(1),
             "end": Out(1),
         })  # fmt: skip
 
@@ -119,12 +122,13 @@ class Visits(Component):
         m.d.comb += [self.address.eq(order.address), self.channel.eq(order.channel)]
         if self.core.steps_per_pass == 1:
             m.d.comb += [order.step.eq(self.advance), self.last.eq(1)]
-            m.d.comb += [self.over.eq(order.end), self.end.eq(order.end)]
+            m.d.comb += [self.round_end.eq(order.end), self.end.eq(order.end)]
             return m
         m.submodules.rounds = rounds = Rounds(self.core)
         m.d.comb += [
             rounds.advance.eq(self.advance), self.step.eq(rounds.step), self.last.eq(rounds.last),
-            self.over.eq(rounds.over), self.end.eq(rounds.end), order.step.eq(self.advance),
+            self.round_end.eq(rounds.round_end), self.end.eq(rounds.end),
+            order.step.eq(self.advance),
         ]  # fmt: skip
         if rounds.length < self.core.words:
             self._keep(m, order, rounds)
@@ -134,11 +138,12 @@ class Visits(Component):
         """Where there are several blocks, only a block's first round advances the order."""
         word = data.StructLayout({"address": len(self.address), "channel": len(self.channel)})
         m.submodules.kept = kept = Ram(shape=word, depth=rounds.length, init=[])
-        reader, writer = kept.read_port(domain="comb"), kept.write_port()
+        reader = kept.read_port(domain="comb")
+        writer = kept.write_port()
         first = Signal()
         m.d.comb += [
             first.eq(rounds.step == 0), order.step.eq(self.advance & first),
-            reader.addr.eq(rounds.place), writer.addr.eq(rounds.place),
+            reader.addr.eq(rounds.index), writer.addr.eq(rounds.index),
             writer.en.eq(self.advance & first), writer.data["address"].eq(order.address),
             writer.data["channel"].eq(order.channel),
         ]  # fmt: skip

@@ -22,14 +22,14 @@ class Walker(Component):
     """Turns rows into additions `(address, operand)`, one per cycle across row borders.
 
     An entry's addition is output `golden.image.timing.walk` - 1 cycles after its address is
-    presented. The token stops the walker (`waiting`) until `go`; it also waits after reset. Taps
-    outside the map are output as invalid. Bit-exact with `golden.image.interpreter` (row walk and
-    address).
+    presented. The token stops the walker (`waiting`) until `resume`; it also waits after reset.
+    Taps outside the map are output as invalid. Bit-exact with `golden.image.interpreter` (row walk
+    and address).
 
     Members
     -------
     rows : In(stream of `descriptor_layout`)
-    go : In(1)
+    resume : In(1)
         The step's sweep is done: continue.
     waiting : Out(1)
         A register: the token has been reached and all earlier entries are under way.
@@ -42,7 +42,7 @@ class Walker(Component):
     """
 
     rows: stream.Interface
-    go: Signal
+    resume: Signal
     waiting: Signal
     busy: Signal
     valid: Signal
@@ -63,7 +63,7 @@ class Walker(Component):
         self.operand = signed(self.weight_bits + factor)
         super().__init__({
             "rows": In(stream.Signature(struct(descriptor_layout(core, lane)))),
-            "go": In(1),
+            "resume": In(1),
             "waiting": Out(1, init=1),
             "busy": Out(1),
             "valid": Out(1),
@@ -79,53 +79,71 @@ class Walker(Component):
         memory = self.core.memories[f"entries_{self.lane}"]
         port = ram(m, "entries", memory, self.load).read_port()
         context = struct(context_layout(self.core))
-        at = Signal(range(max(len(memory.words), 2)))
-        m.d.comb += port.addr.eq(at)
-        around = record(context)
-        begins, read, fetched = Signal(), Signal(), Signal()
-        begins_read, begins_fetched = Signal(), Signal()
-        around_read, around_fetched = record(context), record(context)
+        entry_address = Signal(range(max(len(memory.words), 2)))
+        m.d.comb += port.addr.eq(entry_address)
+        row_context = record(context)
+        begins = Signal()
+        read = Signal()
+        fetched = Signal()
+        begins_read = Signal()
+        begins_fetched = Signal()
+        context_read = record(context)
+        context_fetched = record(context)
         entry = record(struct(self.entry), reset_less=True)  # the memory's output register
-        m.d.sync += [read.eq(self.busy), begins_read.eq(begins), around_read.eq(around)]
+        m.d.sync += [read.eq(self.busy), begins_read.eq(begins), context_read.eq(row_context)]
         m.d.sync += [fetched.eq(read), begins_fetched.eq(begins_read)]
-        m.d.sync += [around_fetched.eq(around_read), entry.eq(port.data)]
-        self._walk(m, at, around, begins, fetched & field(entry, self.entry, "last"))
+        m.d.sync += [context_fetched.eq(context_read), entry.eq(port.data)]
+        self._walk(
+            m, entry_address, row_context, begins, fetched & field(entry, self.entry, "last")
+        )
         weight = Value.cast(entry["weight"])
         if not self.core.relative:
-            place = Cat(field(entry, self.entry, "channel")[: self.channel_bits],
+            dense_index = Cat(field(entry, self.entry, "channel")[: self.channel_bits],
                         field(entry, self.entry, "tap"))  # fmt: skip
-            self._aim(m, fetched, place, weight, around_fetched)
+            self._aim(m, fetched, dense_index, weight, context_fetched)
             return m
-        placed, held = Signal(), like(weight)
-        around_placed, place = record(context), Signal(max(self.place_bits, 1))
-        m.d.sync += [placed.eq(fetched), held.eq(weight), around_placed.eq(around_fetched)]
+        index_valid = Signal()
+        weight_indexed = like(weight)
+        context_indexed = record(context)
+        dense_index = Signal(max(self.place_bits, 1))
+        m.d.sync += [
+            index_valid.eq(fetched),
+            weight_indexed.eq(weight),
+            context_indexed.eq(context_fetched),
+        ]
         with m.If(fetched):
-            m.d.sync += place.eq(
-                Mux(begins_fetched, 0, place) + field(entry, self.entry, "skip") + ~begins_fetched
+            m.d.sync += dense_index.eq(
+                Mux(begins_fetched, 0, dense_index)
+                + field(entry, self.entry, "skip")
+                + ~begins_fetched
             )
-        self._aim(m, placed, place, held, around_placed)
+        self._aim(m, index_valid, dense_index, weight_indexed, context_indexed)
         return m
 
-    def _walk(self, m: Module, at: Signal, around: View, begins: Signal, flagged: Value) -> None:
+    def _walk(
+        self, m: Module, entry_address: Signal, row_context: View, begins: Signal, flagged: Value
+    ) -> None:
         """Present the address of one entry per cycle, row after row; stop at the token."""
         head = self.rows.payload
-        taken, load = Signal(), Signal()
+        taken = Signal()
+        load = Signal()
         final = self._final(m, taken, flagged)
         m.d.comb += load.eq(~self.waiting & (~self.busy | final))
         m.d.comb += taken.eq(load & self.rows.valid & ~head["last"])
         m.d.comb += self.rows.ready.eq(load)
-        m.d.sync += [at.eq(at + 1), begins.eq(0)]  # without meaning where no row is read
+        # Without meaning where no row is read.
+        m.d.sync += [entry_address.eq(entry_address + 1), begins.eq(0)]
         with m.If(final):
             m.d.sync += self.busy.eq(0)
         with m.If(load & self.rows.valid):
             with m.If(head["last"]):
                 m.d.sync += self.waiting.eq(1)
             with m.Else():
-                m.d.sync += [self.busy.eq(1), at.eq(head["start"]), begins.eq(1)]
+                m.d.sync += [self.busy.eq(1), entry_address.eq(head["start"]), begins.eq(1)]
                 m.d.sync += [
-                    around[name].eq(head[name]) for name, _ in context_layout(self.core).fields
+                    row_context[name].eq(head[name]) for name, _ in context_layout(self.core).fields
                 ]
-        with m.If(self.go):
+        with m.If(self.resume):
             m.d.sync += self.waiting.eq(0)
 
     def _final(self, m: Module, taken: Signal, flagged: Value) -> Signal:
@@ -146,35 +164,36 @@ class Walker(Component):
         return final
 
     def _aim(
-        self, m: Module, fetched: Signal, at: Value, weight: Value, around: View
+        self, m: Module, fetched: Signal, dense_index: Value, weight: Value, row_context: View
     ) -> None:  # fmt: skip
         """Two registers: base + offset of the tap and the products; then + channel.
 
-        `at` is the dense index: tap above channel.
+        `dense_index`: tap above channel.
         """
         core, layout = self.core, context_layout(self.core)
-        base, channel = Signal(core.address_bits), Signal(max(self.channel_bits, 1))
+        base = Signal(core.address_bits)
+        channel = Signal(max(self.channel_bits, 1))
         inside = Const(1, 1)
         offset = Const(0, 1)
         if taps(core) > 1:
             memory = core.memories["taps"]
-            place = ram(m, "taps", memory, self.load).read_port(domain="comb")
-            m.d.comb += place.addr.eq(at[self.channel_bits :])
-            offset = place.data["offset"]
-            inside = around["mask_y"].bit_select(field(place.data, memory.layout, "ky"), 1)
-            inside &= around["mask_x"].bit_select(field(place.data, memory.layout, "kx"), 1)
+            tap = ram(m, "taps", memory, self.load).read_port(domain="comb")
+            m.d.comb += tap.addr.eq(dense_index[self.channel_bits :])
+            offset = tap.data["offset"]
+            inside = row_context["mask_y"].bit_select(field(tap.data, memory.layout, "ky"), 1)
+            inside &= row_context["mask_x"].bit_select(field(tap.data, memory.layout, "kx"), 1)
         valid = Signal()
         m.d.sync += [
             valid.eq(fetched & inside),
-            base.eq(field(around, layout, "base") + offset),
-            channel.eq(at[: self.channel_bits]),
-            self.direct.eq(field(around, layout, "direct")),
-            self.steps.eq(field(around, layout, "steps")),
+            base.eq(field(row_context, layout, "base") + offset),
+            channel.eq(dense_index[: self.channel_bits]),
+            self.direct.eq(field(row_context, layout, "direct")),
+            self.steps.eq(field(row_context, layout, "steps")),
         ]
         for column, operand in enumerate(elements(self.operands)):
             product = weight.word_select(column, self.weight_bits).as_signed()
             if layout.bits("value"):
-                value = around["value"]
+                value = row_context["value"]
                 product = product * (value.as_signed() if core.value_signed else value)
             m.d.sync += operand.eq(product)
         m.d.comb += [self.valid.eq(valid), self.address.eq(base + channel)]

@@ -55,7 +55,8 @@ class Delay(Component):
             ]
             return m
         step = Signal(range(max(self.timesteps, 2)))
-        final, first = Signal(), Signal(init=1)
+        final = Signal()
+        first = Signal(init=1)
         m.d.comb += [
             final.eq(step == self.timesteps - 1),
             source.ready.eq(queue.w_rdy),

@@ -56,10 +56,14 @@ class Fifo(Component):
         """Two pointers into the memory; `some` distinguishes a full memory from an empty one."""
         m = Module()
         m.submodules.storage = storage = Ram(shape=len(self.w_data), depth=1 << self.bits, init=[])
-        writer, reader = storage.write_port(), storage.read_port()
-        newest, oldest = Signal(self.bits), Signal(self.bits)
+        writer = storage.write_port()
+        reader = storage.read_port()
+        newest = Signal(self.bits)
+        oldest = Signal(self.bits)
         second = Signal(self.bits, init=1 if self.bits else 0)  # the pointer after `oldest`
-        some, pull = Signal(), Signal()  # words in the memory; the oldest goes to the output
+        # words in the memory; the oldest goes to the output
+        some = Signal()
+        pull = Signal()
         leaves = self.r_rdy & self.r_en
         m.d.comb += [
             writer.addr.eq(newest), writer.data.eq(self.w_data), writer.en.eq(self.w_en),

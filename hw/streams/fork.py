@@ -35,7 +35,8 @@ class Fork(Component):
     def elaborate(self, platform: object) -> Module:
         """One done bit per branch."""
         m = Module()
-        done, served = Signal(self.branches), Signal(self.branches)
+        done = Signal(self.branches)
+        served = Signal(self.branches)
         for index, sink in enumerate(self.sinks):
             m.d.comb += [
                 sink.payload.eq(self.source.payload),
@@ -43,8 +44,8 @@ class Fork(Component):
                 served[index].eq(done[index] | sink.ready),
             ]
         m.d.comb += self.source.ready.eq(served.all())
-        took = Cat(*(sink.valid & sink.ready for sink in self.sinks))
-        m.d.sync += done.eq(done | took)
+        taken = Cat(*(sink.valid & sink.ready for sink in self.sinks))
+        m.d.sync += done.eq(done | taken)
         with m.If(self.source.valid & self.source.ready):
             m.d.sync += done.eq(0)
         return m

@@ -34,7 +34,8 @@ class Monitor(Component):
     def elaborate(self, platform: object) -> Module:
         """The beat of the previous cycle, if it still waits."""
         m = Module()
-        waiting, beat = Signal(), like(self.payload)
+        waiting = Signal()
+        beat = like(self.payload)
         m.d.sync += [waiting.eq(self.valid & ~self.ready), beat.eq(self.payload)]
         m.d.comb += self.broken.eq(waiting & (Cat(self.valid, self.payload) != Cat(1, beat)))
         return m

@@ -32,7 +32,8 @@ class Throttle(Component):
     def elaborate(self, platform: object) -> Module:
         """`offered` records that the beat has been offered and not yet taken."""
         m = Module()
-        offered, open_ = Signal(), Signal()
+        offered = Signal()
+        open_ = Signal()
         m.d.comb += [
             open_.eq(~self.hold | offered),
             self.sink.payload.eq(self.source.payload),

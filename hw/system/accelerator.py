@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from amaranth.hdl import Array, Cat, Module, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Signal, Value
 
 from spikewright.golden.image.counters import COUNTERS, STRIDE
 from spikewright.golden.image.memory_image import Image
@@ -166,13 +166,13 @@ class Accelerator(Component):
 
     def _count(self, m: Module, cores: list[Core]) -> None:
         """The counters of all cores by number."""
-        blank = [Signal(WIDTH)] * (STRIDE - len(COUNTERS))
+        unused = [Const(0, WIDTH)] * (STRIDE - len(COUNTERS))
         values = Array(
             value
             for core in cores
             for value in [
                 *(core.counts.word_select(k, WIDTH) for k in range(len(COUNTERS))),
-                *blank,
+                *unused,
             ]
         )
         m.d.sync += self.count_value.eq(values[self.count_select])

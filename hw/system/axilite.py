@@ -79,7 +79,8 @@ class AxiLite(Component):
         return m
 
     def _write(self, m: Module) -> None:
-        addressed, given = Signal(), Signal()
+        addressed = Signal()
+        given = Signal()
         strobe = Signal(4)
         m.d.comb += [self.awready.eq(~addressed), self.wready.eq(~given)]
         with m.If(self.awvalid & self.awready):
@@ -96,7 +97,8 @@ class AxiLite(Component):
             m.d.sync += self.bvalid.eq(0)
 
     def _read(self, m: Module) -> None:
-        addressed, cycle = Signal(), Signal(range(READ_CYCLES + 1))
+        addressed = Signal()
+        cycle = Signal(range(READ_CYCLES + 1))
         m.d.comb += self.arready.eq(~addressed)
         with m.If(self.arvalid & self.arready):
             m.d.sync += [addressed.eq(1), cycle.eq(0), self.read_word.eq(self.araddr[2:])]

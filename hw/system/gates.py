@@ -38,10 +38,10 @@ class InputGate(Component):
         To the cores.
     enable : In(1)
         Allows inferences to begin; one that has begun is completed.
-    held : In(1)
+    in_reset : In(1)
         The cores are in reset: beats are taken only to be dropped.
     restart : In(1)
-        Beats taken so far are lost (a pulse, with `held`).
+        Beats taken so far are lost (a pulse, with `in_reset`).
     flush : In(1)
         Beats are taken and dropped.
     begun : Out(1)
@@ -62,7 +62,7 @@ class InputGate(Component):
     inner_last: Signal
     inner_data: Signal
     enable: Signal
-    held: Signal
+    in_reset: Signal
     restart: Signal
     flush: Signal
     begun: Signal
@@ -78,7 +78,7 @@ class InputGate(Component):
             "valid": In(1), "ready": Out(1), "last": In(1), "data": In(data_bits),
             "inner_valid": Out(1), "inner_ready": In(1), "inner_last": Out(1),
             "inner_data": Out(data_bits),
-            "enable": In(1), "held": In(1), "restart": In(1), "flush": In(1), "begun": Out(1),
+            "enable": In(1), "in_reset": In(1), "restart": In(1), "flush": In(1), "begun": Out(1),
             "dropping": Out(1), "dropped": Out(1), "rejected": Out(1), "complete": Out(1),
         })  # fmt: skip
 
@@ -101,13 +101,14 @@ class InputGate(Component):
     def elaborate(self, platform: object) -> Module:
         """Count beats, then pass them through two registers."""
         m = Module()
-        taken, border = Signal(), Signal()
+        taken = Signal()
+        border = Signal()
         step = Signal(range(max(self.ends, 2)))
-        kept = Signal(1 + len(self.data))
+        waiting_beat = Signal(1 + len(self.data))
         full = Signal()
-        open_ = ~self.held & (self.enable | self.begun) & ~full
+        accepts = ~self.in_reset & (self.enable | self.begun) & ~full
         m.d.comb += [
-            self.ready.eq(self.dropping | self.flush | open_),
+            self.ready.eq(self.dropping | self.flush | accepts),
             taken.eq(self.valid & self.ready),
             border.eq(taken & self.last & (step == self.ends - 1)),
             self.dropped.eq(taken & (self.dropping | self.flush)),
@@ -121,14 +122,14 @@ class InputGate(Component):
         with m.If(border):
             m.d.sync += [step.eq(0), self.dropping.eq(0)]
 
-        given, inner = Cat(self.last, self.data), Cat(self.inner_last, self.inner_data)
+        beat, inner = Cat(self.last, self.data), Cat(self.inner_last, self.inner_data)
         forward = taken & ~self.dropped & ~self.rejected
         with m.If(self.inner_ready | ~self.inner_valid):
-            m.d.sync += [self.inner_valid.eq(full | forward), full.eq(0), inner.eq(given)]
+            m.d.sync += [self.inner_valid.eq(full | forward), full.eq(0), inner.eq(beat)]
             with m.If(full):
-                m.d.sync += inner.eq(kept)
+                m.d.sync += inner.eq(waiting_beat)
         with m.Elif(forward):
-            m.d.sync += [kept.eq(given), full.eq(1)]
+            m.d.sync += [waiting_beat.eq(beat), full.eq(1)]
         with m.If(self.restart):
             m.d.sync += [self.inner_valid.eq(0), full.eq(0)]
             m.d.sync += self.dropping.eq(self.begun & ~border)
@@ -150,7 +151,7 @@ class OutputGate(Component):
         From the cores.
     valid, ready, last, data
         To the host.
-    held, restart : In(1)
+    in_reset, restart : In(1)
         As in `InputGate`.
     begun : Out(1)
         Some logits of an inference have been sent, but not the last.
@@ -168,7 +169,7 @@ class OutputGate(Component):
     ready: Signal
     last: Signal
     data: Signal
-    held: Signal
+    in_reset: Signal
     restart: Signal
     begun: Signal
     offering: Signal
@@ -179,17 +180,19 @@ class OutputGate(Component):
             "inner_valid": In(1), "inner_ready": Out(1), "inner_last": In(1),
             "inner_data": In(data_bits),
             "valid": Out(1), "ready": In(1), "last": Out(1), "data": Out(data_bits),
-            "held": In(1), "restart": In(1), "begun": Out(1), "offering": Out(1),
+            "in_reset": In(1), "restart": In(1), "begun": Out(1), "offering": Out(1),
             "complete": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         """One register; a closing beat replaces the lost ones."""
         m = Module()
-        closing, moves, taken = Signal(), Signal(), Signal()
+        closing = Signal()
+        moves = Signal()
+        taken = Signal()
         m.d.comb += [
             moves.eq(self.ready | ~self.valid),
-            self.inner_ready.eq(moves & ~self.held & ~closing),
+            self.inner_ready.eq(moves & ~self.in_reset & ~closing),
             taken.eq(self.inner_valid & self.inner_ready),
             self.complete.eq(taken & self.inner_last),
             self.offering.eq(self.valid | closing),

@@ -91,9 +91,14 @@ class Loader(Component):
         """Header, number and depth of a memory, its words, the checksum; or skip to the end."""
         m = Module()
         listed = [memory for _, memory in memories(self.image)]
-        state, count, address = Signal(State), Signal(range(HEADER)), like(self.bus_address)
-        number, part = like(self.bus_memory), Signal(range(max(*map(parts, listed), 2)))
-        taken, was_open, hash_ = Signal(), Signal(), like(self.network)
+        state = Signal(State)
+        count = Signal(range(HEADER))
+        address = like(self.bus_address)
+        number = like(self.bus_memory)
+        part = Signal(range(max(*map(parts, listed), 2)))
+        taken = Signal()
+        was_open = Signal()
+        hash_ = like(self.network)
         m.d.comb += self.network.eq(Mux(self.loaded, hash_, 0))
         m.d.comb += [self.ready.eq(self.open), taken.eq(self.valid & self.ready)]
         crc: Any = CRC32_ETHERNET(data_width=32).create()
@@ -150,7 +155,8 @@ class Loader(Component):
         """The fixed words of the header, then the fingerprint."""
         shape = hash_words(shape_hash(self.image), SHAPE_WORDS)
         must = [Const(word, 32) for word in (MAGIC, *shape, body_words(self.image))]
-        fixed, done = Signal(), Signal()
+        fixed = Signal()
+        done = Signal()
         m.d.comb += [fixed.eq(count < len(must)), done.eq(count == HEADER - 1)]
         right = ~fixed | (self.data == Array(must)[count[: bits_for(len(must))]])
         with m.If(~fixed):

@@ -124,13 +124,15 @@ class Registers(Component):
         bus, control = self.bus, register("CONTROL")
         # A build without initial contents has no network to run.
         enable = Signal(init=int(not self.identity.loadable))
-        load, refused = Signal(), Signal(len(ERRORS))
+        load = Signal()
+        refused = Signal(len(ERRORS))
         asked = Signal(32)
         m.d.comb += [self.enable.eq(enable), self.load.eq(load)]
         m.d.comb += asked.eq((now & ~bus.write_mask) | (bus.write_data & bus.write_mask))
         wants = {field.name: asked[field.low] for field in control.fields}
         stopped = load | (~enable & ~self.status_busy)
-        may_load, may_run = Signal(), Signal()
+        may_load = Signal()
+        may_run = Signal()
         m.d.comb += may_load.eq(wants["load"] & stopped & self.identity.loadable)
         m.d.comb += may_run.eq(wants["enable"] & self.status_loaded & ~may_load)
         hit = self._hit(control)
@@ -149,7 +151,8 @@ class Registers(Component):
     def _read(self, m: Module, values: dict[str, list[Value]]) -> None:
         """A multiplexer and one register; unknown addresses read 0 with SLVERR."""
         bus, high = self.bus, len(self.count_select)
-        word, fails = Signal(32), Signal()
+        word = Signal(32)
+        fails = Signal()
         m.d.comb += [fails.eq(1), self.count_select.eq(bus.read_word)]
         with m.Switch(bus.read_word):
             for name, each in values.items():

@@ -80,7 +80,7 @@ class Shell(Component):
         lost = Signal()
         m.d.comb += lost.eq(restart & (registers.status_busy | leave.begun))
         for gate in (entry, leave):
-            m.d.comb += [gate.held.eq(self.core_reset), gate.restart.eq(restart)]
+            m.d.comb += [gate.in_reset.eq(self.core_reset), gate.restart.eq(restart)]
         m.d.comb += [
             entry.enable.eq(registers.enable),
             entry.flush.eq(registers.flush),
@@ -110,12 +110,20 @@ class Shell(Component):
 
     def _reset(self, m: Module, loaded: Any) -> Signal:
         """The cores' reset, and the pulse at the beginning of a soft one or of a flush."""
-        registers, restart, flushed = self.registers, Signal(), Signal()
-        left = Signal(range(RESET_CYCLES + 1), init=RESET_CYCLES)
+        registers = self.registers
+        restart = Signal()
+        flushed = Signal()
+        reset_left = Signal(range(RESET_CYCLES + 1), init=RESET_CYCLES)
         m.d.sync += [
-            left.eq(Mux(registers.soft_reset, RESET_CYCLES, Mux(left == 0, 0, left - 1))),
+            reset_left.eq(
+                Mux(registers.soft_reset, RESET_CYCLES, Mux(reset_left == 0, 0, reset_left - 1))
+            ),
             self.core_reset.eq(
-                registers.soft_reset | registers.flush | (left != 0) | registers.load | ~loaded
+                registers.soft_reset
+                | registers.flush
+                | (reset_left != 0)
+                | registers.load
+                | ~loaded
             ),
             flushed.eq(registers.flush),
             restart.eq(registers.soft_reset | (registers.flush & ~flushed)),
@@ -127,16 +135,18 @@ class Shell(Component):
     ) -> None:
         """The status registers, and the count of inferences under way."""
         registers = self.registers
-        flying, completed = Signal(16), Signal(32)
-        rejected, dropped = Signal(32), Signal(32)
+        in_flight = Signal(16)
+        completed = Signal(32)
+        rejected = Signal(32)
+        dropped = Signal(32)
         m.d.sync += [
-            flying.eq(flying + entry.complete - leave.complete),
+            in_flight.eq(in_flight + entry.complete - leave.complete),
             completed.eq(completed + leave.complete),
             rejected.eq(rejected + entry.rejected),
             dropped.eq(dropped + entry.dropped),
         ]
         with m.If(restart):
-            m.d.sync += flying.eq(0)
+            m.d.sync += in_flight.eq(0)
         with m.If(registers.clear):
             m.d.sync += [completed.eq(0), rejected.eq(0), dropped.eq(0)]
         m.d.comb += [
@@ -148,9 +158,9 @@ class Shell(Component):
             registers.status_loading.eq(registers.load),
             registers.status_frame.eq(entry.begun),
             registers.status_dropping.eq(entry.dropping),
-            registers.status_busy.eq((flying != 0) | (entry.begun & ~entry.dropping)),
+            registers.status_busy.eq((in_flight != 0) | (entry.begun & ~entry.dropping)),
             registers.status_offering.eq(leave.offering),
-            registers.status_in_flight.eq(flying),
+            registers.status_in_flight.eq(in_flight),
         ]
 
 

@@ -11,16 +11,16 @@ from spikewright.hw.ram import LoadBus
 from spikewright.hw.system.accelerator import LOAD, SELECT_BITS
 
 _HEADER = """\
+//
 // Spikewright accelerator, {cores} cores, {steps} time steps.
-// {network}
 //
 // s_axis_events: one event a beat, tdata fields from bit 0: {inputs}.
 //   A beat with tlast carries no event: it ends the {unit}.
 // m_axis_logits: one logit a beat, tdata fields from bit 0: {outputs} (value signed);
 //   tlast on an inference's final beat; tkeep is all ones.
 """
-_REGISTERS = "// s_axi: AXI4-Lite, see regs.json.\n"
-_LOAD = "// s_axis_load: the load stream, {words} words of 32 bits, see load.bin.\n"
+_REGISTERS = "// s_axi: AXI4-Lite, see {prefix}regs.json.\n"
+_LOAD = "// s_axis_load: the load stream, {words} words of 32 bits, see {prefix}load.bin.\n"
 _PERF = """\
 // perf_select = {stride} * core + k gives a counter on perf_value one cycle later;
 //   k: {counters}.
@@ -57,29 +57,29 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def top_verilog(image: Image, host: HostInterface) -> str:
-    """The text of `top.v`."""
+def top_verilog(image: Image, host: HostInterface, prefix: str = "") -> str:
+    """The text of `top.v`; names of modules begin with `prefix`."""
     body = _with_shell if host.registers else _bare
-    ports, inside = body(image, host)
+    ports, inside = body(image, host, prefix)
     declared = ",\n".join(f"    {port}" for port in ports)
     return (
-        f"{_comment(image, host)}{_WAIVERS}`default_nettype none\n"
-        f"module top (\n{declared}\n);\n{inside}endmodule\n`default_nettype wire\n"
+        f"{_comment(image, host, prefix)}{_WAIVERS}`default_nettype none\n"
+        f"module {prefix}top (\n{declared}\n);\n{inside}endmodule\n`default_nettype wire\n"
     )
 
 
-def _comment(image: Image, host: HostInterface) -> str:
+def _comment(image: Image, host: HostInterface, prefix: str) -> str:
     inputs, outputs = image.input.event, image.output_layout
     text = _HEADER.format(
         cores=len(image.cores),
         steps=image.timesteps,
-        network="Memories to be loaded" if host.loadable else f"Network {image.fingerprint}",
         inputs=", ".join(f"{name} ({width})" for name, width in inputs.fields) or "none",
         outputs=", ".join(f"{name} ({width})" for name, width in outputs.fields),
         unit="frame" if image.input.direct else "time step",
     )
-    text += _REGISTERS if host.registers else ""
-    text += _LOAD.format(words=HEADER + body_words(image)) if host.loadable else ""
+    text += _REGISTERS.format(prefix=prefix) if host.registers else ""
+    if host.loadable:
+        text += _LOAD.format(words=HEADER + body_words(image), prefix=prefix)
     if host.counters and not host.registers:
         named = ", ".join(f"{k} {name}" for k, name in enumerate(COUNTERS))
         text += _PERF.format(stride=STRIDE, counters=named)
@@ -137,7 +137,7 @@ def _verification(image: Image) -> dict[str, str]:
     return pins | {"broken": "", "hold": f"{holds}'d0"}
 
 
-def _bare(image: Image, host: HostInterface) -> tuple[list[str], str]:
+def _bare(image: Image, host: HostInterface, prefix: str) -> tuple[list[str], str]:
     """Ports and contents without registers: the accelerator alone."""
     ports, events, logits = _streams(image)
     nets, pins = _outer(logits, events)
@@ -148,25 +148,27 @@ def _bare(image: Image, host: HostInterface) -> tuple[list[str], str]:
         counts = {f"count_{name}": f"perf_{name}" for name in ("select", "value", "clear")}
     clocked = {"clk": "aclk", "rst": "!aresetn"}
     if not image.input.full:
-        more, pins = _gate(events, clocked, pins)
+        more, pins = _gate(f"{prefix}input_gate", events, clocked, pins)
         nets += more
     pins = clocked | pins | counts | _verification(image)
-    return ports, nets + _instance("accelerator", "core", pins)
+    return ports, nets + _instance(f"{prefix}accelerator", "core", pins)
 
 
-def _gate(events: int, clocked: dict[str, str], pins: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _gate(
+    module: str, events: int, clocked: dict[str, str], pins: dict[str, str]
+) -> tuple[str, dict[str, str]]:
     """The input gate, which drops events outside the map, and the pins of what it feeds."""
     inner = {"data": events, "valid": 1, "ready": 1, "last": 1}
     nets = "".join(f"    wire [{bits - 1}:0] in_{name};\n" for name, bits in inner.items())
     gate = clocked | {name: pins[f"in_{name}"] for name in inner}
     gate |= {f"inner_{name}": f"in_{name}" for name in inner}
-    gate |= {"enable": "1'b1", "held": "1'b0", "restart": "1'b0", "flush": "1'b0"}
+    gate |= {"enable": "1'b1", "in_reset": "1'b0", "restart": "1'b0", "flush": "1'b0"}
     gate |= dict.fromkeys(("begun", "dropping", "dropped", "rejected", "complete"), "")
     fed = {f"in_{name}": f"in_{name}" for name in inner}
-    return nets + _instance("input_gate", "gate", gate), pins | fed
+    return nets + _instance(module, "gate", gate), pins | fed
 
 
-def _with_shell(image: Image, host: HostInterface) -> tuple[list[str], str]:
+def _with_shell(image: Image, host: HostInterface, prefix: str) -> tuple[list[str], str]:
     """Ports and contents with registers: the shell, and the accelerator inside it."""
     ports, events, logits = _streams(image)
     nets, outer = _outer(logits, events)
@@ -198,8 +200,8 @@ def _with_shell(image: Image, host: HostInterface) -> tuple[list[str], str]:
         for name in LOAD:
             nets += f"    wire [{len(getattr(bus, name)) - 1}:0] bus_{name};\n"
             shell[f"bus_{name}"] = core[f"load_{name}"] = f"bus_{name}"
-    text = nets + _instance("shell", "shell", shell)
-    return ports, text + _instance("accelerator", "core", core | _verification(image))
+    text = nets + _instance(f"{prefix}shell", "shell", shell)
+    return ports, text + _instance(f"{prefix}accelerator", "core", core | _verification(image))
 
 
 _STREAM = ("data", "valid", "ready", "last")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A synchronous memory with one read and one write port: every block memory of the accelerator.
 // This behavioural model suits simulators and FPGA tools. An ASIC flow replaces this file by one
 // that instantiates its SRAM macros, chosen by WIDTH and DEPTH; see docs/integration.md.
@@ -6,7 +7,7 @@
 //          it until the next read. No reset.
 //   write: with write_enable, words[write_address] takes write_data.
 //   Both at one address in one cycle: the read gives the old word, or any: nobody looks at it.
-/* verilator lint_off WIDTHEXPAND */ // INIT is a string of any length
+/* verilator lint_off WIDTH */ // INIT is a string of any length
 `default_nettype none
 module spikewright_ram #(
     parameter WIDTH = 1,

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small memory of the image, read in the same cycle: logic, registers or distributed RAM.
-/* verilator lint_off WIDTHEXPAND */ // INIT is a string of any length
+/* verilator lint_off WIDTH */ // INIT is a string of any length
 /* verilator lint_off UNUSEDSIGNAL */ // a table that is not loaded is never written
 `default_nettype none
 module spikewright_table #(

@@ -89,9 +89,9 @@ async def sweep_lane(dut: HierarchyObject, core: CoreImage, restart: bool) -> li
             results.append((known(dut.lane__fired), known(dut.lane__membranes) & mask))
     await FallingEdge(dut.clk)
     dut.lane__write.value = 0
-    dut.lane__go.value = 1
+    dut.lane__resume.value = 1
     await FallingEdge(dut.clk)
-    dut.lane__go.value = 0
+    dut.lane__resume.value = 0
     return results
 
 

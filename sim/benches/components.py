@@ -180,7 +180,8 @@ async def lane(dut: HierarchyObject) -> None:
     case = Case()
     core = case.core
     layout = request_layout(core)
-    names = ["request", "valid", "go", "sweep", "restart", "write", "write_last", "write_address"]
+    names = ["request", "valid", "resume", "sweep", "restart", "write", "write_last",
+             "write_address"]  # fmt: skip
     await start(dut, [f"lane__{name}" for name in names])
     await sweep_lane(dut, core, restart=True)
     model = LaneModel(core, core.lanes - 1)

@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 
 from spikewright.golden.atomic import write_bytes
-from spikewright.golden.errors import BadInput
+from spikewright.golden.image.image_file import rtl_prefix, rtl_sources
 from spikewright.sim.harness.testbench import PUBLIC
 from spikewright.sim.simulators import runner
 
 _PORT = re.compile(r"^    (input |output) wire (?:\[(\d+):0\] )?(\w+)", re.MULTILINE)
 
 
-def top_bench(verilog: str) -> str:
-    r"""Module `tb`: an instance of `top`, its inputs as registers of the same names.
+def top_bench(verilog: str, top: str = "top") -> str:
+    r"""Module `tb`: an instance of module `top`, its inputs as registers of the same names.
 
     >>> print(top_bench("    input  wire [7:0] a,\n    output wire b\n"))
     module tb;
@@ -38,7 +38,7 @@ def top_bench(verilog: str) -> str:
     )
     pins = ", ".join(f".{name}({name})" for _, _, name in ports)
     return (
-        f"module tb;\n{declared}    top top ({pins});\n`ifdef WAVES\n    initial begin\n"
+        f"module tb;\n{declared}    {top} top ({pins});\n`ifdef WAVES\n    initial begin\n"
         '        $dumpfile("dump.fst");\n        $dumpvars(0, tb);\n    end\n`endif\nendmodule\n'
     )
 
@@ -55,12 +55,10 @@ def prepare_top(
     ToolMissing, BuildFailed
         As `sim.simulators.runner.build_bench`.
     """
-    rtl = Path(folder) / "rtl"
-    listed = rtl / "filelist.f"
-    if not listed.is_file():
-        raise BadInput(f"{listed}: not found; make it with `spikewright build`")
+    rtl, prefix = Path(folder) / "rtl", rtl_prefix(folder)
+    sources = [rtl / name for name in rtl_sources(folder)]
     bench = cache / "sources" / "top_tb.v"
     bench.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(bench, top_bench((rtl / "top.v").read_text()).encode())
-    sources = [rtl / name for name in listed.read_text().split()]
+    top = f"{prefix}top"
+    write_bytes(bench, top_bench((rtl / f"{top}.v").read_text(), top).encode())
     return runner.build_bench([*sources, bench], "tb", cache, simulator, waves)

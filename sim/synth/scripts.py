@@ -40,15 +40,19 @@ _SYNTH = {
 
 @dataclass(frozen=True)
 class Part:
-    """The module to synthesise: the whole top, or the core of a node without some of its ports."""
+    """The module to synthesise: the whole top, or the core of a node without some of its ports.
+
+    `prefix` begins the names of the build's modules.
+    """
 
     core: str | None = None
     without: tuple[str, ...] = ()
+    prefix: str = ""
 
     @property
     def module(self) -> str:
         """The name of the Verilog module."""
-        return f"accelerator_{self.core}" if self.core else "top"
+        return self.prefix + (f"accelerator_{self.core}" if self.core else "top")
 
     @property
     def script(self) -> str:

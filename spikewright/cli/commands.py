@@ -146,6 +146,7 @@ def run(
 @opt.seed("random inputs")
 @opt.loadable
 @opt.also
+@opt.name
 @opt.registers
 @opt.counters
 @opt.force

@@ -81,6 +81,11 @@ also = click.option(
     help="Another network of the same shape that a loadable build must have room for. "
     "May be repeated.",
 )  # fmt: skip
+name = click.option(
+    "--name", metavar="NAME",
+    help="Modules, memory files, macros and file names begin with NAME_, so that several builds "
+    "fit one design.  [default: no prefix]",
+)  # fmt: skip
 registers = click.option(
     "--registers/--no-registers", default=True, help="The AXI4-Lite register block.",
 )  # fmt: skip
@@ -122,20 +127,22 @@ def images(help_text: str, default: int | None = None) -> Decorator:
 def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what a build looks like; the command gets them as one `options`.
 
-    `--loadable`, `--also`, `--registers` and `--counters` are in it where the command has them.
+    `--loadable`, `--also`, `--name`, `--registers` and `--counters` are in it where the command has
+    them.
     """
 
     @functools.wraps(command)
     def parsed(
         *, lanes: str | None, channels_per_word: str | None, steps_per_pass: int,
         target: str | None, budget: str | None, registers: bool = True, counters: bool = True,
-        loadable: bool = False, also: tuple[Path, ...] = (), **others: Any,
+        loadable: bool = False, also: tuple[Path, ...] = (), name: str | None = None,
+        **others: Any,
     ) -> Any:  # fmt: skip
         chosen = BuildOptions(
             parse_count("--lanes", lanes), parse_count("--channels-per-word", channels_per_word),
             steps_per_pass, target, parse_budget(budget),
             HostInterface(registers, counters, loadable),
-            _networks(also),
+            _networks(also), name,
         )  # fmt: skip
         return command(options=chosen, **others)
 

@@ -183,7 +183,7 @@ def _provenance(
     files = manifest["files"]
     about = {
         "network (sha-256)": verification["fingerprint"],
-        "accelerator.v (sha-256)": files["accelerator.v"],
+        "accelerator.v (sha-256)": files[f"{manifest['prefix']}accelerator.v"],
         "origin": ", ".join(f"{key} {value}" for key, value in network.meta.items()) or "not told",
         "inputs": f"{verification['stimulus']}, {verification['images']} images",
         "simulation": f"{verification['simulator']}, stalls of "

@@ -16,6 +16,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import Input, Readout
 from spikewright.hw.compiler import fpga, lane_count
 from spikewright.hw.compiler.compile_network import MAX_CORES, compile_network
+from spikewright.hw.options import BuildOptions
 from spikewright.hw.system.top import top_verilog
 from spikewright.hw.verilog import rtl_files
 
@@ -116,8 +117,8 @@ def test_files_of_a_build(root, table, image):
     rows = table((root / "docs/hardware.md").read_text(), "Files")
     shown = {name.replace("NAME", "net") for row in rows
              for name in re.findall(r"`rtl/([^`]+)`", row[0])}  # fmt: skip
-    written = set(rtl_files(image, HostInterface(loadable=True), "net"))
-    bare = set(rtl_files(image, HostInterface(registers=False), "net"))
+    written = set(rtl_files(image, BuildOptions(host=HostInterface(loadable=True)), "net"))
+    bare = set(rtl_files(image, BuildOptions(host=HostInterface(registers=False)), "net"))
     assert {name for name in written if not name.endswith(".mem")} == shown - {"*.mem"}
     absent = {
         name

@@ -39,7 +39,7 @@ class Adder(wiring.Component):
             m.d.sync += later.eq(operands)
             operands = later
         m.d.comb += [
-            bank.shared.eq(shared), bank.operands.eq(operands), self.word.eq(bank.held),
+            bank.shared.eq(shared), bank.operands.eq(operands), self.word.eq(bank.word),
             bank.write.eq(self.write), bank.write_address.eq(self.address),
         ]  # fmt: skip
         return m

@@ -36,11 +36,11 @@ def join(core, queues, room=lambda cycle: True, gap=lambda: False, deadline=4000
             moved = [i for i in range(len(queues)) if shown[i] and ready >> i & 1]
             if ctx.get(dut.token):
                 assert all(heads[i] == TOKEN for i in moved)
-                rows.append((cycle, tuple(moved), ctx.get(dut.opened)))
+                rows.append((cycle, tuple(moved), ctx.get(dut.inference_begins)))
             elif taken:
                 assert [1 << i for i in moved] == [taken]
                 assert heads[moved[0]] == EVENT
-                rows.append((cycle, moved[0], ctx.get(dut.opened)))
+                rows.append((cycle, moved[0], ctx.get(dut.inference_begins)))
             else:
                 assert not moved
             for i in moved:

@@ -44,7 +44,7 @@ def test_windows_in_raster_order(conv_core, size, window, local):
         for number in range(2 * core.words):
             if number % 3 == 0:  # a place stays until the step
                 await ctx.tick()
-            place = (dut.address, dut.channel, dut.opens, dut.closes)
+            place = (dut.address, dut.channel, dut.begins_window, dut.completes_window)
             found.append((*map(ctx.get, place), (ctx.get(dut.y), ctx.get(dut.x))))
             assert ctx.get(dut.end) == (number % core.words == core.words - 1)
             ctx.set(dut.step, 1)

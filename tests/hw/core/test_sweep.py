@@ -24,7 +24,7 @@ def watch(core, timesteps, cycles, waiting=lambda cycle: True, room=lambda cycle
             if address["valid"]:
                 flags = (ctx.get(dut.final), ctx.get(dut.end), ctx.get(dut.clear))
                 visits[cycle] = (address["address"], address["channel"], *flags)
-            if ctx.get(dut.go):
+            if ctx.get(dut.resume):
                 released.append((cycle, ctx.get(dut.done)))
             classes.append(sum(ctx.get(s) for s in (dut.accumulating, dut.sweeping, dut.stalled)))
             await ctx.tick()

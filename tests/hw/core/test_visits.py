@@ -37,7 +37,7 @@ def test_every_word_at_every_step(conv_core, size, local, steps, window):
                 await ctx.tick()
             found = (dut.address, dut.channel, dut.step, dut.last, dut.end)
             assert tuple(map(ctx.get, found)) == expected[number % count]
-            if ctx.get(dut.over):
+            if ctx.get(dut.round_end):
                 overs.append(number)
             ctx.set(dut.advance, 1)
             await ctx.tick()

@@ -51,7 +51,7 @@ def walk(core, rows, go_after=5, gaps=lambda: False, deadline=4000):
         for cycle in range(deadline):
             waiting = ctx.get(walker.waiting)
             stopped = stopped + 1 if waiting else 0
-            ctx.set(walker.go, stopped == go_after)
+            ctx.set(walker.resume, stopped == go_after)
             if stopped == go_after:
                 stops.append(cycle)
             _, _, valid, address, operand = await ctx.tick().sample(

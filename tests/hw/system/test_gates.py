@@ -45,7 +45,7 @@ def test_the_output_sends_whole_packets_or_ends_them_with_a_zero(speed):
             held = RESET_CYCLES if restart else max(held - 1, 0)
             if held and beat:
                 packet, beat, cut = packet + 1, 0, cut + 1
-            ctx.set(gate.held, held > 0)
+            ctx.set(gate.in_reset, held > 0)
             ctx.set(gate.restart, restart)
             ctx.set(gate.inner_valid, not held and rng.random() < 0.8)
             ctx.set(gate.inner_data, 16 * packet + beat + 1)
@@ -97,7 +97,7 @@ def test_the_input_passes_whole_inferences_between_flushes(speed):
                 passed.append("flush")
                 due.append("flush")
             ctx.set(gate.flush, flush > 0)
-            ctx.set(gate.held, flush > 0)
+            ctx.set(gate.in_reset, flush > 0)
             ctx.set(gate.restart, begins)
             x, last = int(rng.integers(8)), beat % LENGTH == LENGTH - 1
             number = len(due) % 8192
