@@ -56,13 +56,13 @@ def build(
     Raises
     ------
     BadInput
-        If the network does not fit cores or target, the inputs do not fit the network, or the
-        folder cannot be written.
+        If the network does not fit cores or target, inputs or labels do not fit the network, or
+        the folder cannot be written.
     """
     from spikewright.hw.build import build as build_hardware
 
     stimulus = stimulus or choose_stimulus(network, "random")
-    network.check_inputs(stimulus.inputs)
+    stimulus.require_fit(network)
     build_folder = BuildFolder(Path(folder))
     image = build_hardware(network, build_folder.path, options)
     save(stimulus, build_folder.stimulus)
@@ -107,7 +107,8 @@ def verify(
     Raises
     ------
     BadInput, ToolMissing
-        If the folder is no build, or the simulator is not installed.
+        If the folder is no build, the stimulus does not fit its network, or the simulator is not
+        installed.
     CheckFailed
         If the simulation died, ran past its deadline, or broke a rule of the bench.
     """
@@ -118,6 +119,7 @@ def verify(
     build_folder.require_built()
     network = file.load(build_folder.network)
     stimulus = (stimulus or load(build_folder.stimulus)).first(images)
+    stimulus.require_fit(network)
     verdict = simulate(build_folder.path, stimulus.inputs, options, progress)
     cycles, profile = verdict.cycles_checked, verdict.profile
     waves = [f"sim/{options.simulator}/stall-{stall}" for stall in options.stalls]

@@ -72,12 +72,13 @@ def evaluate(
     Raises
     ------
     BadInput
-        If network or folder cannot be read, or the inputs do not fit.
+        If network or folder cannot be read, or inputs or labels do not fit.
     """
     image = None
     if not isinstance(network, Network):
         network, image = open_network(Path(network))
     stimulus = stimulus or choose_stimulus(network)
+    stimulus.require_fit(network)
     logits = engine.logits(network, stimulus.inputs)
     part = stimulus.first(min(compare, len(stimulus)))
     frames = network.check_inputs(part.inputs)

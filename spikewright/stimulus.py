@@ -6,6 +6,7 @@ A build folder keeps them in one file, so that `verify` and `profile` need nothi
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput, require
+from spikewright.golden.network.labels import check_labels
 from spikewright.layout import write_bytes
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Stimulus:
     Raises
     ------
     BadInput
-        If the labels are not one integer for each input.
+        If the labels are not one class for each input.
     """
 
     inputs: Array
@@ -53,16 +55,16 @@ class Stimulus:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
         if self.labels is None:
             return
-        labels = np.asarray(self.labels)
-        right = f"integers ({len(self.inputs)},), one for each input"
-        require(
-            labels.dtype.kind in "iu" and labels.shape == self.inputs.shape[:1],
-            "labels", "type and shape", f"{labels.dtype} {labels.shape}", right,
-        )  # fmt: skip
-        object.__setattr__(self, "labels", labels.astype(np.int64))
+        object.__setattr__(self, "labels", check_labels(self.labels, len(self.inputs)))
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def require_fit(self, network: Network) -> None:
+        """Raise `BadInput` unless the inputs, and the labels' classes, are those of `network`."""
+        network.check_inputs(self.inputs)
+        if self.labels is not None:
+            check_labels(self.labels, len(self), math.prod(network.output.shape))
 
     def first(self, images: int | None) -> Stimulus:
         """The first `images` of them; all if None.
@@ -172,8 +174,9 @@ def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
     images, source = data_set.test_x, f"test images of {name}"
     if network.meta.get("coding") == "poisson":
         images, source = _as_spikes(network, images, data_set.bits), f"{source}, Poisson coded"
-    network.check_inputs(images[:1])
-    return Stimulus(images, data_set.test_y, source)
+    stimulus = Stimulus(images, data_set.test_y, source)
+    stimulus.require_fit(network)
+    return stimulus
 
 
 def _as_spikes(network: Network, images: Array, bits: int) -> Array:
@@ -196,8 +199,9 @@ def _from_file(network: Network, path: Path) -> Stimulus:
         raise BadInput(f"{path}: not a .npy file of numbers ({error})") from None
     if not isinstance(inputs, np.ndarray):
         raise BadInput(f"{path}: holds several arrays, must be one .npy array")
-    network.check_inputs(inputs)
-    return Stimulus(inputs, None, path.name)
+    stimulus = Stimulus(inputs, None, path.name)
+    stimulus.require_fit(network)
+    return stimulus
 
 
 def encode(stimulus: Stimulus) -> bytes:
@@ -227,7 +231,7 @@ def load(path: Path) -> Stimulus:
     Raises
     ------
     BadInput
-        If the file is missing or damaged.
+        If the file is missing or damaged, or its labels are none.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -238,5 +242,5 @@ def load(path: Path) -> Stimulus:
         return Stimulus(tensors["inputs"], tensors.get("labels"), about["source"])
     except FileNotFoundError:
         raise BadInput(f"{path}: is missing; build again") from None
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, BadInput) as error:
         raise BadInput(f"{path}: not a stimulus file ({error}); build again") from None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput
+from spikewright.golden.network.labels import check_labels
 
 ROOT_VARIABLE = "SPIKEWRIGHT_DATA"
 
@@ -31,6 +32,11 @@ class DataSet:
         "events"; all values fit into `bits` unsigned bits.
     train_y, test_y
         Labels, int64 (N,), within 0..classes - 1.
+
+    Raises
+    ------
+    BadInput
+        If labels are of another shape or outside the classes.
     """
 
     name: str
@@ -41,6 +47,10 @@ class DataSet:
     classes: int
     bits: int
     coding: Literal["direct", "events"]
+
+    def __post_init__(self) -> None:
+        check_labels(self.train_y, len(self.train_x), self.classes)
+        check_labels(self.test_y, len(self.test_x), self.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -124,3 +124,11 @@ def test_cifar_is_read_where_it_lies(batches: dict[str, bytes], place: str, tmp_
         assert len(data.load("cifar-10", tmp_path, train=False).test_x) == 2
         with pytest.raises(BadInput, match="data_batch_3 is missing, must be the official file"):
             data.load("cifar-10", tmp_path)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, -1, 1], [[0], [1], [1]]])
+def test_a_data_set_has_one_class_for_each_image(labels: list[int]) -> None:
+    images, right = np.zeros((3, 1, 2, 2), np.uint8), np.zeros(3, int)
+    for train, test in ((labels, right), (right, labels)):
+        with pytest.raises(BadInput, match=r"^labels: "):
+            data.DataSet("mine", images, np.array(train), images, np.array(test), 2, 8, "direct")
