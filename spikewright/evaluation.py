@@ -25,7 +25,7 @@ from spikewright.golden.network.trace import Trace
 from spikewright.layout import BuildFolder, write_bytes
 from spikewright.results.base import facts, layer_work
 from spikewright.results.models import Evaluation, compared
-from spikewright.stimulus import Stimulus, choose_stimulus
+from spikewright.stimulus import InputChoice, Stimulus, choose_stimulus
 
 
 def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
@@ -61,7 +61,8 @@ def evaluate(
     network
         A network, its file, or a build folder, for which the cycles are predicted too.
     stimulus
-        None takes test images of the network's data set, or 100 random inputs without one.
+        None takes what a build folder keeps; of a network, test images of its data set, or 100
+        random inputs without one.
     compare
         On how many of them, at most, reference and engine are compared value by value.
     trace_file
@@ -76,7 +77,9 @@ def evaluate(
     """
     image = None
     if not isinstance(network, Network):
-        network, image = open_network(Path(network))
+        path = Path(network)
+        network, image = open_network(path)
+        stimulus = stimulus or inputs_of(path, network, InputChoice())
     stimulus = stimulus or choose_stimulus(network)
     stimulus.require_fit(network)
     logits = engine.logits(network, stimulus.inputs)
@@ -111,6 +114,11 @@ def open_network(path: Path) -> tuple[Network, Image | None]:
     folder = BuildFolder(path)
     folder.require_built()
     return file.load(folder.network), load_image(path)
+
+
+def inputs_of(path: Path, network: Network, choice: InputChoice) -> Stimulus:
+    """What is chosen for `network`, which is that of a file or a build folder `path`."""
+    return choice.of_folder(BuildFolder(path), network) if path.is_dir() else choice.of(network)
 
 
 def _predicted(image: Image | None, inputs: NDArray[np.int64], trace: Trace) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.network.labels import check_labels
-from spikewright.layout import write_bytes
+from spikewright.layout import BuildFolder, write_bytes
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+AUTO = "auto"
+DEFAULT_IMAGES = 100
 OF_CALLER = "inputs of the caller"
 
 
@@ -100,23 +102,27 @@ class Stimulus:
 class InputChoice:
     """Which inputs to take: see `choose_stimulus`, whose parameters these are."""
 
-    source: str = "auto"
+    source: str = AUTO
     data: Path | None = None
     images: int | None = None
     seed: int = 0
 
-    def of(self, network: Network) -> Stimulus:
-        """The stimulus for `network`."""
-        return choose_stimulus(network, self.source, self.data, self.images, self.seed)
+    def of(self, network: Network, at_most: int | None = None) -> Stimulus:
+        """The stimulus for `network`; where the choice leaves open how many, `at_most` of them."""
+        found = choose_stimulus(network, self.source, self.data, self.images, self.seed)
+        if self.images is None and at_most is not None:
+            return found.first(min(at_most, len(found)))
+        return found
 
-    def up_to(self, network: Network, images: int) -> Stimulus:
-        """The stimulus for `network`: so many images, or all if there are fewer."""
-        every = replace(self, images=None).of(network)
-        return every.first(min(images, len(every)))
+    def of_folder(self, folder: BuildFolder, network: Network) -> Stimulus:
+        """The stimulus for the build of `network` in `folder`: by default what it keeps."""
+        if self.source == AUTO:
+            return load(folder.stimulus).first(self.images)
+        return self.of(network)
 
 
 def choose_stimulus(
-    network: Network, source: str = "auto", data: str | Path | None = None,
+    network: Network, source: str = AUTO, data: str | Path | None = None,
     images: int | None = None, seed: int = 0,
 ) -> Stimulus:  # fmt: skip
     """Choose inputs for `network`: test images, random integers, or those of a file.
@@ -140,10 +146,10 @@ def choose_stimulus(
         If there are fewer images, a file or data set is missing or damaged, or does not fit.
     """
     name, data = network.meta.get("data"), None if data is None else Path(data)
-    if source == "auto":
+    if source == AUTO:
         source = "test" if _has_test_images(name, data) else "random"
     if source == "random":
-        return _random(network, images or 100, seed)
+        return _random(network, images or DEFAULT_IMAGES, seed)
     if source == "test":
         if not name:
             raise BadInput(
