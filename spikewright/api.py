@@ -21,6 +21,7 @@ from spikewright.results.builds import BuildResult, Plan
 from spikewright.results.measured import ProfileResult, Verification
 from spikewright.results.models import compared
 from spikewright.results.report import Report
+from spikewright.results.stuck import rates_of, stuck_layers, trained_rates
 from spikewright.sim.options import SimulationOptions
 from spikewright.step_cache import build_hash
 from spikewright.stimulus import Stimulus, choose_stimulus, content_hash, load, save
@@ -78,7 +79,8 @@ def built(
         **facts(network), images=len(stimulus), stimulus=stimulus.source,
         lanes={core.node: core.lanes for core in image.cores},
         memory_bits={core.node: core.memory_bits for core in image.cores},
-        plan=Plan.from_dict(read_json(folder.manifest)["plan"]), folder=folder.path, image=image,
+        plan=Plan.from_dict(read_json(folder.manifest)["plan"]),
+        stuck_layers=stuck_layers(trained_rates(network)), folder=folder.path, image=image,
     )  # fmt: skip
 
 
@@ -132,7 +134,9 @@ def verify(
         cycles_per_inference=profile.cycles_per_inference, latency_cycles=profile.latency_cycles,
         utilization=profile.utilization, synops=profile.synops / profile.images,
         spike_rate=verdict.operations.spike_rate, zeta=verdict.operations.zeta,
-        layers=layer_work(verdict.operations), profile=profile if 0 in verdict.stalls else None,
+        layers=layer_work(verdict.operations),
+        stuck_layers=stuck_layers(rates_of(verdict.operations)),
+        profile=profile if 0 in verdict.stalls else None,
         energy=op_count_energy(network, verdict.operations), build=build_hash(build_folder),
         stimulus=stimulus.source, stimulus_sha256=content_hash(stimulus),
         simulator=options.simulator, seed=options.seed,

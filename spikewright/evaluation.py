@@ -25,6 +25,7 @@ from spikewright.golden.network.trace import Trace
 from spikewright.layout import BuildFolder, write_bytes
 from spikewright.results.base import facts, layer_work
 from spikewright.results.models import Evaluation, compared
+from spikewright.results.stuck import rates_of, stuck_layers
 from spikewright.stimulus import InputChoice, Stimulus, choose_stimulus
 
 
@@ -97,7 +98,8 @@ def evaluate(
         accuracy=stimulus.accuracy(logits), accuracy_images=stimulus.labelled, images=len(part),
         mismatches=equality.mismatches, first_mismatch=equality.first,
         synops=counts.synops_per_inference, spike_rate=counts.spike_rate, zeta=counts.zeta,
-        layers=layer_work(counts), **_predicted(image, frames, trace),
+        layers=layer_work(counts), stuck_layers=stuck_layers(rates_of(counts)),
+        **_predicted(image, frames, trace),
     )  # fmt: skip
 
 

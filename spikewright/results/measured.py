@@ -9,6 +9,7 @@ from typing import Any
 from spikewright.golden.equality_chain import Link
 from spikewright.golden.image.counters import Counters
 from spikewright.results.base import LayerWork, NetworkResult, Result, own_fields
+from spikewright.results.stuck import StuckLayer
 from spikewright.sim.measurement.energy import Energy
 from spikewright.sim.measurement.profile import LayerProfile, Profile
 
@@ -38,6 +39,8 @@ class Verification(NetworkResult):
         Of the least stalled run; `profile` is None if that had stalls.
     synops, spike_rate, zeta, layers
         Work: see `LayerWork`.
+    stuck_layers
+        Layers that are silent, or fire always, on these inputs.
     energy
         Of the operations counted: see docs/energy.md.
     """
@@ -59,6 +62,7 @@ class Verification(NetworkResult):
     spike_rate: float
     zeta: float
     layers: tuple[LayerWork, ...]
+    stuck_layers: tuple[StuckLayer, ...]
     profile: Profile | None
     energy: Energy
     build: str
@@ -79,6 +83,7 @@ class Verification(NetworkResult):
                 "stalls_percent": tuple(values["stalls_percent"]),
                 "links": tuple(map(Link.from_dict, values["links"])),
                 "layers": tuple(LayerWork(**row) for row in values["layers"]),
+                "stuck_layers": tuple(StuckLayer(**row) for row in values["stuck_layers"]),
                 "profile": profile and Profile.from_dict(profile),
                 "energy": Energy.from_dict(values["energy"]),
                 "waves": tuple(values["waves"]),

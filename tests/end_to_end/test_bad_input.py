@@ -1,5 +1,7 @@
 """Bad input: one clear line, the right exit code, nothing half-written."""
 
+# Through these also cli.values.
+
 from __future__ import annotations
 
 import json
