@@ -94,7 +94,7 @@ def evaluate(
     if trace_file:
         _save_trace(Path(trace_file), trace)
     return Evaluation(
-        **facts(network), **compared(equality), stimulus=stimulus.source,
+        **facts(network), **compared(equality, equality.links[-1]), stimulus=stimulus.source,
         accuracy=stimulus.accuracy(logits), accuracy_images=stimulus.labelled, images=len(part),
         mismatches=equality.mismatches, first_mismatch=equality.first,
         synops=counts.synops_per_inference, spike_rate=counts.spike_rate, zeta=counts.zeta,

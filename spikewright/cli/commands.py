@@ -151,7 +151,9 @@ def build(
 @opt.SOURCE
 @opt.simulator
 @opt.stall
-@click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
+@opt.waves
+@opt.corners
+@opt.top
 @opt.out("NAME")
 @opt.target
 @opt.build_options
@@ -159,8 +161,8 @@ def build(
 @opt.force
 @opt.as_json
 def verify(
-    path: Path, simulator: str, stall: str, waves: bool, out: Path | None, options: BuildOptions,
-    choice: InputChoice, force: bool, as_json: bool,
+    path: Path, simulator: str, stall: str, waves: bool, corners: bool, top: bool,
+    out: Path | None, options: BuildOptions, choice: InputChoice, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
 
@@ -168,7 +170,8 @@ def verify(
     """
     from spikewright import pipeline
 
-    simulation = SimulationOptions(simulator, values.parse_stalls(stall), choice.seed, waves)
+    stalls = values.parse_stalls(stall)
+    simulation = SimulationOptions(simulator, stalls, choice.seed, waves, corners, top)
     steps = _steps(path, out, force)
     if path.is_dir():
         opt.refuse_for_a_build(path, opt.FOR_BUILDING)

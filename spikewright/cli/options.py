@@ -102,6 +102,15 @@ stall = click.option(
     "--stall", default="0", show_default=True, metavar="PERCENT,...",
     help="Hold every stream at random in this share of the cycles; one run for each.",
 )  # fmt: skip
+waves = click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
+corners = click.option(
+    "--corners", is_flag=True,
+    help="Add random inputs that visit corners which the others do not: exact ties, clamps ...",
+)  # fmt: skip
+top = click.option(
+    "--top/--no-top", default=True, show_default=True,
+    help="Simulate `top` too, through its AXI ports, if the build has registers.",
+)  # fmt: skip
 
 
 def out(default: str) -> Decorator:

@@ -74,7 +74,7 @@ def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     """Every link with its counts, and the verdict."""
     waves = [f"waves       {folder.path / wave}" for wave in result["waves"]]
     lines = [_accuracy(result), *_links(result), _compared(result, "Verilog")]
-    lines += [_predicted(result), _cycles(result), *waves]
+    lines += [_predicted(result), *_corners(result), _cycles(result), *waves]
     return [*lines, *_stuck(result, f"{result['images']} images")]
 
 
@@ -116,6 +116,7 @@ def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
         *_links(summary),
         _compared(summary, "Verilog"),
         _predicted(summary),
+        *_corners(summary),
         _cycles(summary),
         f"report      {folder.html}",
         *_stuck(summary, f"{summary['images']} images"),
@@ -162,6 +163,18 @@ def _compared(result: Values, what: str) -> str:
         f"{result['compared_membranes']} membranes, {result['compared_logits']} logits; "
         f"{result['mismatches']} mismatches"
     )
+
+
+def _corners(result: Values) -> list[str]:
+    """Which corners of the contract no input met; exact ties and clamps are some of them."""
+    corners, added = result["corners"], result["corner_images"]
+    missed = [corner for corner, times in corners.items() if not times]
+    line = f"corners     {len(corners) - len(missed)} of {len(corners)} visited"
+    line += f", with {added} more inputs" if added else ""
+    if not missed:
+        return [line]
+    remedy = "; verify --corners looks for inputs for the rest" if added is None else ""
+    return [line + remedy, f"  never     {', '.join(missed)}"]
 
 
 def _predicted(result: Values) -> str:

@@ -25,7 +25,7 @@ class Verification(NetworkResult):
     simulator, stalls_percent, seed, waves
         How; waves are folders below the build folder.
     links
-        The chain from the golden reference to the Verilog.
+        The chain from the golden reference to the Verilog, and to its `top`, if that was simulated.
     compared_spikes, compared_membranes, compared_logits
         Values of the Verilog, at all stall rates.
     compared_cycles, cycle_differences
@@ -33,6 +33,9 @@ class Verification(NetworkResult):
     mismatches, first_mismatch
         What differs on any link, cycles included, and the first of it in words: link, image, step,
         layer, neuron, expected and actual value.
+    corners, corner_images
+        How often each corner of the contract that the network has was visited, and how many random
+        inputs were added for that; None if that was not asked for.
     accuracy, accuracy_images
         Of the Verilog, 0..1; None without labels.
     cycles_per_inference, latency_cycles, utilization, profile
@@ -55,6 +58,8 @@ class Verification(NetworkResult):
     mismatches: int
     first_mismatch: str | None
     links: tuple[Link, ...]
+    corners: Mapping[str, int]
+    corner_images: int | None
     cycles_per_inference: float
     latency_cycles: int
     utilization: float

@@ -97,12 +97,11 @@ class Evaluation(NetworkResult):
     utilization: float | None = None
 
 
-def compared(equality: Equality) -> dict[str, Any]:
-    """The fields of a result about its chain; `compared_*` are of the last link."""
-    last = equality.links[-1]
+def compared(equality: Equality, link: Link) -> dict[str, Any]:
+    """The fields of a result about its chain; `compared_*` are of one `link` of it."""
     return {
-        "compared_spikes": last.spikes,
-        "compared_membranes": last.membranes,
-        "compared_logits": last.logits,
+        "compared_spikes": link.spikes,
+        "compared_membranes": link.membranes,
+        "compared_logits": link.logits,
         "links": equality.links,
     }
