@@ -118,9 +118,8 @@ def run(path: Path, choice: InputChoice, compare: int, save: Path | None, as_jso
     """Run a NETWORK file, or that of a build FOLDER, on the golden models."""
     from spikewright import evaluation
 
-    console = Console()
     stimulus = evaluation.inputs_of(path, evaluation.open_network(path)[0], choice)
-    with console.step("run"):
+    with (console := Console()).step("run"):
         result = evaluation.evaluate(path, stimulus, compare, save, console.progress).as_dict()
     opt.finish(result, text.of_run(result), as_json)
     _judge(result)
@@ -170,8 +169,8 @@ def verify(
     """
     from spikewright import pipeline
 
-    stalls = values.parse_stalls(stall)
-    simulation = SimulationOptions(simulator, stalls, choice.seed, waves, corners, top)
+    rates = values.parse_stalls(stall)
+    simulation = SimulationOptions(simulator, rates, choice.seed, waves, corners, top)
     steps = _steps(path, out, force)
     if path.is_dir():
         opt.refuse_for_a_build(path, opt.FOR_BUILDING)

@@ -80,7 +80,7 @@ def test_build_verify_profile(small_network: spikewright.Network, tmp_path: Path
         small_network, tmp_path / "small", spikewright.BuildOptions(2), stimulus
     )
     assert [core.node for core in built.image.cores] == ["hidden", "out"]
-    options = spikewright.SimulationOptions(stalls=(0, 50))
+    options = spikewright.SimulationOptions(stalls=(0, 50), top=False)
     result = spikewright.verify(tmp_path / "small", options)
     assert result.mismatches == 0
     assert result.images == 4
