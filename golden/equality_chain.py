@@ -1,9 +1,10 @@
 """The chain of equality: programs in a row, each equal to its neighbour in every value.
 
-    torch == reference == engine == memory image == Verilog
+    torch == reference == engine == memory image == Verilog == top over AXI
 
 A link compares every spike of every neuron at every step, every membrane at the end of every step
-and every logit of two neighbours, without tolerance. Programs run in batches, so that memory stays
+and every logit of two neighbours, without tolerance; of the last link, which sees a device from
+outside, every logit of the first images. Programs run in batches, so that memory stays
 bounded however many images there are.
 """
 
@@ -68,16 +69,7 @@ def image_program(image: Image, inputs: Inputs) -> Program:
 
 def recorded_program(name: str, traces: Mapping[str, Trace]) -> Program:
     """A program that has run already, on all images: its traces by circumstances."""
-    return Program(name, {label: _replay(trace) for label, trace in traces.items()})
-
-
-def _replay(trace: Trace) -> Runner:
-    def run(part: slice) -> Trace:
-        spikes = {name: values[part] for name, values in trace.spikes.items()}
-        membranes = {name: values[part] for name, values in trace.membranes.items()}
-        return Trace(spikes, membranes, trace.logits[part])
-
-    return run
+    return Program(name, {label: trace.of for label, trace in traces.items()})
 
 
 @dataclass(frozen=True)
@@ -96,6 +88,15 @@ class Link:
     def values(self) -> int:
         """Values compared, of all kinds."""
         return self.spikes + self.membranes + self.logits
+
+    def and_on(self, more: Link, what: str) -> Link:
+        """The same link, on `more` images too, of which a mismatch says what they are."""
+        return Link(
+            self.name, self.images + more.images, self.spikes + more.spikes,
+            self.membranes + more.membranes, self.logits + more.logits,
+            self.mismatches + more.mismatches,
+            self.first or (f"{what}: {more.first}" if more.first else None),
+        )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -134,6 +135,11 @@ class Equality:
     def first(self) -> str | None:
         """The first mismatch of the first broken link: link, step, layer, neuron, values."""
         return next((link.first for link in self.links if link.first), None)
+
+    def and_on(self, more: Equality, what: str) -> Equality:
+        """The same chain, on more images too; see `Link.and_on`."""
+        pairs = zip(self.links, more.links, strict=True)
+        return Equality(tuple(link.and_on(other, what) for link, other in pairs))
 
     def require(self) -> None:
         """Raise `CheckFailed` naming the first mismatch, if there is one."""

@@ -22,6 +22,10 @@ class SimulationOptions:
         Of the stalls.
     waves
         Keep waveforms: `sim/SIMULATOR/stall-RATE/dump.vcd` (Icarus: `.fst`).
+    corners
+        Add random inputs that visit corners of the contract which the others do not.
+    top
+        Simulate `top` too, through its AXI ports, if the build has registers.
 
     Raises
     ------
@@ -33,6 +37,8 @@ class SimulationOptions:
     stalls: tuple[int, ...] = (0,)
     seed: int = 0
     waves: bool = False
+    corners: bool = False
+    top: bool = True
 
     def __post_init__(self) -> None:
         stalls = tuple(dict.fromkeys(self.stalls))  # each rate has a folder of its own

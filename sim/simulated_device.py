@@ -56,6 +56,8 @@ class Simulation:
 
     def __enter__(self) -> Self:
         built = prepare_top(self.folder, self.work, self.simulator, self.waves)
+        if self.work == self.folder / "sim":  # not in a cache that others share
+            runner.drop_outdated(built)
         # The path of a Unix socket is limited to about 100 bytes; a build folder's may be longer.
         self._socket_folder = tempfile.TemporaryDirectory(prefix="spikewright-")
         path = str(Path(self._socket_folder.name) / "device")

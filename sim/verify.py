@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +23,18 @@ from spikewright.golden.equality_chain import (
     reference_program,
 )
 from spikewright.golden.errors import BadInput, CheckFailed, require
+from spikewright.golden.image.build_files import check_files
 from spikewright.golden.image.counters import Counters
-from spikewright.golden.image.memory_image import CoreImage, Image
+from spikewright.golden.image.memory_image import Image
 from spikewright.golden.network.file import fingerprint, load
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.operations import OperationCounts, count
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.testing.corners import Visits, corner_inputs
 from spikewright.sim.accelerator_bench import Run, prepare, simulate
-from spikewright.sim.harness.counters import check_work
 from spikewright.sim.measurement.cycle_check import CycleCheck, check
 from spikewright.sim.measurement.profile import Profile, profile_of
+from spikewright.sim.measurement.work_check import check_operations
 from spikewright.sim.options import SimulationOptions
 from spikewright.sim.simulators import runner
 
@@ -58,6 +59,12 @@ class Verdict:
         Of the least stalled run.
     operations
         Of the golden reference.
+    corners
+        How often each corner of the contract that the network has was visited; see
+        `golden.testing.corners`.
+    corner_images
+        How many inputs were added to visit more of them; None if that was not asked for.
+        `equality`, `cycles_checked` and `corners` are of them too, all else is not.
     """
 
     images: int
@@ -67,6 +74,21 @@ class Verdict:
     profile: Profile
     operations: OperationCounts
     trace: Trace
+    corners: Mapping[str, int]
+    corner_images: int | None = None
+
+    @property
+    def unvisited(self) -> tuple[str, ...]:
+        """The corners that no input visited."""
+        return tuple(corner for corner, times in self.corners.items() if not times)
+
+    def and_on_corners(self, more: Verdict) -> Verdict:
+        """With what was compared on corner inputs."""
+        return replace(
+            self, equality=self.equality.and_on(more.equality, "corner inputs"),
+            cycles_checked=CycleCheck.total([self.cycles_checked, more.cycles_checked]),
+            corners={name: times + more.corners[name] for name, times in self.corners.items()},
+        )  # fmt: skip
 
     @property
     def verilog(self) -> Link:
@@ -135,24 +157,38 @@ def verify(
     Raises
     ------
     BadInput
-        If the folder is no complete build, or the inputs do not fit.
+        If a file of the build is missing or changed, or the inputs do not fit.
     ToolMissing
         If the simulator is not installed.
     CheckFailed
         If the simulation breaks a protocol rule, hangs, loses or adds a beat, or miscounts its
         work. Values that differ do not raise: see `Verdict.require_equal`.
     """
+    options = options or SimulationOptions()
+    check_files(folder)
     network = load(Path(folder) / "network.safetensors")
     frames = network.check_inputs(inputs)
-    image, runs = simulate_build(folder, network, frames, options or SimulationOptions(), progress)
-    return conclude(network, image, frames, runs, progress)
+    image, runs = simulate_build(folder, network, frames, options, progress)
+    verdict = conclude(network, image, frames, runs, progress)
+    if options.corners:
+        if progress:
+            progress(0, 1, "looking for inputs that visit more corners")
+        extra = corner_inputs(network, verdict.unvisited, options.seed)
+        verdict = replace(verdict, corner_images=len(extra))
+        if len(extra):
+            image, runs = simulate_build(folder, network, extra, options, progress, "-corners")
+            more = conclude(network, image, extra, runs, progress)
+            verdict = verdict.and_on_corners(more)
+    return verdict
 
 
 def simulate_build(
     folder: str | Path, network: Network, inputs: Ints, options: SimulationOptions,
-    progress: Progress | None = None,
+    progress: Progress | None = None, which: str = "",
 ) -> tuple[Image, dict[int, Run]]:  # fmt: skip
     """Simulate a build of `network` on checked inputs: its image, and a run by stall rate.
+
+    `which` inputs they are ends the name of each run's folder.
 
     Raises
     ------
@@ -171,7 +207,7 @@ def simulate_build(
         )
 
     def one(stall: int) -> Run:
-        work = folder / "sim" / simulator / f"stall-{stall}"
+        work = folder / "sim" / simulator / f"stall-{stall}{which}"
         # The bench watches itself for progress; this ends a simulator that hangs.
         deadline_s = runner.DEADLINE_S + 5 * batch
         return simulate(
@@ -220,8 +256,13 @@ def conclude(
         image_program(image, inputs),
         recorded_program("Verilog", captured),
     )
-    golden = Recorder("reference")
-    equality = follow(programs, len(inputs), golden, progress)
+    golden, visits = Recorder("reference"), Visits(network, inputs, "reference")
+
+    def observe(traces: Mapping[str, Trace]) -> None:
+        golden(traces)
+        visits(traces)
+
+    equality = follow(programs, len(inputs), observe, progress)
     spikes = golden.trace
     operations = count(network, inputs, spikes)
     checks = [CycleCheck(0, 0, None)]
@@ -232,46 +273,6 @@ def conclude(
     least = runs[min(runs)]
     return Verdict(
         images=len(inputs), stalls=tuple(runs), equality=equality,
-        cycles_checked=CycleCheck(
-            sum(each.compared for each in checks), sum(each.differences for each in checks),
-            next((each.first for each in checks if each.first), None),
-        ),
-        profile=profile_of(image, least), operations=operations, trace=least.capture.trace,
+        cycles_checked=CycleCheck.total(checks), profile=profile_of(image, least),
+        operations=operations, trace=least.capture.trace, corners=visits.counts,
     )  # fmt: skip
-
-
-def check_operations(
-    image: Image, operations: OperationCounts, trace: Trace, counters: Sequence[Counters]
-) -> None:
-    """Hardware must count exactly golden's events and synaptic operations, core by core.
-
-    What steps or channels share is counted by the cycle model alone
-    (`sim.measurement.cycle_check`).
-    """
-    synops, events = Counter[str](), Counter[str]()
-    for edge in operations.edges:
-        synops[edge.target] += edge.synops
-        events[edge.target] += edge.events
-    sent = {core.node: sent_events(core, trace.spikes[core.node]) for core in image.cores[:-1]}
-    last = image.cores[-1]
-    sent[last.node] = last.size[0] * operations.images
-    if image.counting:  # one synapse for every spike of the output
-        synops[last.node] = events[last.node] = sent[image.cores[-2].node]
-    for core in image.cores:
-        if image.steps_per_pass > 1:  # spikes of one neuron in a pass are one event
-            sources = [edge.source for edge in core.edges]
-            events.pop(core.node, None)
-            if image.input.name not in sources:
-                events[core.node] = sum(sent[source] for source in sources)
-        if image.steps_per_pass * core.channels_per_word > 1:  # an entry is no synapse then
-            synops.pop(core.node, None)
-    check_work(counters, synops=synops, events_in=events, events_out=sent)
-
-
-def sent_events(core: CoreImage, spikes: NDArray[np.uint8]) -> int:
-    """How many events a core sends: one for a neuron and pass, or a max pool's window and pass."""
-    _, height, width = core.size
-    (down, along), (ky, kx) = core.sent, core.window
-    passes = spikes.reshape(-1, core.steps_per_pass, core.size[0], height, width).max(axis=1)
-    whole = passes[..., : down * ky, : along * kx]
-    return int(whole.reshape(-1, down, ky, along, kx).any(axis=(2, 4)).sum())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spikewright.golden.equality_chain import Progress
+from spikewright.golden.equality_chain import Equality, Progress
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.memory_image import Image
@@ -21,9 +21,11 @@ from spikewright.results.builds import BuildResult, Plan
 from spikewright.results.measured import ProfileResult, Verification
 from spikewright.results.models import compared
 from spikewright.results.report import Report
+from spikewright.results.stuck import rates_of, stuck_layers, trained_rates
 from spikewright.sim.options import SimulationOptions
 from spikewright.step_cache import build_hash
 from spikewright.stimulus import Stimulus, choose_stimulus, content_hash, load, save
+from spikewright.top_link import TOP, top_link
 
 
 def compile_network(network: Network, options: BuildOptions | None = None) -> Image:
@@ -56,13 +58,13 @@ def build(
     Raises
     ------
     BadInput
-        If the network does not fit cores or target, the inputs do not fit the network, or the
-        folder cannot be written.
+        If the network does not fit cores or target, inputs or labels do not fit the network, or
+        the folder cannot be written.
     """
     from spikewright.hw.build import build as build_hardware
 
     stimulus = stimulus or choose_stimulus(network, "random")
-    network.check_inputs(stimulus.inputs)
+    stimulus.require_fit(network)
     build_folder = BuildFolder(Path(folder))
     image = build_hardware(network, build_folder.path, options)
     save(stimulus, build_folder.stimulus)
@@ -78,7 +80,8 @@ def built(
         **facts(network), images=len(stimulus), stimulus=stimulus.source,
         lanes={core.node: core.lanes for core in image.cores},
         memory_bits={core.node: core.memory_bits for core in image.cores},
-        plan=Plan.from_dict(read_json(folder.manifest)["plan"]), folder=folder.path, image=image,
+        plan=Plan.from_dict(read_json(folder.manifest)["plan"]),
+        stuck_layers=stuck_layers(trained_rates(network)), folder=folder.path, image=image,
     )  # fmt: skip
 
 
@@ -87,6 +90,8 @@ def verify(
     images: int | None = None, progress: Progress | None = None,
 ) -> Verification:  # fmt: skip
     """Prove a build: simulate its Verilog, and compare every link of the chain from golden down.
+
+    First every file in `rtl/` is compared with its hash in the manifest.
 
     Writes `report/verification.json`.
 
@@ -107,7 +112,8 @@ def verify(
     Raises
     ------
     BadInput, ToolMissing
-        If the folder is no build, or the simulator is not installed.
+        If the folder is no build, a file of it is missing or changed, the stimulus does not fit
+        its network, or the simulator is not installed.
     CheckFailed
         If the simulation died, ran past its deadline, or broke a rule of the bench.
     """
@@ -118,27 +124,42 @@ def verify(
     build_folder.require_built()
     network = file.load(build_folder.network)
     stimulus = (stimulus or load(build_folder.stimulus)).first(images)
+    stimulus.require_fit(network)
     verdict = simulate(build_folder.path, stimulus.inputs, options, progress)
     cycles, profile = verdict.cycles_checked, verdict.profile
-    waves = [f"sim/{options.simulator}/stall-{stall}" for stall in options.stalls]
+    chain = verdict.equality
+    if options.top and read_json(build_folder.manifest)["host"]["registers"]:
+        inputs = network.check_inputs(stimulus.inputs)
+        link = top_link(build_folder.path, inputs, verdict.trace, options, progress)
+        chain = Equality((*chain.links, link))
     result = Verification(
-        **facts(network), **compared(verdict.equality), images=verdict.images,
+        **facts(network), **compared(chain, verdict.verilog), images=verdict.images,
         stalls_percent=verdict.stalls, compared_cycles=cycles.compared,
         cycle_differences=cycles.differences,
-        mismatches=verdict.mismatches + cycles.differences,
-        first_mismatch=verdict.first or cycles.first,
+        mismatches=chain.mismatches + cycles.differences,
+        first_mismatch=chain.first or cycles.first,
+        corners=verdict.corners, corner_images=verdict.corner_images,
         cycles_per_inference=profile.cycles_per_inference, latency_cycles=profile.latency_cycles,
         utilization=profile.utilization, synops=profile.synops / profile.images,
         spike_rate=verdict.operations.spike_rate, zeta=verdict.operations.zeta,
-        layers=layer_work(verdict.operations), profile=profile if 0 in verdict.stalls else None,
+        layers=layer_work(verdict.operations),
+        stuck_layers=stuck_layers(rates_of(verdict.operations)),
+        profile=profile if 0 in verdict.stalls else None,
         energy=op_count_energy(network, verdict.operations), build=build_hash(build_folder),
         stimulus=stimulus.source, stimulus_sha256=content_hash(stimulus),
         simulator=options.simulator, seed=options.seed,
-        waves=tuple(waves) if options.waves else (),
+        waves=_waves(options, chain),
         accuracy=stimulus.accuracy(verdict.trace.logits), accuracy_images=stimulus.labelled,
     )  # fmt: skip
     write_json(build_folder.result("verification"), result.as_dict())
     return result
+
+
+def _waves(options: SimulationOptions, chain: Equality) -> tuple[str, ...]:
+    """The folders of waves below the build folder."""
+    runs = [f"stall-{stall}" for stall in options.stalls]
+    runs += ["device"] if chain.links[-1].name.endswith(TOP) else []
+    return tuple(f"sim/{options.simulator}/{run}" for run in runs) if options.waves else ()
 
 
 def profile(

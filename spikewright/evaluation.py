@@ -25,7 +25,8 @@ from spikewright.golden.network.trace import Trace
 from spikewright.layout import BuildFolder, write_bytes
 from spikewright.results.base import facts, layer_work
 from spikewright.results.models import Evaluation, compared
-from spikewright.stimulus import Stimulus, choose_stimulus
+from spikewright.results.stuck import rates_of, stuck_layers
+from spikewright.stimulus import InputChoice, Stimulus, choose_stimulus
 
 
 def run(network: Network, inputs: NDArray[np.generic]) -> Trace:
@@ -61,7 +62,8 @@ def evaluate(
     network
         A network, its file, or a build folder, for which the cycles are predicted too.
     stimulus
-        None takes test images of the network's data set, or 100 random inputs without one.
+        None takes what a build folder keeps; of a network, test images of its data set, or 100
+        random inputs without one.
     compare
         On how many of them, at most, reference and engine are compared value by value.
     trace_file
@@ -72,12 +74,15 @@ def evaluate(
     Raises
     ------
     BadInput
-        If network or folder cannot be read, or the inputs do not fit.
+        If network or folder cannot be read, or inputs or labels do not fit.
     """
     image = None
     if not isinstance(network, Network):
-        network, image = open_network(Path(network))
+        path = Path(network)
+        network, image = open_network(path)
+        stimulus = stimulus or inputs_of(path, network, InputChoice())
     stimulus = stimulus or choose_stimulus(network)
+    stimulus.require_fit(network)
     logits = engine.logits(network, stimulus.inputs)
     part = stimulus.first(min(compare, len(stimulus)))
     frames = network.check_inputs(part.inputs)
@@ -89,11 +94,12 @@ def evaluate(
     if trace_file:
         _save_trace(Path(trace_file), trace)
     return Evaluation(
-        **facts(network), **compared(equality), stimulus=stimulus.source,
+        **facts(network), **compared(equality, equality.links[-1]), stimulus=stimulus.source,
         accuracy=stimulus.accuracy(logits), accuracy_images=stimulus.labelled, images=len(part),
         mismatches=equality.mismatches, first_mismatch=equality.first,
         synops=counts.synops_per_inference, spike_rate=counts.spike_rate, zeta=counts.zeta,
-        layers=layer_work(counts), **_predicted(image, frames, trace),
+        layers=layer_work(counts), stuck_layers=stuck_layers(rates_of(counts)),
+        **_predicted(image, frames, trace),
     )  # fmt: skip
 
 
@@ -110,6 +116,11 @@ def open_network(path: Path) -> tuple[Network, Image | None]:
     folder = BuildFolder(path)
     folder.require_built()
     return file.load(folder.network), load_image(path)
+
+
+def inputs_of(path: Path, network: Network, choice: InputChoice) -> Stimulus:
+    """What is chosen for `network`, which is that of a file or a build folder `path`."""
+    return choice.of_folder(BuildFolder(path), network) if path.is_dir() else choice.of(network)
 
 
 def _predicted(image: Image | None, inputs: NDArray[np.int64], trace: Trace) -> dict[str, Any]:

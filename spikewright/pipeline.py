@@ -24,7 +24,7 @@ from spikewright.results.report import Report
 from spikewright.results.synthesis import SynthesisResult
 from spikewright.sim.options import SimulationOptions
 from spikewright.step_cache import Steps, build_hash, bytes_hash, file_hash, source_hash
-from spikewright.stimulus import InputChoice, Stimulus, content_hash, load
+from spikewright.stimulus import InputChoice, Stimulus, content_hash
 from spikewright.training_check import check_training
 
 if TYPE_CHECKING:
@@ -127,35 +127,34 @@ def build(network: Network, options: BuildOptions, stimulus: Stimulus, steps: St
     return api.built(folder, network, stimulus)
 
 
-def _simulated(folder: BuildFolder, simulator: str, images: int | None) -> dict[str, Any]:
+def _simulated(folder: BuildFolder, simulator: str, stimulus: Stimulus) -> dict[str, Any]:
     """What the result of a simulation depends on, whoever asks for it."""
-    folder.require_built()
-    count = images or len(load(folder.stimulus))
-    return {"build": build_hash(folder), "simulator": simulator, "images": count}
+    inputs = content_hash(stimulus)
+    return {"build": build_hash(folder), "simulator": simulator, "stimulus": inputs}
 
 
-def verify(options: SimulationOptions, images: int | None, steps: Steps) -> Verification:
+def verify(options: SimulationOptions, stimulus: Stimulus, steps: Steps) -> Verification:
     """Prove a build; see `api.verify`."""
     folder = steps.folder
     result = folder.result("verification")
 
     def work() -> None:
-        api.verify(folder.path, options, images=images, progress=steps.console.progress)
+        api.verify(folder.path, options, stimulus, progress=steps.console.progress)
 
-    inputs = {**_simulated(folder, options.simulator, images), **asdict(options)}
+    inputs = {**_simulated(folder, options.simulator, stimulus), **asdict(options)}
     steps.run("verify", inputs, [result], work)
     return Verification.from_dict(read_json(result))
 
 
-def profile(simulator: str, images: int | None, steps: Steps) -> ProfileResult:
+def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
     """Measure a build; see `api.profile`."""
     folder = steps.folder
     result = folder.result("profile")
 
     def work() -> None:
-        api.profile(folder.path, None, images, simulator, steps.console.progress)
+        api.profile(folder.path, stimulus, None, simulator, steps.console.progress)
 
-    steps.run("profile", _simulated(folder, simulator, images), [result], work)
+    steps.run("profile", _simulated(folder, simulator, stimulus), [result], work)
     return ProfileResult.from_dict(read_json(result))
 
 
@@ -227,9 +226,9 @@ def demo(
         trained = train(recipe, settings.data, "cpu", training_steps)
         check(recipe, settings.data, steps)
         yosys.wait()
-    choice = InputChoice("test", settings.data)
-    stimulus = choice.up_to(trained.network, settings.images or DEMO_IMAGES)
+    choice = InputChoice("test", settings.data, settings.images)
+    stimulus = choice.of(trained.network, DEMO_IMAGES)
     build(trained.network, settings.options, stimulus, steps)
-    verify(SimulationOptions(settings.simulator), settings.images, steps)
-    profile(settings.simulator, settings.images, steps)
+    verify(SimulationOptions(settings.simulator), stimulus, steps)
+    profile(settings.simulator, stimulus, steps)
     return report(whole, console)

@@ -6,8 +6,9 @@ A build folder keeps them in one file, so that `verify` and `profile` need nothi
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput, require
-from spikewright.layout import write_bytes
+from spikewright.golden.network.labels import check_labels
+from spikewright.layout import BuildFolder, write_bytes
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+AUTO = "auto"
+DEFAULT_IMAGES = 100
 OF_CALLER = "inputs of the caller"
 
 
@@ -42,7 +46,7 @@ class Stimulus:
     Raises
     ------
     BadInput
-        If the labels are not one integer for each input.
+        If the labels are not one class for each input.
     """
 
     inputs: Array
@@ -53,16 +57,16 @@ class Stimulus:
         object.__setattr__(self, "inputs", np.asarray(self.inputs))
         if self.labels is None:
             return
-        labels = np.asarray(self.labels)
-        right = f"integers ({len(self.inputs)},), one for each input"
-        require(
-            labels.dtype.kind in "iu" and labels.shape == self.inputs.shape[:1],
-            "labels", "type and shape", f"{labels.dtype} {labels.shape}", right,
-        )  # fmt: skip
-        object.__setattr__(self, "labels", labels.astype(np.int64))
+        object.__setattr__(self, "labels", check_labels(self.labels, len(self.inputs)))
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def require_fit(self, network: Network) -> None:
+        """Raise `BadInput` unless the inputs, and the labels' classes, are those of `network`."""
+        network.check_inputs(self.inputs)
+        if self.labels is not None:
+            check_labels(self.labels, len(self), math.prod(network.output.shape))
 
     def first(self, images: int | None) -> Stimulus:
         """The first `images` of them; all if None.
@@ -98,23 +102,27 @@ class Stimulus:
 class InputChoice:
     """Which inputs to take: see `choose_stimulus`, whose parameters these are."""
 
-    source: str = "auto"
+    source: str = AUTO
     data: Path | None = None
     images: int | None = None
     seed: int = 0
 
-    def of(self, network: Network) -> Stimulus:
-        """The stimulus for `network`."""
-        return choose_stimulus(network, self.source, self.data, self.images, self.seed)
+    def of(self, network: Network, at_most: int | None = None) -> Stimulus:
+        """The stimulus for `network`; where the choice leaves open how many, `at_most` of them."""
+        found = choose_stimulus(network, self.source, self.data, self.images, self.seed)
+        if self.images is None and at_most is not None:
+            return found.first(min(at_most, len(found)))
+        return found
 
-    def up_to(self, network: Network, images: int) -> Stimulus:
-        """The stimulus for `network`: so many images, or all if there are fewer."""
-        every = replace(self, images=None).of(network)
-        return every.first(min(images, len(every)))
+    def of_folder(self, folder: BuildFolder, network: Network) -> Stimulus:
+        """The stimulus for the build of `network` in `folder`: by default what it keeps."""
+        if self.source == AUTO:
+            return load(folder.stimulus).first(self.images)
+        return self.of(network)
 
 
 def choose_stimulus(
-    network: Network, source: str = "auto", data: str | Path | None = None,
+    network: Network, source: str = AUTO, data: str | Path | None = None,
     images: int | None = None, seed: int = 0,
 ) -> Stimulus:  # fmt: skip
     """Choose inputs for `network`: test images, random integers, or those of a file.
@@ -138,10 +146,10 @@ def choose_stimulus(
         If there are fewer images, a file or data set is missing or damaged, or does not fit.
     """
     name, data = network.meta.get("data"), None if data is None else Path(data)
-    if source == "auto":
+    if source == AUTO:
         source = "test" if _has_test_images(name, data) else "random"
     if source == "random":
-        return _random(network, images or 100, seed)
+        return _random(network, images or DEFAULT_IMAGES, seed)
     if source == "test":
         if not name:
             raise BadInput(
@@ -172,8 +180,9 @@ def _test_images(network: Network, name: str, data: Path | None) -> Stimulus:
     images, source = data_set.test_x, f"test images of {name}"
     if network.meta.get("coding") == "poisson":
         images, source = _as_spikes(network, images, data_set.bits), f"{source}, Poisson coded"
-    network.check_inputs(images[:1])
-    return Stimulus(images, data_set.test_y, source)
+    stimulus = Stimulus(images, data_set.test_y, source)
+    stimulus.require_fit(network)
+    return stimulus
 
 
 def _as_spikes(network: Network, images: Array, bits: int) -> Array:
@@ -196,8 +205,9 @@ def _from_file(network: Network, path: Path) -> Stimulus:
         raise BadInput(f"{path}: not a .npy file of numbers ({error})") from None
     if not isinstance(inputs, np.ndarray):
         raise BadInput(f"{path}: holds several arrays, must be one .npy array")
-    network.check_inputs(inputs)
-    return Stimulus(inputs, None, path.name)
+    stimulus = Stimulus(inputs, None, path.name)
+    stimulus.require_fit(network)
+    return stimulus
 
 
 def encode(stimulus: Stimulus) -> bytes:
@@ -227,7 +237,7 @@ def load(path: Path) -> Stimulus:
     Raises
     ------
     BadInput
-        If the file is missing or damaged.
+        If the file is missing or damaged, or its labels are none.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -238,5 +248,5 @@ def load(path: Path) -> Stimulus:
         return Stimulus(tensors["inputs"], tensors.get("labels"), about["source"])
     except FileNotFoundError:
         raise BadInput(f"{path}: is missing; build again") from None
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, BadInput) as error:
         raise BadInput(f"{path}: not a stimulus file ({error}); build again") from None

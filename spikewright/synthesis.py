@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.golden.equality_chain import Progress
+from spikewright.golden.image.build_files import check_files
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.network import file
 from spikewright.layout import BuildFolder, write_json
@@ -53,7 +54,8 @@ def synth(
     Raises
     ------
     BadInput, ToolMissing
-        If the folder is no build, there is no such target, or nextpnr is not installed.
+        If the folder is no build, a file of it is missing or changed, there is no such target, or
+        nextpnr is not installed.
     CheckFailed
         If a tool fails, as when the design does not fit the device, or a check of the netlist.
     """
@@ -63,6 +65,7 @@ def synth(
 
     build_folder, device = BuildFolder(Path(folder)), target_of(target)
     build_folder.require_built()
+    check_files(build_folder.path)
     work = build_folder.synthesis(target)
     synthesis = synthesise(build_folder.path, work, device, seeds, progress=progress)
     lanes = {core.node: core.lanes for core in load_image(build_folder.path).cores}

@@ -35,6 +35,17 @@ class Trace:
         """The class of each inference; ties go to the lowest index."""
         return self.logits.reshape(len(self.logits), -1).argmax(axis=1)
 
+    def of(self, part: slice) -> Trace:
+        """The trace of some of the images."""
+        spikes = {name: values[part] for name, values in self.spikes.items()}
+        membranes = {name: values[part] for name, values in self.membranes.items()}
+        return Trace(spikes, membranes, self.logits[part])
+
+    @property
+    def outside(self) -> Trace:
+        """What is seen of it from outside the machine: the logits."""
+        return Trace({}, {}, self.logits)
+
 
 @dataclass(frozen=True)
 class Mismatch:

@@ -14,13 +14,13 @@ from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Edge, MaxPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF
-from spikewright.golden.network.operations import windows
+from spikewright.golden.network.operations import fan_out, windows
 from spikewright.golden.network.trace import Trace
 
 CORNERS: tuple[str, ...] = (
     "drive from several edges", "drives that cancel", "drive of a delayed edge",
     "spike too late to be carried", "window with several spikes", "spike in no whole window",
-    "frame and events in one sum", "tie in a spiking output",
+    "frame and events in one sum", "tie in a spiking output", "event without a weight",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dic
             counts["frame and events in one sum"] += int(both.sum())
     for edge in network.edges:
         _visit_edge(counts, edge, trace)
+    counts["event without a weight"] += _in_empty_rows(network, trace, frames)
     if isinstance(network.output, LIF):
         best = trace.logits == trace.logits.max(axis=1, keepdims=True)
         counts["tie in a spiking output"] = int((best.sum(axis=1) > 1).sum())
@@ -66,6 +67,19 @@ def drive_of(network: Network, edge: Edge, trace: Trace, frames: Ints, step: int
         spikes = trace.spikes[edge.source]
         events = spikes[:, step - edge.delay] if step >= edge.delay else 0 * spikes[:, 0]
     return reference.summed(edge, events.astype(np.int64))
+
+
+def _in_empty_rows(network: Network, trace: Trace, frames: Ints) -> int:
+    """Events from where no weight leads to any target."""
+    lead = 1 if network.input.coding == "direct" else 2
+    sent = {network.input.name: np.count_nonzero(frames, axis=tuple(range(lead)))}
+    sent |= {name: spikes.sum(axis=(0, 1)) for name, spikes in trace.spikes.items()}
+    found = 0
+    for edge in network.edges:
+        if not isinstance(edge.pool, MaxPool2d):
+            reach = fan_out(edge, network.node(edge.source).shape)
+            found += int(sent[edge.source][reach == 0].sum())
+    return found
 
 
 def _visit_edge(counts: dict[str, int], edge: Edge, trace: Trace) -> None:

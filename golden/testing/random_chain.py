@@ -259,6 +259,9 @@ CORNERS: tuple[str, ...] = (
     "clamped at the high end",
 )
 
+OF_A_SPIKE: tuple[str, ...] = CORNERS[CORNERS.index("one below the threshold") :]
+"""Those that only a spiking node can visit."""
+
 
 def coverage(network: Network, trace: Trace, inputs: NDArray[np.generic]) -> dict[str, int]:
     """How often a run visited each of `CORNERS`; the keys are the same for every network.

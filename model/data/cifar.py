@@ -1,5 +1,8 @@
 """CIFAR-10, python version: six pickled batches, md5 checked, read without running any code.
 
+They lie in `cifar-10-batches-py/`, as torchvision unpacks it, in the data folder itself, or still
+in `cifar-10-python.tar.gz`.
+
 A pickle can call anything. Here it may only build NumPy arrays: every other global is refused.
 """
 
@@ -7,14 +10,25 @@ from __future__ import annotations
 
 import io
 import pickle
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy._core import multiarray  # in old pickles, and before NumPy 2, numpy.core
 
 from spikewright.golden.errors import BadInput
-from spikewright.model.data.dataset import Bytes, DataSet, Labels, checked_bytes, empty_like, locate
+from spikewright.model.data.archive import members
+from spikewright.model.data.dataset import (
+    Bytes,
+    DataSet,
+    Labels,
+    check_md5,
+    empty_like,
+    first_of,
+    locate,
+)
 
+ARCHIVE = "cifar-10-python.tar.gz"
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -69,17 +83,24 @@ def parse(path: Path, content: bytes) -> tuple[Bytes, Labels]:
     return images.reshape(-1, 3, 32, 32), labels.astype(np.int64)
 
 
+def _batches(folder: Path, files: tuple[str, ...]) -> Iterator[tuple[Bytes, Labels]]:
+    """The images and labels of some batches in a folder, or in the archive there."""
+    place = first_of(folder, ("test_batch", ARCHIVE))
+    source = place if place and place.name == ARCHIVE else folder
+    found = members("cifar-10", source, lambda path: PurePosixPath(path).name in files)
+    contents = {PurePosixPath(path).name: content for path, content in found}
+    for file in files:
+        path = source / file
+        if file not in contents:
+            raise BadInput(f"data 'cifar-10': {path} is missing, must be the official file")
+        yield parse(path, check_md5("cifar-10", path, contents.pop(file), MD5[file]))
+
+
 def read(root: Path | None, timesteps: int, train: bool) -> DataSet:
     """CIFAR-10: 50,000 + 10,000 images (3, 32, 32) of 8 bits; `timesteps` is not used."""
-    folder = locate("cifar-10", root, ("cifar-10-batches-py",), "test_batch")
-
-    def batch(file: str) -> tuple[Bytes, Labels]:
-        return parse(folder / file, checked_bytes("cifar-10", folder / file, MD5[file]))
-
-    test_x, test_y = batch("test_batch")
-    train_x, train_y = empty_like(test_x)
-    if train:
-        parts = [batch(file) for file in MD5 if file != "test_batch"]
-        train_x = np.concatenate([images for images, _ in parts])
-        train_y = np.concatenate([labels for _, labels in parts])
+    folder = locate("cifar-10", root, ("cifar-10-batches-py",), ("test_batch", ARCHIVE))
+    files = ("test_batch", *(file for file in MD5 if train and file != "test_batch"))
+    (test_x, test_y), *parts = _batches(folder, files)
+    images, labels = zip(*(parts or [empty_like(test_x)]), strict=True)
+    train_x, train_y = np.concatenate(images), np.concatenate(labels)
     return DataSet("cifar-10", train_x, train_y, test_x, test_y, 10, 8, "direct")

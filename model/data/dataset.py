@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput
+from spikewright.golden.network.labels import check_labels
 
 ROOT_VARIABLE = "SPIKEWRIGHT_DATA"
 
@@ -30,6 +32,11 @@ class DataSet:
         "events"; all values fit into `bits` unsigned bits.
     train_y, test_y
         Labels, int64 (N,), within 0..classes - 1.
+
+    Raises
+    ------
+    BadInput
+        If labels are of another shape or outside the classes.
     """
 
     name: str
@@ -41,6 +48,10 @@ class DataSet:
     bits: int
     coding: Literal["direct", "events"]
 
+    def __post_init__(self) -> None:
+        check_labels(self.train_y, len(self.train_x), self.classes)
+        check_labels(self.test_y, len(self.test_x), self.classes)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one frame."""
@@ -48,13 +59,13 @@ class DataSet:
         return channels, height, width
 
 
-def locate(name: str, root: Path | None, folders: tuple[str, ...], probe: str) -> Path:
-    """The first of `folders` under the data root that holds the file or folder `probe`.
+def locate(name: str, root: Path | None, folders: Sequence[str], probes: Sequence[str]) -> Path:
+    """The first of `folders` under the data root, or the root itself, that holds one of `probes`.
 
     Raises
     ------
     BadInput
-        If there is no data root, or none of the folders holds `probe`.
+        If there is no data root, or no folder holds any of the files or folders `probes`.
     """
     if root is None and os.environ.get(ROOT_VARIABLE):
         root = Path(os.environ[ROOT_VARIABLE])
@@ -63,36 +74,47 @@ def locate(name: str, root: Path | None, folders: tuple[str, ...], probe: str) -
             f"data {name!r}: no data folder given; name the folder that holds {folders[0]}/ "
             f"as an argument or in the environment variable {ROOT_VARIABLE}"
         )
-    for folder in folders:
-        if (root / folder / probe).exists():
-            return root / folder
+    for folder in (*(root / each for each in folders), root):
+        if first_of(folder, probes):
+            return folder
     raise BadInput(
-        f"data {name!r}: {root / folders[0] / probe} is missing, "
-        "must be the official file or folder"
+        f"data {name!r}: {root / folders[0] / probes[0]} is missing, "
+        f"must be the official file or folder, or {' or '.join(probes[1:])} there"
     )
 
 
-def checked_bytes(name: str, path: Path, md5: str) -> bytes:
-    """The content of `path`, whose md5 is checked.
+def first_of(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of the files or folders `names` that is in `folder`; None if none is."""
+    return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+def read_bytes(name: str, path: Path) -> bytes:
+    """The content of `path`.
 
     Raises
     ------
     BadInput
-        If the file is missing, unreadable or has another md5.
+        If the file cannot be read.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(
-            f"data {name!r}: {path} is missing, must be the official file with md5 {md5}"
-        ) from None
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"data {name!r}: {path} cannot be read ({error.strerror})") from None
+
+
+def check_md5(name: str, path: Path, content: bytes, md5: str) -> bytes:
+    """`content` of `path`, decompressed where that is compressed, if it has this md5.
+
+    Raises
+    ------
+    BadInput
+        If it has another one.
+    """
     actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if actual != md5:
         raise BadInput(
-            f"data {name!r}: {path} is damaged: {len(content)} bytes with md5 {actual}, "
-            f"must be the official file with md5 {md5}"
+            f"data {name!r}: {path} is damaged: its content is {len(content)} bytes with "
+            f"md5 {actual}, must be the official content with md5 {md5}"
         )
     return content
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from spikewright.golden.network.labels import check_labels
 from spikewright.model.data.batches import sequential_batches
 from spikewright.model.layers.layered import LayeredNetwork
 from spikewright.model.runtime.device import to_numpy
@@ -35,7 +36,13 @@ def evaluate(
     """The score on `images` (N, [T,] C, H, W); ties between logits go to the lowest class.
 
     The logits (n, classes) of each batch are appended to `collected` where one is given.
+
+    Raises
+    ------
+    BadInput
+        If the labels are not one class for each image.
     """
+    labels = check_labels(labels, len(images), len(network.readout.beta))
     was_training = network.training
     network.eval()
     right, loss, start = 0, 0.0, 0

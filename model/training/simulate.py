@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikewright.golden.network.labels import check_labels
 from spikewright.model.architecture import INPUT
 from spikewright.model.compression.conversion import Spikes
 from spikewright.model.data.batches import sequential_batches
@@ -68,7 +69,14 @@ def simulate(
     source: AnnNetwork, spikes: Sequence[Spikes], images: NDArray[np.uint8],
     labels: NDArray[np.int64], timesteps: int,
 ) -> Simulated:  # fmt: skip
-    """The score of `source` with spiking neurons on `images` (N, C, H, W)."""
+    """The score of `source` with spiking neurons on `images` (N, C, H, W).
+
+    Raises
+    ------
+    BadInput
+        If the labels are not one class for each image.
+    """
+    labels = check_labels(labels, len(images), len(source.readout.beta))
     was_training = source.training
     source.eval()
     names = [layer.layer.name for layer in source.layers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,14 @@ class CycleCheck:
     compared: int
     differences: int
     first: str | None
+
+    @classmethod
+    def total(cls, checks: Sequence[CycleCheck]) -> CycleCheck:
+        """Several in one."""
+        return cls(
+            sum(each.compared for each in checks), sum(each.differences for each in checks),
+            next((each.first for each in checks if each.first), None),
+        )  # fmt: skip
 
 
 def check(image: Image, inputs: NDArray[np.generic], trace: Trace, run: Run) -> CycleCheck:

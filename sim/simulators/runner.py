@@ -144,12 +144,18 @@ def build_bench(
 
 
 def drop_outdated(current: Build) -> None:
-    """Removes builds in the cache of `current` that were made from other sources."""
+    """Removes builds of the same bench in the cache of `current` that are of other sources."""
     inputs = (current.folder / "inputs.txt").read_text()
     for other in current.folder.parent.iterdir():
         listed = other / "inputs.txt"
-        if listed.is_file() and listed.read_text() != inputs:
+        text = listed.read_text() if listed.is_file() else inputs
+        if text != inputs and _bench(text) == _bench(inputs):
             shutil.rmtree(other, ignore_errors=True)
+
+
+def _bench(inputs: str) -> str:
+    """The name of the last source: the file that holds the bench."""
+    return inputs.splitlines()[-1].split()[0]
 
 
 def _compile_icarus(tool: Icarus, sources: list[Path], top: str, folder: Path, waves: bool) -> None:

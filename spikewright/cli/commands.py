@@ -5,7 +5,6 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import click
 
 from spikewright import torchrun
 from spikewright.cli import options as opt
-from spikewright.cli import text
+from spikewright.cli import text, values
 from spikewright.console import Console
 from spikewright.golden.errors import CheckFailed, ToolMissing
 from spikewright.hw.options import BuildOptions
@@ -21,10 +20,10 @@ from spikewright.layout import BuildFolder
 from spikewright.sim.options import SimulationOptions
 
 if TYPE_CHECKING:
+    from spikewright.results.builds import BuildResult
     from spikewright.step_cache import Steps
-    from spikewright.stimulus import InputChoice
+    from spikewright.stimulus import InputChoice, Stimulus
 
-NETWORK = click.argument("network", type=opt.FOLDER)
 BUILD = click.argument("folder", type=opt.FOLDER)
 
 
@@ -32,12 +31,12 @@ BUILD = click.argument("folder", type=opt.FOLDER)
 @click.option(
     "--recipe", default="digits", show_default=True, help="A built-in recipe, or a .toml file."
 )
-@opt.out
+@opt.out("NAME")
 @opt.data
 @opt.seed("training, instead of the recipe's", None)
 @opt.lanes
 @opt.simulator
-@opt.images("Test images to verify in the Verilog.  [default: all, at most 360]")
+@opt.images("all, at most 360")
 @opt.force
 @opt.as_json
 def demo(
@@ -47,7 +46,7 @@ def demo(
     """Train, compile, verify, profile, report: real digits to verified Verilog."""
     from spikewright import pipeline
 
-    options = BuildOptions(opt.parse_count("--lanes", lanes))
+    options = BuildOptions(values.parse_count("--lanes", lanes))
     settings = pipeline.DemoSettings(recipe, data, seed, options, simulator, images)
     folder = BuildFolder(out or Path("build") / Path(recipe).stem)
     console = Console(len(pipeline.DEMO_STEPS))
@@ -58,9 +57,7 @@ def demo(
 
 @click.command()
 @click.argument("recipe")
-@click.option(
-    "--out", type=opt.FOLDER, help="The folder to write into.  [default: build/RECIPE/train]"
-)
+@opt.out("RECIPE/train")
 @opt.data
 @opt.seed("training, instead of the recipe's", None)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
@@ -81,7 +78,7 @@ def train(
     from spikewright.step_cache import Steps
     from spikewright.training import load_recipe
 
-    content = load_recipe(recipe, opt.parse_changes(changes, seed))
+    content = load_recipe(recipe, values.parse_changes(changes, seed))
     folder = BuildFolder(out or Path("build") / Path(recipe).stem / "train")
     result = pipeline.train(content, data, device, Steps(folder, Console(), force)).as_dict()
     if torchrun.leads():
@@ -90,9 +87,7 @@ def train(
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--out", type=opt.FOLDER, help="The folder to write into.  [default: build/experiments/NAME]"
-)
+@opt.out("experiments/NAME")
 @opt.data
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="How many runs train at the same time, each in a process.")  # fmt: skip
@@ -113,72 +108,59 @@ def experiment(
 
 
 @click.command()
-@NETWORK
-@opt.stimulus
-@opt.images("Images for the accuracy.  [default: all of them]")
+@opt.SOURCE
+@opt.stimulus("all of them")
 @click.option("--compare", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
               help="Images on which reference and engine are compared, by value.")  # fmt: skip
-@opt.seed("random inputs")
 @opt.save
 @opt.as_json
-def run(
-    network: Path, choice: InputChoice, images: int | None, compare: int, seed: int,
-    save: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Run NETWORK, a file or a build folder, on the golden models."""
+def run(path: Path, choice: InputChoice, compare: int, save: Path | None, as_json: bool) -> None:
+    """Run a NETWORK file, or that of a build FOLDER, on the golden models."""
     from spikewright import evaluation
 
-    console, choice = Console(), replace(choice, images=images, seed=seed)
-    stimulus = choice.of(evaluation.open_network(network)[0])
-    with console.step("run"):
-        result = evaluation.evaluate(network, stimulus, compare, save, console.progress).as_dict()
+    stimulus = evaluation.inputs_of(path, evaluation.open_network(path)[0], choice)
+    with (console := Console()).step("run"):
+        result = evaluation.evaluate(path, stimulus, compare, save, console.progress).as_dict()
     opt.finish(result, text.of_run(result), as_json)
     _judge(result)
 
 
 @click.command()
-@NETWORK
-@opt.out
+@click.argument("network", type=opt.FOLDER)
+@opt.out("NAME")
 @opt.target
 @opt.build_options
-@opt.stimulus
-@opt.images("Inputs that the folder keeps for `verify` and `profile`.", opt.DEFAULT_IMAGES)
-@opt.seed("random inputs")
-@opt.loadable
-@opt.also
-@opt.name
-@opt.registers
-@opt.counters
+@opt.stimulus("at most 100, which the folder keeps for `verify` and `profile`")
 @opt.force
 @opt.as_json
 def build(
-    network: Path, out: Path | None, options: BuildOptions, choice: InputChoice, images: int,
-    seed: int, force: bool, as_json: bool,
+    network: Path, out: Path | None, options: BuildOptions, choice: InputChoice, force: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compile NETWORK to Verilog and its memory image.
 
     With --target, lanes are chosen for that device, and what it cannot hold is refused.
     """
     steps = _steps(network, out, force)
-    result = _build(network, options, replace(choice, seed=seed), images, steps)
+    result = _build(network, options, choice, steps)[0].as_dict()
     opt.finish(result, text.of_build(result, steps.folder), as_json)
 
 
 @click.command()
-@click.argument("path", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@opt.SOURCE
 @opt.simulator
-@opt.images("How many of the folder's inputs.  [default: all]")
 @opt.stall
-@opt.seed("the stalls")
-@click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
-@click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
+@opt.waves
+@opt.corners
+@opt.top
+@opt.out("NAME")
 @opt.target
 @opt.build_options
-@opt.stimulus
+@opt.stimulus("of a FOLDER all, of a NETWORK at most 100", "random inputs and stalls")
 @opt.force
 @opt.as_json
 def verify(
-    path: Path, simulator: str, images: int | None, stall: str, seed: int, waves: bool,
+    path: Path, simulator: str, stall: str, waves: bool, corners: bool, top: bool,
     out: Path | None, options: BuildOptions, choice: InputChoice, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate the Verilog of a build FOLDER, and compare every value with golden.
@@ -187,22 +169,26 @@ def verify(
     """
     from spikewright import pipeline
 
-    simulation = SimulationOptions(simulator, opt.parse_stalls(stall), seed, waves)
+    rates = values.parse_stalls(stall)
+    simulation = SimulationOptions(simulator, rates, choice.seed, waves, corners, top)
     steps = _steps(path, out, force)
-    if not path.is_dir():
-        _build(path, options, choice, images or opt.DEFAULT_IMAGES, steps)
-    result = pipeline.verify(simulation, images, steps).as_dict()
+    if path.is_dir():
+        opt.refuse_for_a_build(path, opt.FOR_BUILDING)
+        stimulus = _inputs_of(steps.folder, choice)
+    else:
+        _, stimulus = _build(path, options, choice, steps)
+    result = pipeline.verify(simulation, stimulus, steps).as_dict()
     opt.finish(result, text.of_verification(result, steps.folder), as_json)
     _judge(result)
 
 
 @click.command()
-@click.argument("path", metavar="FOLDER|NETWORK", type=opt.FOLDER)
+@opt.SOURCE
 @opt.device
 @opt.seeds
-@click.option("--out", type=opt.FOLDER, help="Where a NETWORK is built.  [default: build/NAME]")
+@opt.out("NAME")
 @opt.build_options
-@opt.stimulus
+@opt.stimulus("at most 100, which a NETWORK's folder keeps")
 @opt.force
 @opt.as_json
 def synth(
@@ -216,12 +202,14 @@ def synth(
     """
     from spikewright import pipeline, synthesis
 
-    numbers, target = opt.parse_seeds(seeds), options.target
+    numbers, target = values.parse_seeds(seeds), options.target
     assert target is not None  # --target has a default here
     synthesis.require_tools(target)
     steps = _steps(path, out, force)
-    if not path.is_dir():
-        _build(path, options, choice, opt.DEFAULT_IMAGES, steps)
+    if path.is_dir():
+        opt.refuse_for_a_build(path, opt.FOR_BUILDING - {"target"} | opt.FOR_STIMULUS)
+    else:
+        _build(path, options, choice, steps)
     result = pipeline.synth(target, numbers, steps).as_dict()
     opt.finish(result, text.of_synthesis(result, steps.folder), as_json)
 
@@ -229,16 +217,17 @@ def synth(
 @click.command()
 @BUILD
 @opt.simulator
-@opt.images("How many of the folder's inputs.  [default: all]")
+@opt.stimulus("all of them")
 @opt.force
 @opt.as_json
-def profile(folder: Path, simulator: str, images: int | None, force: bool, as_json: bool) -> None:
+def profile(folder: Path, simulator: str, choice: InputChoice, force: bool, as_json: bool) -> None:
     """Measure cycles and utilization of a build FOLDER, layer by layer, and count its energy."""
     from spikewright import pipeline
     from spikewright.step_cache import Steps
 
     steps = Steps(BuildFolder(folder), Console(), force)
-    result = pipeline.profile(simulator, images, steps).as_dict()
+    stimulus = _inputs_of(steps.folder, choice)
+    result = pipeline.profile(simulator, stimulus, steps).as_dict()
     opt.finish(result, text.of_profile(result), as_json)
 
 
@@ -284,14 +273,24 @@ def _steps(path: Path, out: Path | None, force: bool) -> Steps:
 
 
 def _build(
-    path: Path, options: BuildOptions, choice: InputChoice, images: int, steps: Steps
-) -> dict[str, Any]:
-    """Build a network file with so many inputs, or all that there are."""
+    path: Path, options: BuildOptions, choice: InputChoice, steps: Steps
+) -> tuple[BuildResult, Stimulus]:
+    """Build a network file; what it keeps to be verified on."""
     from spikewright import pipeline
     from spikewright.golden.network import file
+    from spikewright.stimulus import DEFAULT_IMAGES
 
     network = file.load(path)
-    return pipeline.build(network, options, choice.up_to(network, images), steps).as_dict()
+    stimulus = choice.of(network, DEFAULT_IMAGES)
+    return pipeline.build(network, options, stimulus, steps), stimulus
+
+
+def _inputs_of(folder: BuildFolder, choice: InputChoice) -> Stimulus:
+    """What is chosen for a finished build."""
+    from spikewright.golden.network import file
+
+    folder.require_built()
+    return choice.of_folder(folder, file.load(folder.network))
 
 
 def _judge(result: dict[str, Any]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from spikewright.cli.values import parse_budget, parse_count
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image.host_interface import HostInterface
-from spikewright.hw.options import BuildOptions, Count
+from spikewright.hw.options import BuildOptions
 from spikewright.layout import to_json
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-DEFAULT_IMAGES = 100
 FOLDER = click.Path(path_type=Path)
+SOURCE = click.argument("path", metavar="FOLDER|NETWORK", type=FOLDER)
+"""A build folder or a network file, which `verify` and `synth` build first."""
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
 )
-out = click.option("--out", type=FOLDER, help="The folder to write into.  [default: build/NAME]")
 trained_on = click.option(
     "--device", default="cpu", show_default=True, metavar="NAME",
     help="cpu, cuda, cuda:N, or auto (a GPU if there is one).",
@@ -39,7 +40,8 @@ data = click.option(
 inputs = click.option(
     "--inputs", default="auto", metavar="SOURCE", show_default=True,
     help="test: images of the network's data set; random: random integers; FILE.npy; "
-    "auto: test if the network names a data set that is there, else random.",
+    "auto: of a FOLDER its own, of a NETWORK test if it names a data set that is there, else "
+    "random.",
 )  # fmt: skip
 lanes = click.option(
     "--lanes", metavar="N|NODE=N,...",
@@ -105,6 +107,22 @@ stall = click.option(
     "--stall", default="0", show_default=True, metavar="PERCENT,...",
     help="Hold every stream at random in this share of the cycles; one run for each.",
 )  # fmt: skip
+waves = click.option("--waves", is_flag=True, help="Keep the waves of the simulation.")
+corners = click.option(
+    "--corners", is_flag=True,
+    help="Add random inputs that visit corners which the others do not: exact ties, clamps ...",
+)  # fmt: skip
+top = click.option(
+    "--top/--no-top", default=True, show_default=True,
+    help="Simulate `top` too, through its AXI ports, if the build has registers.",
+)  # fmt: skip
+
+
+def out(default: str) -> Decorator:
+    """`--out`; without it `default` below `build`."""
+    return click.option(
+        "--out", type=FOLDER, help=f"The folder to write into.  [default: build/{default}]"
+    )
 
 
 def seed(what: str, default: int | None = 0) -> Decorator:
@@ -116,27 +134,25 @@ def seed(what: str, default: int | None = 0) -> Decorator:
     )  # fmt: skip
 
 
-def images(help_text: str, default: int | None = None) -> Decorator:
-    """`--images` with its meaning for this command."""
+def images(default: str) -> Decorator:
+    """`--images`; `default` says how many there are without it."""
     return click.option(
-        "--images", type=click.IntRange(min=1), default=default, show_default=default is not None,
-        metavar="N", help=help_text,
+        "--images", type=click.IntRange(min=1), metavar="N",
+        help=f"How many inputs to take; more than there are is an error.  [default: {default}]",
     )  # fmt: skip
 
 
 def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what a build looks like; the command gets them as one `options`.
 
-    `--loadable`, `--also`, `--name`, `--registers` and `--counters` are in it where the command has
-    them.
+    All but `--target`, which means more in `synth` than in `build`.
     """
 
     @functools.wraps(command)
     def parsed(
         *, lanes: str | None, channels_per_word: str | None, steps_per_pass: int,
-        target: str | None, budget: str | None, registers: bool = True, counters: bool = True,
-        loadable: bool = False, also: tuple[Path, ...] = (), name: str | None = None,
-        **others: Any,
+        target: str | None, budget: str | None, registers: bool, counters: bool, loadable: bool,
+        also: tuple[Path, ...], name: str | None, **others: Any,
     ) -> Any:  # fmt: skip
         chosen = BuildOptions(
             parse_count("--lanes", lanes), parse_count("--channels-per-word", channels_per_word),
@@ -146,7 +162,39 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )  # fmt: skip
         return command(options=chosen, **others)
 
-    return lanes(budget(channels_per_word(steps_per_pass(parsed))))
+    for option in reversed(_OF_A_BUILD):
+        parsed = option(parsed)
+    return parsed
+
+
+_OF_A_BUILD = (
+    lanes,
+    budget,
+    channels_per_word,
+    steps_per_pass,
+    loadable,
+    also,
+    name,
+    registers,
+    counters,
+)
+FOR_BUILDING = {
+    "out", "target", "lanes", "budget", "channels_per_word", "steps_per_pass", "loadable", "also",
+    "name", "registers", "counters",
+}  # fmt: skip
+FOR_STIMULUS = {"inputs", "data", "images", "seed"}
+
+
+def refuse_for_a_build(path: Path, useless: set[str]) -> None:
+    """Raise `BadInput` if the user gave an option that says how a NETWORK is built."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name in useless:
+            raise BadInput(
+                f"{option.opts[0]}: {path} is built already; leave the option out, or name the "
+                f"network file"
+            )
 
 
 def _networks(paths: Sequence[Path]) -> tuple[Network, ...]:
@@ -157,106 +205,21 @@ def _networks(paths: Sequence[Path]) -> tuple[Network, ...]:
     return tuple(file.load(path) for path in paths)
 
 
-def stimulus(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--inputs` and `--data`; the command gets them as one `choice`, an `InputChoice`."""
+def stimulus(images_by_default: str, seed_of: str = "random inputs") -> Decorator:
+    """`--inputs`, `--data`, `--images` and `--seed`; the command gets them as one `choice`."""
 
-    @functools.wraps(command)
-    def parsed(*, inputs: str, data: Path | None, **others: Any) -> Any:
-        from spikewright.stimulus import InputChoice
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def parsed(
+            *, inputs: str, data: Path | None, images: int | None, seed: int, **others: Any
+        ) -> Any:
+            from spikewright.stimulus import InputChoice
 
-        return command(choice=InputChoice(inputs, data), **others)
+            return command(choice=InputChoice(inputs, data, images, seed), **others)
 
-    return inputs(data(parsed))
+        return inputs(data(images(images_by_default)(seed(seed_of)(parsed))))
 
-
-def parse_count(option: str, text: str | None) -> Count:
-    """One number for all nodes, or by node, as the compiler takes it; None if it was not given.
-
-    >>> parse_count("--lanes", "8"), parse_count("--lanes", "conv1=4,readout=1")
-    (8, {'conv1': 4, 'readout': 1})
-    """
-    if text is None:
-        return None
-    try:
-        return _table(text) if "=" in text else _positive(text)
-    except ValueError:
-        raise BadInput(
-            f"{option} is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
-        ) from None
-
-
-def parse_budget(text: str | None) -> dict[str, int]:
-    """`--budget` as the compiler takes it.
-
-    >>> parse_budget("ram=40,dsp=10")
-    {'ram': 40, 'dsp': 10}
-    """
-    try:
-        return _table(text) if text else {}
-    except ValueError:
-        raise BadInput(f"--budget is {text!r}, must be ram=N,lut=N,dsp=N or some of them") from None
-
-
-def _table(text: str) -> dict[str, int]:
-    pairs = [part.split("=") for part in text.split(",")]
-    return {name.strip(): _positive(count) for name, count in pairs}
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers between commas; none if there is anything else."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        return ()
-
-
-def parse_stalls(text: str) -> tuple[int, ...]:
-    """`--stall` as percentages.
-
-    >>> parse_stalls("0,25,75")
-    (0, 25, 75)
-    """
-    stalls = _numbers(text)
-    if not stalls or not all(0 <= stall <= 90 for stall in stalls):
-        raise BadInput(f"--stall is {text!r}, must be percentages of 0..90, such as 0,25,50")
-    return stalls
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """`--seeds` as numbers.
-
-    >>> parse_seeds("1,2,3")
-    (1, 2, 3)
-    """
-    seeds = _numbers(text)
-    if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
-        raise BadInput(f"--seeds is {text!r}, must be different numbers of 1 or more, as 1,2,3")
-    return seeds
-
-
-def parse_changes(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
-    """`--set KEY=VALUE` and `--seed` as the recipe reader takes them; values are TOML.
-
-    >>> parse_changes(("training.epochs=5", "data=mnist"), 3)
-    {'training.epochs': 5, 'data': 'mnist', 'training.seed': 3}
-    """
-    overrides: dict[str, Any] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals or not key:
-            raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
-        try:
-            overrides[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            overrides[key] = value  # a bare word
-    return overrides if seed is None else {**overrides, "training.seed": seed}
+    return decorate
 
 
 class Output:

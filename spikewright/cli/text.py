@@ -17,6 +17,7 @@ def of_training(result: Values) -> list[str]:
         f"{_accuracy(result)} {validation}",
         _size(result),
         f"file        {result['network']}",
+        *_stuck(result, f"{result['accuracy_images']} test images"),
     ]
 
 
@@ -27,7 +28,8 @@ def of_run(result: Values) -> list[str]:
         f"work        {result['synops']:.1f} synaptic operations per inference, "
         f"{result['spike_rate']:.4f} spikes per neuron and step"
     )
-    return [*lines, *([_cycles(result)] if result["cycles_per_inference"] else [])]
+    lines += [_cycles(result)] if result["cycles_per_inference"] else []
+    return [*lines, *_stuck(result, f"{result['images']} images")]
 
 
 def of_build(result: Values, folder: BuildFolder) -> list[str]:
@@ -38,6 +40,7 @@ def of_build(result: Values, folder: BuildFolder) -> list[str]:
         f"memory      {bits} bits",
         *_plan(result["plan"]),
         f"build       {folder.path}",
+        *_stuck(result, "the images on which training counted its spikes"),
     ]
 
 
@@ -71,7 +74,8 @@ def of_verification(result: Values, folder: BuildFolder) -> list[str]:
     """Every link with its counts, and the verdict."""
     waves = [f"waves       {folder.path / wave}" for wave in result["waves"]]
     lines = [_accuracy(result), *_links(result), _compared(result, "Verilog")]
-    return [*lines, _predicted(result), _cycles(result), *waves]
+    lines += [_predicted(result), *_corners(result), _cycles(result), *waves]
+    return [*lines, *_stuck(result, f"{result['images']} images")]
 
 
 def of_synthesis(result: Values, folder: BuildFolder) -> list[str]:
@@ -112,8 +116,20 @@ def of_demo(summary: Values, folder: BuildFolder) -> list[str]:
         *_links(summary),
         _compared(summary, "Verilog"),
         _predicted(summary),
+        *_corners(summary),
         _cycles(summary),
         f"report      {folder.html}",
+        *_stuck(summary, f"{summary['images']} images"),
+    ]
+
+
+def _stuck(result: Values, where: str) -> list[str]:
+    """A line for each layer that tells nothing about its input."""
+    words = {"silent": "is silent", "always": "fires all the time"}
+    return [
+        f"warning     layer {layer['node']!r} {words[layer['state']]}: "
+        f"{layer['spike_rate']:.4f} spikes per neuron and step on {where}"
+        for layer in result["stuck_layers"]
     ]
 
 
@@ -147,6 +163,18 @@ def _compared(result: Values, what: str) -> str:
         f"{result['compared_membranes']} membranes, {result['compared_logits']} logits; "
         f"{result['mismatches']} mismatches"
     )
+
+
+def _corners(result: Values) -> list[str]:
+    """Which corners of the contract no input met; exact ties and clamps are some of them."""
+    corners, added = result["corners"], result["corner_images"]
+    missed = [corner for corner, times in corners.items() if not times]
+    line = f"corners     {len(corners) - len(missed)} of {len(corners)} visited"
+    line += f", with {added} more inputs" if added else ""
+    if not missed:
+        return [line]
+    remedy = "; verify --corners looks for inputs for the rest" if added is None else ""
+    return [line + remedy, f"  never     {', '.join(missed)}"]
 
 
 def _predicted(result: Values) -> str:

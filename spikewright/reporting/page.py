@@ -31,6 +31,7 @@ CHAIN = (
     ("memory image", "golden/"),
     ("Verilog", "hw/ in sim/"),
 )
+TOP = ("top over AXI", "through a board's driver")  # of builds that have registers
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,7 @@ def render(summary: Values, shown: Shown) -> str:
         first=summary["first_mismatch"],
         figures=_figures(summary),
         chain=_chain(summary["links"]),
+        corners=_corners(summary["corners"]),
         totals=_totals(layers),
         raster=_raster(shown),
         raster_caption=_raster_caption(shown, summary),
@@ -116,10 +118,11 @@ def _figures(summary: Values) -> list[tuple[str, str]]:
 def _chain(links: Sequence[Values]) -> list[dict[str, Any]]:
     """Nodes and links in turn; a link that this build did not compare says so."""
     known = {tuple(link["link"].split(" == ")): link for link in links}
+    nodes = (*CHAIN, TOP) if any(right == TOP[0] for _, right in known) else CHAIN
     parts: list[dict[str, Any]] = []
-    for place, (node, where) in enumerate(CHAIN):
+    for place, (node, where) in enumerate(nodes):
         if place:
-            link = known.get((CHAIN[place - 1][0], node))
+            link = known.get((nodes[place - 1][0], node))
             if link is None:
                 parts.append({"kind": "none", "sign": "?"})
             else:
@@ -129,6 +132,13 @@ def _chain(links: Sequence[Values]) -> list[dict[str, Any]]:
                 )
         parts.append({"node": node, "where": where})
     return parts
+
+
+def _corners(visits: Mapping[str, int]) -> str:
+    missed = [corner for corner, times in visits.items() if not times]
+    met = f"These inputs visited {len(visits) - len(missed)} of the {len(visits)} corners of the "
+    met += "contract that the network has"
+    return f"{met}, all but: {', '.join(missed)}." if missed else f"{met}."
 
 
 def _totals(layers: Sequence[Values]) -> dict[str, int]:

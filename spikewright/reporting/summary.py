@@ -24,7 +24,8 @@ FIGURES = (
     "name", "timesteps", "weight_bits", "density", "images", "compared_spikes",
     "compared_membranes", "compared_logits", "compared_cycles", "cycle_differences", "mismatches",
     "first_mismatch", "simulator", "stalls_percent",
-    "stimulus", "spike_rate", "zeta", "fingerprint",
+    "stimulus", "spike_rate", "zeta", "stuck_layers", "corners", "corner_images",
+    "fingerprint",
 )  # fmt: skip
 MEASURED = ("cycles_per_inference", "latency_cycles", "utilization", "synops", "energy")
 

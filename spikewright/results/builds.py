@@ -9,6 +9,7 @@ from typing import Any
 
 from spikewright.golden.image.memory_image import Image
 from spikewright.results.base import NOT_IN_JSON, NetworkResult, Result
+from spikewright.results.stuck import StuckLayer
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class BuildResult(NetworkResult):
         How many inputs it keeps for `verify` and `profile`, and where they are from.
     lanes, memory_bits
         By node; bits also by purpose.
+    stuck_layers
+        Layers that were silent, or fired always, on the images on which training counted spikes.
     """
 
     images: int
@@ -79,5 +82,6 @@ class BuildResult(NetworkResult):
     lanes: Mapping[str, int]
     memory_bits: Mapping[str, Mapping[str, int]]
     plan: Plan
+    stuck_layers: tuple[StuckLayer, ...]
     folder: Path = field(metadata=NOT_IN_JSON)
     image: Image = field(metadata=NOT_IN_JSON, repr=False, compare=False)

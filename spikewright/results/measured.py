@@ -9,6 +9,7 @@ from typing import Any
 from spikewright.golden.equality_chain import Link
 from spikewright.golden.image.counters import Counters
 from spikewright.results.base import LayerWork, NetworkResult, Result, own_fields
+from spikewright.results.stuck import StuckLayer
 from spikewright.sim.measurement.energy import Energy
 from spikewright.sim.measurement.profile import LayerProfile, Profile
 
@@ -24,7 +25,7 @@ class Verification(NetworkResult):
     simulator, stalls_percent, seed, waves
         How; waves are folders below the build folder.
     links
-        The chain from the golden reference to the Verilog.
+        The chain from the golden reference to the Verilog, and to its `top`, if that was simulated.
     compared_spikes, compared_membranes, compared_logits
         Values of the Verilog, at all stall rates.
     compared_cycles, cycle_differences
@@ -32,12 +33,17 @@ class Verification(NetworkResult):
     mismatches, first_mismatch
         What differs on any link, cycles included, and the first of it in words: link, image, step,
         layer, neuron, expected and actual value.
+    corners, corner_images
+        How often each corner of the contract that the network has was visited, and how many random
+        inputs were added for that; None if that was not asked for.
     accuracy, accuracy_images
         Of the Verilog, 0..1; None without labels.
     cycles_per_inference, latency_cycles, utilization, profile
         Of the least stalled run; `profile` is None if that had stalls.
     synops, spike_rate, zeta, layers
         Work: see `LayerWork`.
+    stuck_layers
+        Layers that are silent, or fire always, on these inputs.
     energy
         Of the operations counted: see docs/energy.md.
     """
@@ -52,6 +58,8 @@ class Verification(NetworkResult):
     mismatches: int
     first_mismatch: str | None
     links: tuple[Link, ...]
+    corners: Mapping[str, int]
+    corner_images: int | None
     cycles_per_inference: float
     latency_cycles: int
     utilization: float
@@ -59,6 +67,7 @@ class Verification(NetworkResult):
     spike_rate: float
     zeta: float
     layers: tuple[LayerWork, ...]
+    stuck_layers: tuple[StuckLayer, ...]
     profile: Profile | None
     energy: Energy
     build: str
@@ -79,6 +88,7 @@ class Verification(NetworkResult):
                 "stalls_percent": tuple(values["stalls_percent"]),
                 "links": tuple(map(Link.from_dict, values["links"])),
                 "layers": tuple(LayerWork(**row) for row in values["layers"]),
+                "stuck_layers": tuple(StuckLayer(**row) for row in values["stuck_layers"]),
                 "profile": profile and Profile.from_dict(profile),
                 "energy": Energy.from_dict(values["energy"]),
                 "waves": tuple(values["waves"]),

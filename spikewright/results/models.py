@@ -10,6 +10,7 @@ from typing import Any
 from spikewright.golden.equality_chain import Equality, Link
 from spikewright.golden.network.graph import Network
 from spikewright.results.base import NOT_IN_JSON, LayerWork, NetworkResult, facts
+from spikewright.results.stuck import StuckLayer, stuck_layers
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class TrainResult(NetworkResult):
         Of the epoch that was chosen, which is the best one on the validation images.
     dead_channels
         How many channels of each LIF can never fire, whatever enters.
+    stuck_layers
+        Layers that are silent, or fire always, on the test images.
     """
 
     recipe: str
@@ -34,6 +37,7 @@ class TrainResult(NetworkResult):
     validation_accuracy: float
     chosen_epoch: int
     dead_channels: Mapping[str, int]
+    stuck_layers: tuple[StuckLayer, ...]
     path: Path = field(metadata=NOT_IN_JSON)
     network: Network = field(metadata=NOT_IN_JSON, repr=False, compare=False)
 
@@ -51,6 +55,7 @@ class TrainResult(NetworkResult):
             accuracy=summary["test_accuracy"], accuracy_images=summary["test_images"],
             validation_accuracy=summary["validation_accuracy"],
             chosen_epoch=summary["chosen_epoch"], dead_channels=summary["dead_channels"],
+            stuck_layers=stuck_layers(summary["spike_rate"]),
         )  # fmt: skip
 
 
@@ -66,6 +71,8 @@ class Evaluation(NetworkResult):
         Images on which reference and engine were compared, and what was.
     synops, spike_rate, zeta, layers
         Work of these images: see `LayerWork`.
+    stuck_layers
+        Layers that are silent, or fire always, on these images.
     cycles_per_inference, latency_cycles, utilization
         Predicted by the cycle model for a build folder; None for a network alone.
     """
@@ -84,17 +91,17 @@ class Evaluation(NetworkResult):
     spike_rate: float
     zeta: float
     layers: tuple[LayerWork, ...]
+    stuck_layers: tuple[StuckLayer, ...]
     cycles_per_inference: float | None = None
     latency_cycles: int | None = None
     utilization: float | None = None
 
 
-def compared(equality: Equality) -> dict[str, Any]:
-    """The fields of a result about its chain; `compared_*` are of the last link."""
-    last = equality.links[-1]
+def compared(equality: Equality, link: Link) -> dict[str, Any]:
+    """The fields of a result about its chain; `compared_*` are of one `link` of it."""
     return {
-        "compared_spikes": last.spikes,
-        "compared_membranes": last.membranes,
-        "compared_logits": last.logits,
+        "compared_spikes": link.spikes,
+        "compared_membranes": link.membranes,
+        "compared_logits": link.logits,
         "links": equality.links,
     }

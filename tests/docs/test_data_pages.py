@@ -193,6 +193,7 @@ def test_the_plans_that_are_printed(root, blocks):
         result = {
             "weight_bits": 4, "density": 0.2, "timesteps": 4, "plan": plan.as_dict(),
             "memory_bits": {core.node: core.memory_bits for core in image.cores},
+            "stuck_layers": [],
         }  # fmt: skip
         lines = text.of_build(result, BuildFolder(root / "build" / "digits"))
         assert block.splitlines()[:-1] == [line.rstrip() for line in lines[:-1]]
@@ -237,13 +238,18 @@ def test_the_demo_of_the_readme(root, blocks):
     links = [
         {"link": link, "spikes": 1, "membranes": 1, "logits": 1, "mismatches": 0}
         for link in ("torch == reference", "reference == engine", "engine == memory image",
-                     "memory image == Verilog")
+                     "memory image == Verilog", "Verilog == top over AXI")
     ]  # fmt: skip
+    missed = (
+        "clamped at the high end", "clamped at the low end", "input at its highest",
+        "silent inference",
+    )  # fmt: skip
     summary = {
         "accuracy": 1.0, "accuracy_images": 1, "weight_bits": 4, "density": 0.2, "timesteps": 4,
         "links": links, "images": 1, "compared_spikes": 1, "compared_membranes": 1,
         "compared_logits": 1, "mismatches": 0, "compared_cycles": 1, "cycle_differences": 0,
-        "cycles_per_inference": 1.0, "utilization": 0.1, "synops": 1.0,
+        "cycles_per_inference": 1.0, "utilization": 0.1, "synops": 1.0, "stuck_layers": [],
+        "corners": {"above the threshold": 1, **dict.fromkeys(missed, 0)}, "corner_images": None,
     }  # fmt: skip
     lines = text.of_demo(summary, BuildFolder(root / "build" / "digits"))
 

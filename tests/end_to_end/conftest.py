@@ -105,7 +105,7 @@ def standing_still(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_network() -> spikewright.Network:
     """Two inputs, three neurons, two classes: every number can be checked by hand."""
     first = np.array([[3, 0], [0, 2], [-1, 1]])

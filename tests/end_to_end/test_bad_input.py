@@ -1,5 +1,7 @@
 """Bad input: one clear line, the right exit code, nothing half-written."""
 
+# Through these also cli.values.
+
 from __future__ import annotations
 
 import json
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 import spikewright
+from spikewright import synthesis
 from spikewright.layout import BuildFolder
 
 
@@ -248,6 +251,23 @@ def test_a_damaged_build(command, small_file: Path, tmp_path: Path) -> None:
     memory.write_text(text)
     (out / "stimulus.safetensors").write_bytes(b"nothing")
     assert command("verify", out).code == 2
+
+
+@pytest.mark.parametrize("verb", ["verify", "profile", "synth"])
+def test_a_build_with_a_changed_file_is_named_by_all_that_read_its_verilog(
+    command, small_file: Path, tmp_path: Path, verb: str, monkeypatch
+) -> None:
+    monkeypatch.setattr(synthesis, "require_tools", lambda target: None)
+    out = tmp_path / "out"
+    assert command("build", small_file, "--out", out).code == 0
+    with (out / "rtl" / "shell.v").open("a") as file:
+        file.write("// a remark\n")
+    outcome = command(verb, out)
+    assert outcome.code == 2
+    assert "shell.v: differs from the hash in manifest.json" in outcome.err.splitlines()[-1]
+    assert len(outcome.err.splitlines()[-1]) < 500
+    assert not (out / "sim").exists()
+    assert not (out / "synth").exists()
 
 
 @pytest.mark.parametrize("damage", ["core", "cores", "field"])

@@ -42,10 +42,12 @@ def test_every_link_of_the_chain_was_compared(demo_folder: Path) -> None:
         "reference == engine",
         "engine == memory image",
         "memory image == Verilog",
+        "Verilog == top over AXI",
     ]
-    for link in links:
+    for link in links[:-1]:
         assert link["spikes"] > 0
         assert link["membranes"] > 0
+    for link in links:
         assert link["logits"] > 0
         assert link["mismatches"] == 0
 

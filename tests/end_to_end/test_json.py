@@ -98,7 +98,7 @@ def test_an_error_is_one_object_too(command, tmp_path: Path) -> None:
 
 
 def test_wide_words_and_long_passes_compute_the_same(command, demo_folder: Path, tmp_path: Path):
-    shape = ("--channels-per-word", "2", "--steps-per-pass", "2", "--images", "5")
+    shape = ("--channels-per-word", "2", "--steps-per-pass", "2", "--images", "5", "--no-top")
     network = demo_folder / "network.safetensors"
     found = command("verify", network, *shape, "--out", tmp_path / "wide", "--json")
     assert found.code == 0

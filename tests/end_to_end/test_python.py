@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import spikewright
-from spikewright import api
+from spikewright import api, stimulus
 from spikewright.golden.models import reference
 from spikewright.layout import to_json
 
@@ -80,7 +80,7 @@ def test_build_verify_profile(small_network: spikewright.Network, tmp_path: Path
         small_network, tmp_path / "small", spikewright.BuildOptions(2), stimulus
     )
     assert [core.node for core in built.image.cores] == ["hidden", "out"]
-    options = spikewright.SimulationOptions(stalls=(0, 50))
+    options = spikewright.SimulationOptions(stalls=(0, 50), top=False)
     result = spikewright.verify(tmp_path / "small", options)
     assert result.mismatches == 0
     assert result.images == 4
@@ -107,9 +107,36 @@ def test_a_profile_is_of_the_inputs_of_the_folder(
 
 def test_labels_that_do_not_fit() -> None:
     inputs = np.array([[0, 0], [0, 1]])
-    for labels in (np.array([1]), np.array([0.5, 1.0]), np.array([[0, 1]])):
-        with pytest.raises(spikewright.BadInput, match="labels"):
+    for labels in (np.array([1]), np.array([0.5, 1.0]), np.array([[0, 1]]), np.array([[0], [1]])):
+        with pytest.raises(spikewright.BadInput, match=r"^labels: .* must be integers \(2,\)"):
             spikewright.Stimulus(inputs, labels)
+    with pytest.raises(spikewright.BadInput, match=r"^labels: class of image 1 is -1, must be 0"):
+        spikewright.Stimulus(inputs, np.array([0, -1]))
+
+
+def test_labels_outside_the_classes_are_refused_by_all_that_take_them(
+    small_network: spikewright.Network, tmp_path: Path
+) -> None:
+    inputs, built = np.array([[0, 0], [0, 1], [3, 3]]), tmp_path / "built"
+    spikewright.build(small_network, built, stimulus=spikewright.Stimulus(inputs))
+    wrong = spikewright.Stimulus(inputs, np.array([0, 1, 2]))  # there are two classes
+    takers = {
+        "evaluate": lambda: spikewright.evaluate(small_network, wrong),
+        "build": lambda: spikewright.build(small_network, tmp_path / "new", stimulus=wrong),
+        "verify": lambda: spikewright.verify(built, stimulus=wrong),
+        "profile": lambda: spikewright.profile(built, wrong),
+    }
+    message = r"^labels: class of image 2 is 2, must be 0\.\.1"
+    for take in takers.values():
+        with pytest.raises(
+            spikewright.BadInput, match=r"^labels: class of image 2 is 2, must be 0\.\.1"
+        ):
+            take()
+    assert not (tmp_path / "new").exists()
+    assert not (built / "sim").exists()
+    stimulus.save(wrong, built / "stimulus.safetensors")
+    with pytest.raises(spikewright.BadInput, match=message):
+        spikewright.verify(built)
 
 
 def test_inputs_that_do_not_fit(small_network: spikewright.Network, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.compiler.random_options import random_options
 from spikewright.hw.options import BuildOptions
 from spikewright.sim.harness.stimulus import input_beats
+from spikewright.sim.measurement.work_check import check_operations
 from spikewright.sim.pysim import simulate
-from spikewright.sim.verify import check_operations
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 SEEDS = (*range(21), 53, 56, 69)  # few of the small ones merge windows

@@ -27,6 +27,7 @@ from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.testing import corners
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
 from spikewright.sim import verify as module
@@ -34,9 +35,10 @@ from spikewright.sim.accelerator_bench import simulate
 from spikewright.sim.harness.counters import check_cycles
 from spikewright.sim.measurement import cycle_check
 from spikewright.sim.measurement.profile import Profile
+from spikewright.sim.measurement.work_check import check_operations
 from spikewright.sim.options import SimulationOptions
 from spikewright.sim.simulators import lint, runner
-from spikewright.sim.verify import check_operations, verify
+from spikewright.sim.verify import verify
 
 BATCH = 8
 
@@ -243,6 +245,63 @@ def test_an_incomplete_folder_is_refused(folder, tmp_path):
     (copy / "rtl" / "accelerator.v").unlink()
     with pytest.raises(BadInput, match=r"accelerator\.v: not found"):
         verify(copy, _inputs())
+
+
+@pytest.mark.parametrize("name", ["top.v", "accelerator.v", "conv_entries_0.mem", "regs.json"])
+def test_a_file_that_is_not_the_build_s_is_named_before_anything_runs(
+    folder, tmp_path, monkeypatch, name
+):
+    copy = shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("sim"))
+    content = (copy / "rtl" / name).read_bytes()
+    (copy / "rtl" / name).write_bytes(content.replace(b"0", b"1", 1))
+    monkeypatch.setattr(module, "prepare", lambda *given: pytest.fail("was simulated"))
+    with pytest.raises(BadInput, match=rf"rtl/{name}: differs from the hash in manifest\.json"):
+        verify(copy, _inputs())
+    (copy / "rtl" / name).write_bytes(content)
+    (copy / "rtl" / f"other_{name}").write_bytes(content)
+    with pytest.raises(BadInput, match=rf"rtl/other_{name}: is no file of this build"):
+        verify(copy, _inputs())
+
+
+def test_corners_are_those_of_the_reference(verification):
+    result, network, inputs = verification[0], _network(), _inputs()
+    counts = corners.coverage(network, reference.run(network, inputs), inputs)
+    assert result.corners == {corner: counts[corner] for corner in corners.possible(network)}
+    assert result.corners["equal to the threshold"] > 0
+    assert result.corner_images is None
+
+
+def test_corner_inputs_visit_the_rest(folder):
+    silent = 0 * _inputs()[:2]
+    plain = verify(folder, silent)
+    assert {"above the threshold", "equal to the threshold"} & set(plain.unvisited)
+    options = SimulationOptions(corners=True, stalls=(0, 30))
+    result = verify(folder, silent, options)
+    result.require_equal()
+    assert set(result.unvisited) < set(plain.unvisited)
+    assert "equal to the threshold" not in result.unvisited
+    assert result.corner_images > 0
+    assert result.images == len(result.trace.logits) == 2
+    assert result.verilog.images == 2 + result.corner_images
+    assert result.verilog.logits == 2 * (2 + result.corner_images) * 5
+    assert result.profile == plain.profile  # as without them
+    assert result.cycles_checked.compared > 2 * plain.cycles_checked.compared
+
+
+def test_a_difference_on_corner_inputs_says_so(folder, monkeypatch):
+    right = engine.run
+
+    def wrong_on_more(network, inputs):
+        trace = right(network, inputs)
+        if inputs.any():
+            trace.logits[0, 0] += 1
+        return trace
+
+    monkeypatch.setattr(engine, "run", wrong_on_more)
+    result = verify(folder, 0 * _inputs()[:2], SimulationOptions(corners=True))
+    assert [link.mismatches for link in result.equality.links] == [1, 1, 0]
+    with pytest.raises(CheckFailed, match="first: corner inputs: reference == engine: image 0,"):
+        result.require_equal()
 
 
 def test_a_rate_given_twice_runs_once(folder, monkeypatch):

@@ -20,8 +20,8 @@ from spikewright.golden.testing.random_chain import Limits, coverage, random_inp
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.options import BuildOptions
+from spikewright.sim.measurement.work_check import check_operations
 from spikewright.sim.pysim import simulate
-from spikewright.sim.verify import check_operations
 
 SMALL = Limits(side=5, channels=5, units=12, kernel=3, layers=2, timesteps=4)
 GRAPHS = Limits(side=5, channels=5, units=12, kernel=3, layers=3, timesteps=4)
