@@ -128,7 +128,7 @@ def _manifest(path: Path) -> tuple[dict[str, Any], str]:
     """The image of a manifest as JSON values, and the prefix of names."""
     try:
         manifest = json.loads(path.read_text())
-        image, prefix = manifest["image"], str(manifest["prefix"])
+        image, prefix = manifest["image"], str(manifest.get("prefix", ""))
         schema = image["schema"]
     except FileNotFoundError:
         raise BadInput(f"{path}: not found; make it with `spikewright build`") from None
