@@ -23,7 +23,7 @@ OF_BUILD = {"network", "force", "as_json", "inputs", "data", "images", "seed"}
 VALUES = {
     "--out": ["elsewhere"], "--target": ["ecp5-25k"], "--lanes": ["2"], "--budget": ["ram=4"],
     "--channels-per-word": ["2"], "--steps-per-pass": ["1"], "--loadable": [],
-    "--also": ["other.safetensors"], "--no-registers": [], "--no-counters": [],
+    "--also": ["other.safetensors"], "--name": ["mine"], "--no-registers": [], "--no-counters": [],
 }  # fmt: skip
 FOR_INPUTS = {"--inputs": ["random"], "--images": ["2"], "--seed": ["1"], "--data": ["data"]}
 
