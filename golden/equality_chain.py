@@ -25,7 +25,7 @@ from spikewright.golden.models import engine, reference
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.trace import Comparison, Trace, compare
 
-BATCH = 20  # images traced at once: bounds memory, and lets progress be seen
+BATCH = 20  # the most images traced at once: bounds memory, and lets progress be seen
 
 Inputs = NDArray[np.generic]
 Runner = Callable[[slice], Trace]
@@ -149,15 +149,16 @@ class Equality:
 
 def follow(
     programs: Sequence[Program], images: int, observe: Observer | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, batch: int = BATCH,
 ) -> Equality:  # fmt: skip
     """Run programs, given in the order of the chain, on so many images, and compare neighbours.
 
-    Each program runs once on every image. A link is called "left == right".
+    Each program runs once on every image, on `batch` of them at a time. A link is called
+    "left == right".
     """
     links = [_LinkCount(left.name, right.name) for left, right in pairwise(programs)]
-    for start in range(0, max(images, 1), BATCH):
-        part = slice(start, min(start + BATCH, images))
+    for start in range(0, max(images, 1), batch):
+        part = slice(start, min(start + batch, images))
         before: Trace | None = None
         traces: dict[str, Trace] = {}
         for index, program in enumerate(programs):

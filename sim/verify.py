@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.equality_chain import (
+    BATCH,
     Equality,
     Link,
     Progress,
@@ -23,6 +24,7 @@ from spikewright.golden.equality_chain import (
     reference_program,
 )
 from spikewright.golden.errors import BadInput, CheckFailed, require
+from spikewright.golden.footprint import Footprint
 from spikewright.golden.image.build_files import check_files
 from spikewright.golden.image.counters import Counters
 from spikewright.golden.image.memory_image import Image
@@ -157,7 +159,8 @@ def verify(
     Raises
     ------
     BadInput
-        If a file of the build is missing or changed, or the inputs do not fit.
+        If a file of the build is missing or changed, the inputs do not fit, or all takes more
+        memory than `golden.footprint.allowed`.
     ToolMissing
         If the simulator is not installed.
     CheckFailed
@@ -167,6 +170,7 @@ def verify(
     options = options or SimulationOptions()
     check_files(folder)
     network = load(Path(folder) / "network.safetensors")
+    Footprint.of_comparison(network, len(options.stalls)).batch(len(inputs), BATCH)
     frames = network.check_inputs(inputs)
     image, runs = simulate_build(folder, network, frames, options, progress)
     verdict = conclude(network, image, frames, runs, progress)
@@ -262,7 +266,8 @@ def conclude(
         golden(traces)
         visits(traces)
 
-    equality = follow(programs, len(inputs), observe, progress)
+    batch = Footprint.of_comparison(network, len(runs)).batch(len(inputs), BATCH)
+    equality = follow(programs, len(inputs), observe, progress, batch)
     spikes = golden.trace
     operations = count(network, inputs, spikes)
     checks = [CycleCheck(0, 0, None)]

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.equality_chain import (
+    BATCH,
     Progress,
     Recorder,
     engine_program,
     follow,
     reference_program,
 )
+from spikewright.golden.footprint import Footprint
 from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.models import engine
@@ -74,7 +76,8 @@ def evaluate(
     Raises
     ------
     BadInput
-        If network or folder cannot be read, or inputs or labels do not fit.
+        If network or folder cannot be read, inputs or labels do not fit, or the run takes more
+        memory than `golden.footprint.allowed`.
     """
     image = None
     if not isinstance(network, Network):
@@ -83,12 +86,14 @@ def evaluate(
         stimulus = stimulus or inputs_of(path, network, InputChoice())
     stimulus = stimulus or choose_stimulus(network)
     stimulus.require_fit(network)
-    logits = engine.logits(network, stimulus.inputs)
     part = stimulus.first(min(compare, len(stimulus)))
+    footprint = Footprint.of_comparison(network, membranes=trace_file is not None)
+    batch = footprint.batch(len(part), BATCH)
+    logits = engine.logits(network, stimulus.inputs)
     frames = network.check_inputs(part.inputs)
     recorder = Recorder("engine", membranes=trace_file is not None)
     programs = (reference_program(network, frames), engine_program(network, frames))
-    equality = follow(programs, len(frames), recorder, progress)
+    equality = follow(programs, len(frames), recorder, progress, batch)
     trace = recorder.trace
     counts = operations.count(network, frames, trace)
     if trace_file:

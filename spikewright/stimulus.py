@@ -168,8 +168,10 @@ def _has_test_images(name: str | None, data: Path | None) -> bool:
 
 
 def _random(network: Network, images: int, seed: int) -> Stimulus:
+    from spikewright.golden.footprint import Footprint
     from spikewright.golden.testing.random_chain import random_inputs
 
+    Footprint.of_inputs(network).batch(images, 1)
     return Stimulus(random_inputs(network, images, seed), None, f"random integers, seed {seed}")
 
 

@@ -205,19 +205,32 @@ def _networks(paths: Sequence[Path]) -> tuple[Network, ...]:
     return tuple(file.load(path) for path in paths)
 
 
+_memory = click.option(
+    "--memory", metavar="SIZE",
+    help="The most that inputs and traces may take, as 8G; more is refused.  [default: three "
+    "quarters of what is free]",
+)  # fmt: skip
+
+
 def stimulus(images_by_default: str, seed_of: str = "random inputs") -> Decorator:
-    """`--inputs`, `--data`, `--images` and `--seed`; the command gets them as one `choice`."""
+    """`--inputs`, `--data`, `--images` and `--seed`; the command gets them as one `choice`.
+
+    With `--memory`, within which the command runs.
+    """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def parsed(
-            *, inputs: str, data: Path | None, images: int | None, seed: int, **others: Any
-        ) -> Any:
+            *, inputs: str, data: Path | None, images: int | None, seed: int, memory: str | None,
+            **others: Any,
+        ) -> Any:  # fmt: skip
+            from spikewright.golden.footprint import memory_limit, parse_size
             from spikewright.stimulus import InputChoice
 
-            return command(choice=InputChoice(inputs, data, images, seed), **others)
+            with memory_limit(None if memory is None else parse_size(memory)):
+                return command(choice=InputChoice(inputs, data, images, seed), **others)
 
-        return inputs(data(images(images_by_default)(seed(seed_of)(parsed))))
+        return inputs(data(images(images_by_default)(seed(seed_of)(_memory(parsed)))))
 
     return decorate
 

@@ -18,8 +18,8 @@ from spikewright.layout import read_json
 COMMANDS = {command.name: command for command in ALL}
 OTHER_DEFAULT = {("synth", "--target"), ("demo", "--seed"), ("train", "--seed")}
 WHAT_DIFFERS = {"--images", "--out", "--seed", "--target"}  # says so in its help
-INPUTS = {"--inputs", "--data", "--images", "--seed"}
-OF_BUILD = {"network", "force", "as_json", "inputs", "data", "images", "seed"}
+INPUTS = {"--inputs", "--data", "--images", "--seed", "--memory"}
+OF_BUILD = {"network", "force", "as_json", "inputs", "data", "images", "seed", "memory"}
 VALUES = {
     "--out": ["elsewhere"], "--target": ["ecp5-25k"], "--lanes": ["2"], "--budget": ["ram=4"],
     "--channels-per-word": ["2"], "--steps-per-pass": ["1"], "--loadable": [],
