@@ -114,7 +114,7 @@ async def sweep(dut: HierarchyObject) -> None:
         await RisingEdge(dut.clk)
         visit = sweep_visit(dut, core, room)
         visits += [visit] if visit else []
-        if known(dut.sweep__go):
+        if known(dut.sweep__resume):
             releases.append(known(dut.sweep__done))
         if len(releases) == tokens + 1:
             break
