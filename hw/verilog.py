@@ -126,11 +126,14 @@ def _convert(
     designs: Mapping[str, tuple[Elaboratable, object]], library: Mapping[str, bytes]
 ) -> dict[str, str]:
     """The Verilog of every design by the name of its top, each converted for its platform."""
+    with _no_garbage_collection():
+        texts = {
+            top: rtlil_text(design, top, platform, emit_src=False)
+            for top, (design, platform) in designs.items()
+        }
     with scratch() as folder:
         (folder / "library.v").write_text("".join(map(_interface, library.values())))
-        for top, (design, platform) in designs.items():
-            with _no_garbage_collection():
-                text = rtlil_text(design, top, platform, emit_src=False)
+        for top, text in texts.items():
             (folder / f"{top}.il").write_text(text)
         (folder / "all.ys").write_text("".join(_SCRIPT.format(top=top) for top in designs))
         _yosys(folder, "all.ys")
