@@ -58,6 +58,8 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True,
+            # Whoever runs the tests in the background may ignore interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
     def _ask(self, **request: object) -> int:
@@ -265,4 +267,21 @@ def test_two_at_once_do_not_harm_each_other(
         assert {name: found.get(name) for name in expected if name != "log/steps.json"} == {
             name: value for name, value in expected.items() if name != "log/steps.json"
         }
+    place.require_clean()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_has_left_nothing_when_it_ends(
+    blow: signal.Signals, server: Server, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    place = place_for({"verify"}, undisturbed, tmp_path, cold=True)
+    process = server.start(place.command("verify"), place)
+    while len(place.workers()) < 4:  # compilers, each on its leash
+        assert "\nspikewright" not in place.log()
+        time.sleep(0.01)
+    os.kill(process, blow)
+    assert server.wait(process) == 128 + blow
+    assert place.log().endswith(
+        "\nspikewright: interrupted; the same command resumes where it stopped\n"
+    )
     place.require_clean()
