@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from spikewright.golden.errors import BadInput
@@ -38,7 +38,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def made(folder: Path) -> Iterator[None]:
+def made(folder: Path) -> Generator[None]:
     """`folder`, made with its parents if they are missing; what is empty afterwards goes again.
 
     So whoever is refused before anything was written leaves no trace.
@@ -89,7 +89,7 @@ def require_space(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def one_line(path: str | Path) -> Iterator[None]:
+def one_line(path: str | Path) -> Generator[None]:
     """Make an `OSError` of the block a `BadInput`: in one line, why `path` cannot be written."""
     try:
         yield

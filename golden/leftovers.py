@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 _PART = re.compile(r"\..+\.(\d+)-\d+\.part")
@@ -55,7 +55,7 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[Path]:
+def scratch() -> Generator[Path]:
     """A folder among the system's temporary ones, for as long as the block runs."""
     place = Path(tempfile.gettempdir())
     for path in place.glob("spikewright-*"):

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -117,7 +117,7 @@ def _groups() -> tuple[set[Child], ...]:
 
 
 @contextlib.contextmanager
-def pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+def pool(threads: int) -> Generator[ThreadPoolExecutor]:
     """Threads that run programs. An exception in the block, Ctrl-C too, ends these programs.
 
     For who would wait for the threads' results, which nobody wants any more?

@@ -13,7 +13,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ _guard = threading.Lock()
 
 
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Generator[None]:
     """No other process writes or reads `folder` during the block; it is made if it is missing.
 
     What a killed process left in it is completed or removed first. Blocks of one process may nest.
@@ -95,7 +95,7 @@ def _take(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def reading(folder: Path) -> Generator[None]:
     """No other process writes `folder` during the block, which should be short.
 
     A folder that we may not write is read all the same.
@@ -131,7 +131,7 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Generator[None]:
     """Wait until no other process or thread is in such a block with the lock file `path`.
 
     The folder of `path` must be there, and ours to write.
