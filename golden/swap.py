@@ -8,7 +8,7 @@ from pathlib import Path
 from spikewright.golden.atomic import one_line, require_writable
 from spikewright.golden.leftovers import part_of, remove, sweep
 
-_DECIDED = ".decided"
+_DECIDED = ".spikewright.decided"
 
 
 def write_together(folder: Path, files: Mapping[str, bytes]) -> None:

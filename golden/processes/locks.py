@@ -22,7 +22,8 @@ from spikewright.golden.errors import BadInput
 from spikewright.golden.leftovers import sweep
 from spikewright.golden.swap import finish, unfinished
 
-NAME = ".lock"
+NAME = ".spikewright.lock"
+_ALONE = "spikewright.alone"
 READERS_S = 30.0
 """How long whoever wants to write waits for readers, who need a moment each."""
 _NONE_HERE = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -79,7 +80,16 @@ def _write_lock(folder: Path) -> contextlib.ExitStack:
             os.pwrite(handle, f"{os.getpid()} {time.strftime('%H:%M:%S')}\n".encode(), 0)
         finish(folder)
         sweep(folder, deep=True)
+        _sweep_locks(folder)
         return stack.pop_all()
+
+
+def _sweep_locks(folder: Path) -> None:
+    """Remove the files of `alone` that nobody holds, in all folders below."""
+    for path in list(folder.rglob(f".*.{_ALONE}")):
+        with contextlib.suppress(OSError):
+            if (handle := _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)) is not None:
+                _give_up(path, handle)
 
 
 def _take(folder: Path) -> int:
@@ -131,11 +141,12 @@ def reading(folder: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Generator[None]:
-    """Wait until no other process or thread is in such a block with the lock file `path`.
+def alone(target: Path) -> Generator[None]:
+    """Wait until no other process or thread is in such a block for `target`, to make it.
 
-    The folder of `path` must be there, and ours to write.
+    Its folder must be there, and ours to write.
     """
+    path = target.with_name(f".{target.name}.{_ALONE}")
     handle = _locked(path, fcntl.LOCK_EX)
     assert handle is not None  # it waits
     try:

@@ -61,7 +61,7 @@ def prepare(package: str, function: str) -> None:
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a cache that we may not write
             home.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(alone(home / f".yowasp-{key}.lock"))
+            stack.enter_context(alone(done))
         if not done.exists() and _started(package, function, ["--version"], None).returncode == 0:
             with contextlib.suppress(OSError):
                 done.touch()

@@ -121,7 +121,7 @@ def build_bench(
     done = Build(simulator, folder, top, waves)
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with alone(folder.with_name(f".{folder.name}.lock")):
+        with alone(folder):
             sweep(folder.parent)
             if not folder.is_dir():  # nobody built it while we waited
                 _build(tool, sources, top, folder, waves)

@@ -150,7 +150,7 @@ def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(alone(folder / ".lock"))
+            stack.enter_context(alone(folder))
             sweep(folder)
         except OSError:
             folder = otherwise

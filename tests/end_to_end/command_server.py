@@ -3,8 +3,8 @@
 Reads requests from standard input, a line of JSON each, and answers with a line each:
 
 - {"arguments": [...], "log": PATH, "temporary": PATH, "end_at": N}: starts a command, with its
-  outputs in the log; answers its process number. With `end_at` it kills itself before its N-th
-  operation on the file system.
+  outputs in the log; answers its process number. With `end_at` it kills itself before it changes
+  the file system, or starts a program, for the N-th time. How often it did is in PATH.count.
 - {"wait": PROCESS}: answers the exit code of that process once it has ended.
 """
 
@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from spikewright.cli.main import main as command
@@ -23,21 +24,22 @@ for module in ("api", "experiments", "model.experiments.schedule", "model.traini
                "pipeline", "sim.verify"):  # fmt: skip
     importlib.import_module(f"spikewright.{module}")  # before the first fork
 
-OPERATIONS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "subprocess.Popen"}
+CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "subprocess.Popen"}
 
 
-def kill_before(number: int) -> None:
-    """Kill this process before its operation `number` on the file system."""
-    left = number
+class Changes:
+    """Counts the changes that this process makes to the file system, and may end it before one."""
 
-    def audit(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal left
-        if event in OPERATIONS:
-            left -= 1
-            if left == 0:
+    def __init__(self, end_at: int) -> None:
+        self.count, self.end_at = 0, end_at
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple) -> None:
+        writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if event in CHANGES or writes:
+            self.count += 1
+            if self.count == self.end_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(audit)
 
 
 def run(request: dict) -> NoReturn:
@@ -47,9 +49,7 @@ def run(request: dict) -> NoReturn:
         os.dup2(log, handle)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ["TMPDIR"] = request["temporary"]
-    if request["end_at"]:
-        kill_before(request["end_at"])
-    code = 70
+    changes, code = Changes(request["end_at"]), 70
     try:
         command(request["arguments"])
     except SystemExit as left:
@@ -57,6 +57,7 @@ def run(request: dict) -> NoReturn:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        Path(request["log"] + ".count").write_text(str(changes.count))
         os._exit(code)
 
 

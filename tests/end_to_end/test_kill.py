@@ -1,6 +1,6 @@
 """kill -9 at any instant, and two processes at once: results are those of one that nobody disturbs.
 
-A command is killed after a random time, or before a random operation on the file system; then the
+A command is killed after a random time, or before a random change that it makes; then the
 same command must end in the same files as one that was never killed, with nothing beside them and
 no process left. Two commands on one folder both succeed, or one is told who the other is.
 """
@@ -188,18 +188,21 @@ class Undisturbed:
 
     def __init__(self, server: Server, network: Path, root: Path) -> None:
         self.server, self.network, self.root = server, network, root
-        self.made: dict[str, tuple[Place, float]] = {}
+        self.made: dict[str, Place] = {}
+        self.seconds: dict[str, float] = {}
+        self.changes: dict[str, int] = {}
 
-    def of(self, verb: str) -> tuple[Place, float]:
-        """Where it was run, and how many seconds it took."""
+    def of(self, verb: str) -> Place:
+        """Where it was run. How long that took, and in how many changes, is known then too."""
         if verb not in self.made:
             (self.root / verb).mkdir()
             place = Place(self.root / verb, self.network)
             if verb in ON_A_BUILD:
-                shutil.copytree(self.of("build")[0].out, place.out)
+                shutil.copytree(self.of("build").out, place.out)
             started = time.monotonic()
             assert self.server.run(place.command(verb), place) == 0, place.log()
-            self.made[verb] = place, time.monotonic() - started
+            self.made[verb], self.seconds[verb] = place, time.monotonic() - started
+            self.changes[verb] = int(Path(f"{place.logs[0]}.count").read_text())
             place.require_clean()
         return self.made[verb]
 
@@ -215,9 +218,9 @@ def place_for(verbs: set[str], undisturbed: Undisturbed, root: Path, cold: bool 
     """A new place, in which commands find what they need; the simulation too, unless `cold`."""
     place = Place(root, undisturbed.network)
     if verbs & ON_A_BUILD:
-        shutil.copytree(undisturbed.of("build")[0].out, place.out)
+        shutil.copytree(undisturbed.of("build").out, place.out)
         if not cold:
-            shutil.copytree(undisturbed.of("verify")[0].out / "sim", place.out / "sim")
+            shutil.copytree(undisturbed.of("verify").out / "sim", place.out / "sim")
     return place
 
 
@@ -226,15 +229,17 @@ def place_for(verbs: set[str], undisturbed: Undisturbed, root: Path, cold: bool 
 def test_the_command_after_a_kill_does_as_if_there_had_been_none(
     case: int, server: Server, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    """Half of the commands are killed after a time, half of them before an operation."""
+    """Half of the commands are killed after a time, half of them before a change."""
     turn, verb = case // len(COMMANDS), COMMANDS[case % len(COMMANDS)]
-    whole, seconds = undisturbed.of(verb)
-    draw = random.Random(case)
-    place = place_for({verb}, undisturbed, tmp_path, cold=turn % 5 == 4)
-    end_at = draw.randrange(1, 120) if (case + turn) % 2 else 0
+    cold = turn % 3 == 2
+    whole, place = undisturbed.of(verb), place_for({verb}, undisturbed, tmp_path, cold)
+    draw, changes = random.Random(case), undisturbed.changes[verb]
+    if verb == "verify" and not cold:
+        changes //= 2  # the other half is made where the simulation is built
+    end_at = draw.randint(1, changes) if (case + turn) % 2 else 0
     process = server.start(place.command(verb), place, end_at)
     if not end_at:
-        time.sleep(draw.uniform(0, seconds))
+        time.sleep(draw.uniform(0, 0.4 * undisturbed.seconds[verb]))  # later ones are quicker
         os.kill(process, signal.SIGKILL)
     assert server.wait(process) in (-signal.SIGKILL, 0), place.log()
     place.wait_for_workers()
@@ -262,7 +267,7 @@ def test_two_at_once_do_not_harm_each_other(
     for verb in (first, second):  # now one after the other: they find all that was done
         assert server.run(place.command(verb), place) == 0, place.log()
     for verb in {first, second} - {"run"}:
-        expected = content(undisturbed.of(verb)[0].out)
+        expected = content(undisturbed.of(verb).out)
         found = content(place.out)
         assert {name: found.get(name) for name in expected if name != "log/steps.json"} == {
             name: value for name, value in expected.items() if name != "log/steps.json"

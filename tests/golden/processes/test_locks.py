@@ -110,8 +110,19 @@ def test_blocks_of_one_process_nest(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_completed_first(tmp_path: Path) -> None:
-    (tmp_path / ".decided").mkdir()
-    (tmp_path / ".decided" / "file").write_text("new")
+    (tmp_path / ".spikewright.decided").mkdir()
+    (tmp_path / ".spikewright.decided" / "file").write_text("new")
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ".key.spikewright.alone").write_text("")
+    with Other("alone", tmp_path / "cache" / "other"), writing(tmp_path):
+        assert [path.name for path in (tmp_path / "cache").iterdir()] == [
+            ".other.spikewright.alone"
+        ]
+    (tmp_path / "cache" / ".other.spikewright.alone").unlink()
+    (tmp_path / "cache").rmdir()
+    (tmp_path / ".spikewright.decided").mkdir()
+    (tmp_path / ".spikewright.decided" / "file").write_text("new")
     (tmp_path / "file").write_text("old")
     with reading(tmp_path):
         assert (tmp_path / "file").read_text() == "new"
@@ -145,7 +156,7 @@ def test_where_there_are_no_locks_work_goes_on(tmp_path: Path, monkeypatch) -> N
 
 
 def test_one_waits_for_the_other(tmp_path: Path) -> None:
-    path = tmp_path / "cache.lock"
+    path = tmp_path / "cache"
     order = []
 
     def wait() -> None:
