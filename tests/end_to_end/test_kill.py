@@ -107,7 +107,7 @@ class Place:
 
     def log(self) -> str:
         """All that commands have said."""
-        return "".join(log.read_text() for log in self.logs)
+        return "".join(log.read_text() for log in self.logs if log.exists())
 
     def workers(self) -> list[int]:
         """The programs that still work here: they know the folder of temporary files."""
@@ -198,7 +198,7 @@ class Undisturbed:
             (self.root / verb).mkdir()
             place = Place(self.root / verb, self.network)
             if verb in ON_A_BUILD:
-                shutil.copytree(self.of("build").out, place.out)
+                shutil.copytree(self.of("verify" if verb == "profile" else "build").out, place.out)
             started = time.monotonic()
             assert self.server.run(place.command(verb), place) == 0, place.log()
             self.made[verb], self.seconds[verb] = place, time.monotonic() - started
@@ -224,7 +224,7 @@ def place_for(verbs: set[str], undisturbed: Undisturbed, root: Path, cold: bool 
     return place
 
 
-@pytest.mark.sample(case=(0, 1, 2, 3))
+@pytest.mark.sample(case=(1, 2, 4))
 @pytest.mark.parametrize("case", range(60))
 def test_the_command_after_a_kill_does_as_if_there_had_been_none(
     case: int, server: Server, undisturbed: Undisturbed, tmp_path: Path
@@ -248,7 +248,7 @@ def test_the_command_after_a_kill_does_as_if_there_had_been_none(
     place.require_clean()
 
 
-@pytest.mark.sample(case=(0, 3, 5))
+@pytest.mark.sample(case=(0, 1, 5))
 @pytest.mark.parametrize("case", range(21))
 def test_two_at_once_do_not_harm_each_other(
     case: int, server: Server, undisturbed: Undisturbed, tmp_path: Path
@@ -275,14 +275,15 @@ def test_two_at_once_do_not_harm_each_other(
     place.require_clean()
 
 
+@pytest.mark.sample(blow=(signal.SIGTERM,))
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_has_left_nothing_when_it_ends(
     blow: signal.Signals, server: Server, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
     place = place_for({"verify"}, undisturbed, tmp_path, cold=True)
     process = server.start(place.command("verify"), place)
-    while len(place.workers()) < 4:  # compilers, each on its leash
-        assert "\nspikewright" not in place.log()
+    while len(place.workers()) < 2:  # a tool on its leash
+        assert "verify .." not in place.log(), place.log()  # too late, it has ended
         time.sleep(0.01)
     os.kill(process, blow)
     assert server.wait(process) == 128 + blow
