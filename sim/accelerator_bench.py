@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden.atomic import write_bytes
+from spikewright.golden.atomic import require_space, write_bytes
 from spikewright.golden.cycles.prediction import Source
 from spikewright.golden.cycles.stalls import Stalls
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, CheckFailed, require
 from spikewright.golden.image.counters import Counters
 from spikewright.golden.image.image_file import load_image, rtl_prefix
 from spikewright.golden.image.memory_image import Image
@@ -164,17 +164,22 @@ def simulate(
         "patience": 20_000 + 64 * largest, "reset_after": reset_after,
         "accelerators": [settings_of(image) for image in bench.images],
     }  # fmt: skip
-    result = runner.run_bench(
-        bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
-        environment={SETTINGS: json.dumps(settings)},
-    )  # fmt: skip
-    result.require_passed()
-    reports = json.loads((folder / "result.json").read_text())
-    pairs = enumerate(zip(bench.images, reports, strict=True))
-    return [
-        _collect(image, report, folder, batch, Stalls.from_percent(stall, seed, index), result.log)
-        for index, (image, report) in pairs
-    ]
+    try:
+        result = runner.run_bench(
+            bench.build, MODULE, folder, data=bench.data, seed=seed, deadline_s=deadline_s,
+            environment={SETTINGS: json.dumps(settings)},
+        )  # fmt: skip
+        result.require_passed()
+        reports = json.loads((folder / "result.json").read_text())
+        pairs = enumerate(zip(bench.images, reports, strict=True))
+        rates = [Stalls.from_percent(stall, seed, index) for index in range(len(reports))]
+        return [
+            _collect(image, report, folder, batch, rates[index], result.log)
+            for index, (image, report) in pairs
+        ]
+    except (CheckFailed, json.JSONDecodeError):
+        require_space(folder)  # a simulator writes on without a word where nothing fits any more
+        raise
 
 
 def settings_of(image: Image) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from spikewright.golden.errors import CheckFailed
+from spikewright.golden.leftovers import scratch
+from spikewright.golden.processes import children
+from spikewright.golden.processes.locks import writing
 from spikewright.sim.benches import DEVICE, STALL
 from spikewright.sim.harness.top import prepare_top
 from spikewright.sim.simulators import runner
@@ -40,7 +42,8 @@ class Simulation:
     Raises
     ------
     BadInput, ToolMissing, BuildFailed
-        On entering, as `sim.harness.top.prepare_top`.
+        On entering, as `sim.harness.top.prepare_top`; or if another process is at the run's
+        folder: the whole build folder, where there is no `work`.
     CheckFailed
         From a call: if the device answers SLVERR or not at all.
     """
@@ -52,27 +55,32 @@ class Simulation:
         self.folder = Path(folder)
         self.work = Path(work) if work else self.folder / "sim"
         self.simulator, self.waves = simulator, waves
+        self._run_folder = self.work / simulator / "device"
+        self._locked = self._run_folder if work else self.folder
         self.stall, self.seed = stall, seed
 
     def __enter__(self) -> Self:
-        built = prepare_top(self.folder, self.work, self.simulator, self.waves)
-        if self.work == self.folder / "sim":  # not in a cache that others share
-            runner.drop_outdated(built)
-        # The path of a Unix socket is limited to about 100 bytes; a build folder's may be longer.
-        self._socket_folder = tempfile.TemporaryDirectory(prefix="spikewright-")
-        path = str(Path(self._socket_folder.name) / "device")
-        self._pool = ThreadPoolExecutor(1)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path)
-            listener.listen(1)
-            listener.settimeout(0.1)
-            self._run = self._pool.submit(
-                runner.run_bench, built, MODULE, self.work / self.simulator / "device",
-                data=sorted((self.folder / "rtl").glob("*.mem")),
-                environment={DEVICE: path, STALL: str(self.stall)}, deadline_s=1e9, seed=self.seed,
-            )  # fmt: skip
-            self._link = self._accept(listener)
-        self._lines = self._link.makefile("rw")
+        with ExitStack() as stack:
+            stack.enter_context(writing(self._locked))
+            built = prepare_top(self.folder, self.work, self.simulator, self.waves)
+            if self.work == self.folder / "sim":  # not in a cache that others share
+                runner.drop_outdated(built)
+            # A Unix socket's path is limited to about 100 bytes; a build folder's may be longer.
+            path = str(stack.enter_context(scratch()) / "device")
+            pool = stack.enter_context(children.pool(1))
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+                listener.listen(1)
+                listener.settimeout(0.1)
+                self._run = pool.submit(
+                    runner.run_bench, built, MODULE, self._run_folder,
+                    data=sorted((self.folder / "rtl").glob("*.mem")),
+                    environment={DEVICE: path, STALL: str(self.stall)}, deadline_s=1e9,
+                    seed=self.seed,
+                )  # fmt: skip
+                self._link = self._accept(listener)
+            self._lines = self._link.makefile("rw")
+            self._held = stack.pop_all()
         return self
 
     def _accept(self, listener: socket.socket) -> socket.socket:
@@ -93,11 +101,10 @@ class Simulation:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        self._lines.close()
-        self._link.close()
-        self._run.result().require_passed()
-        self._pool.shutdown()
-        self._socket_folder.cleanup()
+        with self._held:
+            self._lines.close()
+            self._link.close()
+            self._run.result().require_passed()
 
     def _ask(self, **command: Any) -> Any:
         self._lines.write(json.dumps(command) + "\n")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +30,7 @@ from spikewright.golden.network.file import fingerprint, load
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.operations import OperationCounts, count
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.processes import children
 from spikewright.golden.testing.corners import Visits, corner_inputs
 from spikewright.sim.accelerator_bench import Run, prepare, simulate
 from spikewright.sim.measurement.cycle_check import CycleCheck, check
@@ -219,18 +218,11 @@ def simulate_build(
         )[0]
 
     runs: dict[int, Run] = {}
-    with ThreadPoolExecutor(2) as pool:
+    with children.pool(2) as pool:
         futures = {stall: pool.submit(one, stall) for stall in stalls}
-        try:
-            for done, (stall, future) in enumerate(futures.items()):
-                say(1 + done, parts, f"simulating {batch} inputs at {stall} % stalls")
-                runs[stall] = future.result()
-        except BaseException:  # Ctrl-C too: do not wait for simulations that nobody wants any more
-            pool.shutdown(wait=False, cancel_futures=True)
-            while not all(future.done() for future in futures.values()):
-                runner.stop_all()  # again: one may have been preparing its files until now
-                time.sleep(0.05)
-            raise
+        for done, (stall, future) in enumerate(futures.items()):
+            say(1 + done, parts, f"simulating {batch} inputs at {stall} % stalls")
+            runs[stall] = future.result()
     say(parts, parts, "simulated")
     return bench.images[0], runs
 

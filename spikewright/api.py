@@ -14,6 +14,7 @@ from spikewright.golden.image.image_file import load_image
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.network import file
 from spikewright.golden.network.graph import Network
+from spikewright.golden.processes.locks import writing
 from spikewright.hw.options import BuildOptions
 from spikewright.layout import BuildFolder, read_json, write_bytes, write_json
 from spikewright.results.base import facts, layer_work
@@ -24,7 +25,7 @@ from spikewright.results.report import Report
 from spikewright.results.stuck import rates_of, stuck_layers, trained_rates
 from spikewright.sim.options import SimulationOptions
 from spikewright.step_cache import build_hash
-from spikewright.stimulus import Stimulus, choose_stimulus, content_hash, load, save
+from spikewright.stimulus import Stimulus, choose_stimulus, content_hash, encode, load
 from spikewright.top_link import TOP, top_link
 
 
@@ -59,16 +60,17 @@ def build(
     ------
     BadInput
         If the network does not fit cores or target, inputs or labels do not fit the network, or
-        the folder cannot be written.
+        the folder cannot be written or is in use. An older build in it is as before then.
     """
     from spikewright.hw.build import build as build_hardware
 
     stimulus = stimulus or choose_stimulus(network, "random")
     stimulus.require_fit(network)
     build_folder = BuildFolder(Path(folder))
-    image = build_hardware(network, build_folder.path, options)
-    save(stimulus, build_folder.stimulus)
-    return built(build_folder, network, stimulus, image)
+    beside = {build_folder.stimulus.name: encode(stimulus)}
+    with writing(build_folder.path):
+        image = build_hardware(network, build_folder.path, options, beside)
+        return built(build_folder, network, stimulus, image)
 
 
 def built(
@@ -112,15 +114,23 @@ def verify(
     Raises
     ------
     BadInput, ToolMissing
-        If the folder is no build, a file of it is missing or changed, the stimulus does not fit
-        its network, or the simulator is not installed.
+        If the folder is no build or in use, a file of it is missing or changed, the stimulus does
+        not fit its network, or the simulator is not installed.
     CheckFailed
         If the simulation died, ran past its deadline, or broke a rule of the bench.
     """
+    build_folder, options = BuildFolder(Path(folder)), options or SimulationOptions()
+    with writing(build_folder.path):
+        return _verify(build_folder, options, stimulus, images, progress)
+
+
+def _verify(
+    build_folder: BuildFolder, options: SimulationOptions, stimulus: Stimulus | None,
+    images: int | None, progress: Progress | None,
+) -> Verification:  # fmt: skip
     from spikewright.sim.measurement.energy import op_count_energy
     from spikewright.sim.verify import verify as simulate
 
-    build_folder, options = BuildFolder(Path(folder)), options or SimulationOptions()
     build_folder.require_built()
     network = file.load(build_folder.network)
     stimulus = (stimulus or load(build_folder.stimulus)).first(images)
@@ -178,18 +188,20 @@ def profile(
         If anything differs from golden, and as `verify`.
     """
     build_folder = BuildFolder(Path(folder))
-    build_folder.require_built()
-    stimulus = (stimulus or load(build_folder.stimulus)).first(images)
-    verified = _verified(build_folder, stimulus, simulator)
-    if verified is None:
-        options = SimulationOptions(simulator)
-        verified = verify(folder, options, stimulus, progress=progress)
-    if verified.mismatches:
-        raise CheckFailed(f"{verified.mismatches} values differ; first: {verified.first_mismatch}")
-    assert verified.profile is not None
-    result = ProfileResult.of(verified, verified.profile)
-    write_json(build_folder.result("profile"), result.as_dict())
-    return result
+    with writing(build_folder.path):
+        build_folder.require_built()
+        stimulus = (stimulus or load(build_folder.stimulus)).first(images)
+        verified = _verified(build_folder, stimulus, simulator)
+        if verified is None:
+            options = SimulationOptions(simulator)
+            verified = verify(folder, options, stimulus, progress=progress)
+        if verified.mismatches:
+            first = verified.first_mismatch
+            raise CheckFailed(f"{verified.mismatches} values differ; first: {first}")
+        assert verified.profile is not None
+        result = ProfileResult.of(verified, verified.profile)
+        write_json(build_folder.result("profile"), result.as_dict())
+        return result
 
 
 def _verified(folder: BuildFolder, stimulus: Stimulus, simulator: str) -> Verification | None:
@@ -220,8 +232,10 @@ def report(folder: str | Path) -> Report:
     from spikewright.reporting.page import render
 
     build_folder = BuildFolder(Path(folder))
-    values = summary.gather(build_folder)
-    page = render(values, summary.example(build_folder))
-    write_json(build_folder.result("summary"), values)
-    write_bytes(build_folder.html, page.encode())
-    return Report(build_folder.path, build_folder.html, read_json(build_folder.result("summary")))
+    result = build_folder.result("summary")
+    with writing(build_folder.path):
+        values = summary.gather(build_folder)
+        page = render(values, summary.example(build_folder))
+        write_json(result, values)
+        write_bytes(build_folder.html, page.encode())
+        return Report(build_folder.path, build_folder.html, read_json(result))

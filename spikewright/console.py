@@ -22,15 +22,27 @@ class Interrupts:
     """Ctrl-C that cannot get lost: libraries swallow a KeyboardInterrupt that meets their import.
 
     The signal is remembered, and `check` raises it again wherever a command reports progress.
+    SIGTERM is an interrupt too, so that it also leaves nothing behind.
+
+    Attributes
+    ----------
+    came
+        The number of the signal; 0 before one has come.
     """
 
-    came = False
+    came = 0
 
     @classmethod
-    def watch(cls) -> None:
-        """Remember interrupts from now on; one that is ignored by our parent's wish stays so."""
+    def watch(cls, alone: bool) -> None:
+        """Remember interrupts from now on; one that is ignored by our parent's wish stays so.
+
+        A process that is not `alone` may wait inside a library for the others, where no handler
+        runs: SIGTERM ends it at once.
+        """
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, cls._note)
+        if alone and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, cls._note)
 
     @classmethod
     def check(cls) -> None:
@@ -40,7 +52,7 @@ class Interrupts:
 
     @classmethod
     def _note(cls, number: int, frame: object) -> None:
-        cls.came = True
+        cls.came = number
         raise KeyboardInterrupt
 
 

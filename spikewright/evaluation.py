@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.atomic import require_writable
 from spikewright.golden.equality_chain import (
     BATCH,
     Progress,
@@ -24,6 +25,7 @@ from spikewright.golden.models import engine
 from spikewright.golden.network import file, operations
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.processes.locks import reading
 from spikewright.layout import BuildFolder, write_bytes
 from spikewright.results.base import facts, layer_work
 from spikewright.results.models import Evaluation, compared
@@ -76,14 +78,17 @@ def evaluate(
     Raises
     ------
     BadInput
-        If network or folder cannot be read, inputs or labels do not fit, or the run takes more
-        memory than `golden.footprint.allowed`.
+        If network or folder cannot be read, inputs or labels do not fit, the file cannot be
+        written, or the run takes more memory than `golden.footprint.allowed`.
     """
     image = None
+    if trace_file is not None:
+        require_writable(trace_file)  # before the work
     if not isinstance(network, Network):
         path = Path(network)
-        network, image = open_network(path)
-        stimulus = stimulus or inputs_of(path, network, InputChoice())
+        with reading(path):
+            network, image = open_network(path)
+            stimulus = stimulus or inputs_of(path, network, InputChoice())
     stimulus = stimulus or choose_stimulus(network)
     stimulus.require_fit(network)
     part = stimulus.first(min(compare, len(stimulus)))
@@ -114,13 +119,14 @@ def open_network(path: Path) -> tuple[Network, Image | None]:
     Raises
     ------
     BadInput
-        If it is no network file and no finished build.
+        If it is no network file and no finished build, or a build that is being written.
     """
     if not path.is_dir():
         return file.load(path), None
     folder = BuildFolder(path)
-    folder.require_built()
-    return file.load(folder.network), load_image(path)
+    with reading(path):
+        folder.require_built()
+        return file.load(folder.network), load_image(path)
 
 
 def inputs_of(path: Path, network: Network, choice: InputChoice) -> Stimulus:

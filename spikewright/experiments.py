@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikewright.console import Console
-from spikewright.layout import writable, write_bytes, write_json
+from spikewright.golden.processes.locks import writing
+from spikewright.layout import write_bytes, write_json
 from spikewright.reporting import curves
 from spikewright.reporting.strip_plot import picture
 from spikewright.results.experiments import ExperimentResult, SweptKey, VariantResult
 
 if TYPE_CHECKING:
     from spikewright.model.experiments.comparison import Row
+    from spikewright.model.experiments.experiment import Experiment
 
 TABLE, PICTURE, VALUES = "table.md", "accuracy.svg", "experiment.json"
 
@@ -45,11 +47,19 @@ def experiment(
     CheckFailed
         As `train`. The first failure ends all runs; what is trained is kept.
     """
-    from spikewright.model.experiments import comparison, schedule
     from spikewright.model.experiments import experiment as experiments
 
-    folder, console = writable(Path(folder)), console or Console.quiet()
-    content = experiments.load(name)
+    content, folder = experiments.load(name), Path(folder)
+    with writing(folder):
+        return _experiment(content, folder, data, jobs, device, console or Console.quiet())
+
+
+def _experiment(
+    content: Experiment, folder: Path, data: str | Path | None, jobs: int, device: str,
+    console: Console,
+) -> ExperimentResult:  # fmt: skip
+    from spikewright.model.experiments import comparison, schedule
+
     progress = Progress(console, len(schedule.due_cases(content, folder)))
     with console.step(content.name):
         lines = schedule.run_experiment(

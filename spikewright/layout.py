@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,16 +79,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises
     ------
     BadInput
-        If it cannot be written.
+        If it cannot be written, or something is there that is no file.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(
-            f"{path.parent}: cannot be made ({reason}); name a writable folder"
-        ) from None
-    atomic.write_bytes(path, data)
+    with atomic.made(path.parent):
+        atomic.write_bytes(path, data)
 
 
 def to_json(values: Mapping[str, Any]) -> str:
@@ -131,24 +123,3 @@ def read_json(path: Path) -> dict[str, Any]:
         schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}")
     return values
-
-
-def writable(folder: Path) -> Path:
-    """`folder`, made if it is missing, after a file could be written there.
-
-    Raises
-    ------
-    BadInput
-        If it cannot: before any work is done for it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder)
-        os.close(handle)
-        os.unlink(name)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadInput(
-            f"{folder}: cannot be written ({reason}); name a folder of your own"
-        ) from None
-    return folder

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from spikewright import api, synthesis, torchrun, training
 from spikewright.console import Console
 from spikewright.golden.network import file
+from spikewright.golden.processes.locks import writing
 from spikewright.hw.options import BuildOptions
-from spikewright.layout import BuildFolder, read_json, writable, write_json
+from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.results.builds import BuildResult
 from spikewright.results.measured import ProfileResult, Verification
 from spikewright.results.models import TrainResult
@@ -69,28 +70,29 @@ def train(recipe: Recipe, data: Path | None, device: str, steps: Steps) -> Train
     In every process that torchrun started: whether there is anything to do, the first decides.
     """
     folder = steps.folder
-    writable(folder.path)
     checkpoint, history = folder.path / "checkpoint.pt", folder.path / "history.json"
     outputs = [folder.network, history, checkpoint]
 
-    def run_training() -> None:
+    def run_training(restart: bool) -> None:
         progress = _training_progress(steps.console)
-        training.train(recipe, folder.path, data, device, progress)
+        training.train(recipe, folder.path, data, device, progress, decided(restart))
 
     def work() -> None:
-        if steps.force or steps.finished("train", outputs):
-            checkpoint.unlink(missing_ok=True)  # of another recipe: it can be made again
+        # A finished checkpoint is of another recipe: it can be made again.
+        restart = steps.force or steps.finished("train", outputs)
         decided(True)
-        run_training()
+        run_training(restart)
 
     # Not the source code: hours of training are not thrown away for a changed comment.
     inputs = {"recipe": recipe.as_dict(), "version": version("spikewright")}
-    with torchrun.joined(device) as decided:
-        if torchrun.leads():
+    if torchrun.leads():
+        with writing(folder.path), torchrun.joined(device) as decided:
             if not steps.run("train", inputs, outputs, work):
                 decided(False)
-        elif decided(False):
-            run_training()
+    else:
+        with torchrun.joined(device) as decided:
+            if decided(False):
+                run_training(False)
     network, summary = file.load(folder.network), read_json(history)["summary"]
     return TrainResult.of(recipe.name, network, folder.network, summary)
 
@@ -109,7 +111,6 @@ def _training_progress(console: Console) -> Callable[[Progress], None]:
 def build(network: Network, options: BuildOptions, stimulus: Stimulus, steps: Steps) -> BuildResult:
     """Compile a network, unless that very build is there; see `api.build`."""
     folder = steps.folder
-    writable(folder.path)
     inputs = {
         # Its activity too, which the fingerprint leaves out.
         "network": bytes_hash(file.encode(network)),
@@ -123,8 +124,9 @@ def build(network: Network, options: BuildOptions, stimulus: Stimulus, steps: St
     def work() -> None:
         api.build(network, folder.path, options, stimulus)
 
-    steps.run("build", inputs, outputs, work)
-    return api.built(folder, network, stimulus)
+    with writing(folder.path):
+        steps.run("build", inputs, outputs, work)
+        return api.built(folder, network, stimulus)
 
 
 def _simulated(folder: BuildFolder, simulator: str, stimulus: Stimulus) -> dict[str, Any]:
@@ -141,9 +143,10 @@ def verify(options: SimulationOptions, stimulus: Stimulus, steps: Steps) -> Veri
     def work() -> None:
         api.verify(folder.path, options, stimulus, progress=steps.console.progress)
 
-    inputs = {**_simulated(folder, options.simulator, stimulus), **asdict(options)}
-    steps.run("verify", inputs, [result], work)
-    return Verification.from_dict(read_json(result))
+    with writing(folder.path):
+        inputs = {**_simulated(folder, options.simulator, stimulus), **asdict(options)}
+        steps.run("verify", inputs, [result], work)
+        return Verification.from_dict(read_json(result))
 
 
 def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
@@ -154,21 +157,23 @@ def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
     def work() -> None:
         api.profile(folder.path, stimulus, None, simulator, steps.console.progress)
 
-    steps.run("profile", _simulated(folder, simulator, stimulus), [result], work)
-    return ProfileResult.from_dict(read_json(result))
+    with writing(folder.path):
+        steps.run("profile", _simulated(folder, simulator, stimulus), [result], work)
+        return ProfileResult.from_dict(read_json(result))
 
 
 def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
     """Synthesise a build, unless that was done; see `synthesis.synth`."""
     folder = steps.folder
     result = folder.synthesis(target) / "report.json"
-    inputs = {"build": build_hash(folder), "target": target, "seeds": list(seeds)}
 
     def work() -> None:
         synthesis.synth(folder.path, target, seeds, steps.console.progress)
 
-    steps.run(f"synth {target}", inputs, [result], work)
-    return SynthesisResult.from_dict(read_json(result))
+    with writing(folder.path):
+        inputs = {"build": build_hash(folder), "target": target, "seeds": list(seeds)}
+        steps.run(f"synth {target}", inputs, [result], work)
+        return SynthesisResult.from_dict(read_json(result))
 
 
 def report(folder: BuildFolder, console: Console) -> Report:
@@ -216,19 +221,23 @@ def demo(
     BadInput, ToolMissing, CheckFailed
         As the functions of the steps: `train`, `build`, `verify`, `profile`.
     """
-    from spikewright.tool_check import WarmUp
-
     settings, console = settings or DemoSettings(), console or Console.quiet()
-    recipe, whole = settings.read_recipe(), BuildFolder(Path(folder))
-    steps = Steps(whole, console, force)
-    with WarmUp() as yosys:  # beside the training, which leaves a core free
-        training_steps = Steps(BuildFolder(whole.training), console, force)
+    recipe, steps = settings.read_recipe(), Steps(BuildFolder(Path(folder)), console, force)
+    with writing(steps.folder.path):
+        return _demo(recipe, settings, steps)
+
+
+def _demo(recipe: Recipe, settings: DemoSettings, steps: Steps) -> Report:
+    from spikewright.tool_check import warm_up
+
+    with warm_up() as yosys:  # beside the training, which leaves a core free
+        training_steps = Steps(BuildFolder(steps.folder.training), steps.console, steps.force)
         trained = train(recipe, settings.data, "cpu", training_steps)
         check(recipe, settings.data, steps)
-        yosys.wait()
+        yosys.result()
     choice = InputChoice("test", settings.data, settings.images)
     stimulus = choice.of(trained.network, DEMO_IMAGES)
     build(trained.network, settings.options, stimulus, steps)
     verify(SimulationOptions(settings.simulator), stimulus, steps)
     profile(settings.simulator, stimulus, steps)
-    return report(whole, console)
+    return report(steps.folder, steps.console)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.network.labels import check_labels
-from spikewright.layout import BuildFolder, write_bytes
+from spikewright.layout import BuildFolder
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
@@ -223,18 +223,13 @@ def encode(stimulus: Stimulus) -> bytes:
     return to_bytes(tensors, metadata={"source": stimulus.source})
 
 
-def save(stimulus: Stimulus, path: Path) -> None:
-    """Write it, whole or not at all."""
-    write_bytes(path, encode(stimulus))
-
-
 def content_hash(stimulus: Stimulus) -> str:
-    """SHA-256 of the file that `save` would write."""
+    """SHA-256 of the file that a build keeps it in."""
     return hashlib.sha256(encode(stimulus)).hexdigest()
 
 
 def load(path: Path) -> Stimulus:
-    """Read what `save` wrote.
+    """Read the file of a build folder.
 
     Raises
     ------

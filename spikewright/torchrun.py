@@ -19,6 +19,11 @@ def leads() -> bool:
     return torchrun.rank() == 0
 
 
+def alone() -> bool:
+    """Whether there are no others."""
+    return torchrun.world_size() == 1
+
+
 @contextmanager
 def joined(device: str) -> Iterator[Decision]:
     """The processes, connected; yields a function that returns to all what the first gives it.
@@ -28,7 +33,7 @@ def joined(device: str) -> Iterator[Decision]:
     BadInput
         If the device is not there.
     """
-    if torchrun.world_size() == 1:
+    if alone():
         yield lambda choice: choice
         return
     from spikewright.model.runtime import distributed

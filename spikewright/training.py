@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikewright import torchrun
+from spikewright.golden.processes.locks import writing
 from spikewright.results.models import TrainResult
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def load_recipe(name_or_path: str | Path, overrides: Mapping[str, Any] | None = 
 
 def train(
     recipe: Recipe | str | Path, folder: str | Path, data: str | Path | None = None,
-    device: str = "cpu", progress: Callable[[Progress], None] | None = None,
+    device: str = "cpu", progress: Callable[[Progress], None] | None = None, restart: bool = False,
 ) -> TrainResult:  # fmt: skip
     """Train a recipe to an integer network, or resume where an earlier call stopped.
 
@@ -81,16 +84,19 @@ def train(
         "cpu", "cuda", "cuda:N" or "auto".
     progress
         Called every few steps.
+    restart
+        Train from the start; a checkpoint that is there is replaced after the first epoch.
 
     Raises
     ------
     BadInput
-        If data, folder, checkpoint or device are not as they must be.
+        If data, folder, checkpoint or device are not as they must be, or the folder is in use.
     CheckFailed
         If the exported network differs from the trained one in any value, or training diverges.
     """
     from spikewright.model.training import train as training
 
     recipe = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
-    trained = training.train(recipe, folder, data, progress, device=device)
+    with writing(Path(folder)) if torchrun.leads() else nullcontext():
+        trained = training.train(recipe, folder, data, progress, device=device, restart=restart)
     return TrainResult.of(recipe.name, trained.network, trained.network_path, trained.summary)

@@ -10,6 +10,7 @@ from spikewright.golden.equality_chain import Link, Program, Progress, follow, r
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.models import engine
 from spikewright.golden.network import file
+from spikewright.golden.processes.locks import reading
 from spikewright.layout import BuildFolder
 from spikewright.results.base import Result
 from spikewright.stimulus import choose_stimulus
@@ -69,8 +70,9 @@ def check_training(
     from spikewright.model.training.train import exact_settings
 
     training = BuildFolder(Path(folder))
-    network = file.load(training.network)
-    state = checkpoint.load(training.path, recipe)
+    with reading(training.path):
+        network = file.load(training.network)
+        state = checkpoint.load(training.path, recipe)
     if state is None:
         raise BadInput(f"{training.path}: the checkpoint is missing; train again with --force")
     trained = trained_network(recipe, state)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewright.golden.atomic import write_bytes
+from spikewright.golden.atomic import made, write_bytes
 from spikewright.golden.errors import BadInput, require
 from spikewright.model.experiments.experiment import Case
 from spikewright.model.experiments.measures import Measure
@@ -118,8 +118,8 @@ def train_and_record(case: Case, settings: RunSettings, progress: Callable[[Any]
         record["measures"] = measures
     if clock.known:
         record["cpu_seconds"] = round(clock.seconds, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
+    with made(path.parent):
+        write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
 
 
 class Clock:

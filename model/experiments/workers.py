@@ -3,7 +3,7 @@
 A worker reads requests from standard input, a line of JSON for each run, and replies on standard
 output with lines of JSON: progress, the end of a run, or an error that the user can fix. It is in
 a process group of its own, so that Ctrl-C reaches only the parent, which then terminates all
-workers. If the parent is killed, they end at their next read or write.
+workers. If the parent is killed, so are they.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from spikewright.golden.errors import BadInput, CheckFailed, SpikewrightError
+from spikewright.golden.processes import children, leash
 from spikewright.model.experiments import experiment, records
 from spikewright.model.experiments.experiment import Case
 from spikewright.model.experiments.measures import Measure
@@ -101,11 +102,14 @@ class Worker:
         self.done, self._unfinished_line = False, b""
         home = str(Path(__file__).parents[3])
         paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+        kept, self._rope = children.leash()
+        module = "spikewright.model.experiments.workers"
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "spikewright.model.experiments.workers"],
+            [sys.executable, "-P", "-m", module, str(kept)], pass_fds=(kept,),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, process_group=0,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
+        os.close(kept)
         assert self.process.stdout is not None
         self.output = self.process.stdout.fileno()
 
@@ -165,11 +169,15 @@ class Worker:
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             stream.close()
+        if self._rope is not None:
+            os.close(self._rope)
+            self._rope = None
         return code
 
 
-def main() -> int:
-    """The worker process; returns its exit code."""
+def main(handle: int) -> int:
+    """The worker process, on the leash of `handle`; returns its exit code."""
+    leash.follow(handle)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for line in sys.stdin:
@@ -205,4 +213,4 @@ def _reply(values: Message) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,24 +18,6 @@ from spikewright.model.recipes.recipe import Recipe
 NAME = "checkpoint.pt"
 SCHEMA = 1
 ADVICE = "use another folder, or remove it to train from the start"
-
-
-def make_folder(folder: Path) -> None:
-    """Create the output folder.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(
-            f"folder {folder}: cannot be made ({error.strerror}), must be a writable folder"
-        ) from None
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"folder {folder}: is not writable, must be a writable folder")
 
 
 def save(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from there, and the final network file is, byte for byte, that of a run that was
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils import deterministic
 
-from spikewright.golden.atomic import write_bytes
-from spikewright.golden.errors import CheckFailed
+from spikewright.golden.atomic import made, write_bytes
+from spikewright.golden.errors import CheckFailed, require
 from spikewright.golden.network import file
 from spikewright.golden.network.graph import Network
 from spikewright.model.data.batches import evenly_spaced
@@ -105,6 +106,7 @@ def train(
     progress: ProgressCallback | None = None,
     others: Sequence[Path] = (),
     device: str = "cpu",
+    restart: bool = False,
 ) -> TrainResult:
     """Train `recipe`, or go on where an earlier call stopped, and write the network into `folder`.
 
@@ -120,6 +122,9 @@ def train(
         Folders of other runs, whose finished stages are taken up where they are the same.
     device
         "cpu", "cuda", "cuda:N" or "auto": see `model.runtime.device.select_device`.
+    restart
+        Start anew; a checkpoint that is there, of whatever recipe, stays until the first epoch is
+        over.
 
     Raises
     ------
@@ -134,10 +139,14 @@ def train(
     """
     place = select_device(device, torchrun.local_rank())
     folder = Path(folder)
-    checkpoint.make_folder(folder)
-    state = checkpoint.load(folder, recipe)
+    state = None if restart else checkpoint.load(folder, recipe)
+    saved = state is not None
     keep_freed_memory()
-    with distributed.process_group(place), exact_settings(recipe.training.threads), exact_on(place):
+    with (
+        made(folder), distributed.process_group(place), exact_settings(recipe.training.threads),
+        exact_on(place),
+    ):  # fmt: skip
+        require(os.access(folder, os.W_OK), f"folder {folder}", "access", "read-only", "writable")
         run = Run(recipe, data_root, place)
         if state is not None:
             run.restore(state, folder / checkpoint.NAME)
@@ -163,11 +172,10 @@ def train(
             except CheckFailed as error:
                 kept = f"{path} still holds epoch {good} of {run.epochs}"
                 # stages taken up from another run are in no checkpoint of this one
-                raise CheckFailed(
-                    f"{error}; {kept if path.exists() else 'no epoch was over'}"
-                ) from None
+                raise CheckFailed(f"{error}; {kept if saved else 'no epoch was over'}") from None
             if distributed.rank() == 0:
                 checkpoint.save(folder, recipe, run.state())
+            saved = True
         return finish(run, folder)
 
 

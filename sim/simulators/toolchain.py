@@ -103,11 +103,3 @@ def cocotb_version() -> str:
         return importlib.metadata.version("cocotb")
     except importlib.metadata.PackageNotFoundError:
         raise ToolMissing("cocotb is not installed: pip install cocotb==2.1.0") from None
-
-
-def user_cache() -> Path:
-    """The folder of files shared by all builds: $SPIKEWRIGHT_CACHE, or the user's cache folder."""
-    override = os.environ.get("SPIKEWRIGHT_CACHE")
-    if override:
-        return Path(override)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikewright"

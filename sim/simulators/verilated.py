@@ -13,12 +13,18 @@ import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import cocotb_tools.config
 
+from spikewright.golden.atomic import require_space
 from spikewright.golden.errors import CheckFailed
-from spikewright.sim.simulators.toolchain import Verilator, user_cache
+from spikewright.golden.leftovers import part_of, sweep
+from spikewright.golden.processes import children
+from spikewright.golden.processes.locks import alone
+from spikewright.golden.processes.user_cache import user_cache
+from spikewright.sim.simulators.toolchain import Verilator
 
 # Unknown initial values become random bits, from a seed given at run time, so that a register
 # without a reset cannot pass by being 0.
@@ -66,7 +72,7 @@ def compile_model(
     ]
     command += ["--output-split", SPLIT]
     command += ["--trace-vcd"] if waves else []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool, ThreadPoolExecutor(1) as beside:
+    with children.pool(os.cpu_count() or 1) as pool, children.pool(1) as beside:
         runtime = beside.submit(compile_runtime, tool, waves, folder / "runtime")
         run_logged([*command, *map(str, sources)], log, env={"VERILATOR_ROOT": str(tool.root)})
         objects = _compile_design(tool, model, waves, log, pool)
@@ -117,7 +123,8 @@ def _flags(tool: Verilator, waves: bool) -> list[str]:
 def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]:
     """The object files of Verilator's runtime, from the user's cache or compiled into it.
 
-    If the cache is not writable, they are compiled into the folder `otherwise`.
+    One process compiles, others wait for it. If the cache is not writable, they are compiled into
+    the folder `otherwise`.
     """
     answer = subprocess.run(
         [tool.compiler, "--version"], capture_output=True, text=True, check=True
@@ -130,7 +137,7 @@ def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]
     def one(name: str) -> Path:
         target = folder / f"{name}.o"
         if not target.exists():
-            part = target.with_suffix(f".{os.getpid()}.part")
+            part = part_of(target)
             source = tool.root / "include" / f"{name}.cpp"
             run_logged(
                 [tool.compiler, *flags, "-c", "-o", str(part), str(source)], folder / f"{name}.log"
@@ -138,15 +145,17 @@ def compile_runtime(tool: Verilator, waves: bool, otherwise: Path) -> list[Path]
             part.replace(target)  # an interrupted build leaves no incomplete object file
         return target
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable and not all((folder / f"{name}.o").exists() for name in names):
-        folder = otherwise
-        folder.mkdir()
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    if all((folder / f"{name}.o").exists() for name in names):
+        return [folder / f"{name}.o" for name in names]
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone(folder))
+            sweep(folder)
+        except OSError:
+            folder = otherwise
+            folder.mkdir()
+        pool = stack.enter_context(children.pool(os.cpu_count() or 1))
         return list(pool.map(one, names))
 
 
@@ -158,18 +167,18 @@ def run_logged(command: list[str], log: Path, env: dict[str, str] | None = None)
     BuildFailed
         If its exit code is not 0, with the log's path and up to three error lines.
     """
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
-    )
+    done = children.run(command, environment={**os.environ, **(env or {})})
     with log.open("a") as file:
         file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")
     if done.returncode != 0:
+        require_space(log.parent)
         lines = (done.stdout + done.stderr).splitlines()
         errors = (
             [line for line in lines if "rror" in line]
             or lines
             or [f"exit status {done.returncode}"]
         )
-        kept = log.parent.parent / f"{log.parent.name.partition('.')[0]}-failed.log"
+        key = log.parent.name.lstrip(".").partition(".")[0]
+        kept = log.parent.parent / f"{key}-failed.log"
         shutil.copyfile(log, kept)
         raise BuildFailed(f"simulator build failed, see {kept}: " + " | ".join(errors[:3]))

@@ -8,10 +8,8 @@ two bits: the rule does not depend on the size.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from spikewright.golden.errors import CheckFailed
+from spikewright.golden.leftovers import scratch
 from spikewright.sim.synth.tools import yosys
 
 _MODEL = """\
@@ -63,8 +61,7 @@ def prove(enabled: bool = True) -> None:
     CheckFailed
         If the two sides differ.
     """
-    with tempfile.TemporaryDirectory(prefix="spikewright-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         (folder / "rule.v").write_text(_MODEL.replace("{oce}", "1'b1" if enabled else "1'b0"))
         try:
             yosys(folder, _SCRIPT)

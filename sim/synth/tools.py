@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
-from spikewright.golden.errors import CheckFailed, ToolMissing
+from spikewright.golden.errors import CheckFailed
+from spikewright.golden.processes import yowasp
 
 
 def yosys(folder: Path, script: str) -> str:
@@ -40,7 +38,7 @@ def require_nextpnr(family: str) -> None:
     ToolMissing
         If it is not installed.
     """
-    _require(_nextpnr(family))
+    yowasp.require_installed(_nextpnr(family))
 
 
 def versions(family: str) -> dict[str, str]:
@@ -53,17 +51,8 @@ def _nextpnr(family: str) -> str:
     return f"yowasp_nextpnr_{family}"
 
 
-def _require(package: str) -> None:
-    if importlib.util.find_spec(package) is None:
-        name = package.replace("_", "-")
-        raise ToolMissing(f"{name}: not installed; run `pip install {name}`")
-
-
 def _run(folder: Path, package: str, function: str, options: list[str], log: str) -> None:
-    _require(package)
-    program = f"import sys, {package}; sys.exit({package}.{function}(sys.argv[1:]))"
-    command = [sys.executable, "-c", program, *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = yowasp.run(package, function, options, folder)
     if done.returncode:
         path = folder / log
         text = path.read_text() if path.exists() else done.stderr

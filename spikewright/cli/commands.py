@@ -15,6 +15,7 @@ from spikewright.cli import options as opt
 from spikewright.cli import text, values
 from spikewright.console import Console
 from spikewright.golden.errors import CheckFailed, ToolMissing
+from spikewright.golden.processes.locks import reading, writing
 from spikewright.hw.options import BuildOptions
 from spikewright.layout import BuildFolder
 from spikewright.sim.options import SimulationOptions
@@ -118,7 +119,8 @@ def run(path: Path, choice: InputChoice, compare: int, save: Path | None, as_jso
     """Run a NETWORK file, or that of a build FOLDER, on the golden models."""
     from spikewright import evaluation
 
-    stimulus = evaluation.inputs_of(path, evaluation.open_network(path)[0], choice)
+    with reading(path):
+        stimulus = evaluation.inputs_of(path, evaluation.open_network(path)[0], choice)
     with (console := Console()).step("run"):
         result = evaluation.evaluate(path, stimulus, compare, save, console.progress).as_dict()
     opt.finish(result, text.of_run(result), as_json)
@@ -172,12 +174,13 @@ def verify(
     rates = values.parse_stalls(stall)
     simulation = SimulationOptions(simulator, rates, choice.seed, waves, corners, top)
     steps = _steps(path, out, force)
-    if path.is_dir():
-        opt.refuse_for_a_build(path, opt.FOR_BUILDING)
-        stimulus = _inputs_of(steps.folder, choice)
-    else:
-        _, stimulus = _build(path, options, choice, steps)
-    result = pipeline.verify(simulation, stimulus, steps).as_dict()
+    with writing(steps.folder.path):
+        if path.is_dir():
+            opt.refuse_for_a_build(path, opt.FOR_BUILDING)
+            stimulus = _inputs_of(steps.folder, choice)
+        else:
+            _, stimulus = _build(path, options, choice, steps)
+        result = pipeline.verify(simulation, stimulus, steps).as_dict()
     opt.finish(result, text.of_verification(result, steps.folder), as_json)
     _judge(result)
 
@@ -206,11 +209,12 @@ def synth(
     assert target is not None  # --target has a default here
     synthesis.require_tools(target)
     steps = _steps(path, out, force)
-    if path.is_dir():
-        opt.refuse_for_a_build(path, opt.FOR_BUILDING - {"target"} | opt.FOR_STIMULUS)
-    else:
-        _build(path, options, choice, steps)
-    result = pipeline.synth(target, numbers, steps).as_dict()
+    with writing(steps.folder.path):
+        if path.is_dir():
+            opt.refuse_for_a_build(path, opt.FOR_BUILDING - {"target"} | opt.FOR_STIMULUS)
+        else:
+            _build(path, options, choice, steps)
+        result = pipeline.synth(target, numbers, steps).as_dict()
     opt.finish(result, text.of_synthesis(result, steps.folder), as_json)
 
 
@@ -226,8 +230,9 @@ def profile(folder: Path, simulator: str, choice: InputChoice, force: bool, as_j
     from spikewright.step_cache import Steps
 
     steps = Steps(BuildFolder(folder), Console(), force)
-    stimulus = _inputs_of(steps.folder, choice)
-    result = pipeline.profile(simulator, stimulus, steps).as_dict()
+    with writing(folder):
+        stimulus = _inputs_of(steps.folder, choice)
+        result = pipeline.profile(simulator, stimulus, steps).as_dict()
     opt.finish(result, text.of_profile(result), as_json)
 
 
@@ -253,8 +258,8 @@ def doctor(warm_up: bool, as_json: bool) -> None:
 
     diagnosis = tool_check.doctor()
     if warm_up:
-        with Console().step("warm-up"), tool_check.WarmUp() as running:
-            running.wait()
+        with Console().step("warm-up"), tool_check.warm_up() as running:
+            running.result()
     opt.finish(diagnosis.as_dict(), tool_check.lines(diagnosis), as_json)
     for missing in diagnosis.missing[:1]:
         raise ToolMissing(f"{missing.name} is missing: {missing.remedy}")

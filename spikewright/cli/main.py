@@ -1,11 +1,13 @@
 """The command line: `spikewright demo | train | experiment | run | build | verify | ...`.
 
 Exit codes: 0 all is well; 1 a check failed; 2 bad input or usage; 3 a tool is missing; 130 the user
-interrupted. What a user did wrong costs one line on stderr. A traceback is a fault of ours.
+interrupted; 143 so did SIGTERM. What a user did wrong costs one line on stderr. A traceback is a
+fault of ours.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ from spikewright.console import Interrupts
 from spikewright.golden.errors import SpikewrightError
 from spikewright.layout import to_json
 
-INTERRUPTED = 130
+SIGNALLED = 128  # and the number of the signal, as a shell says it
 
 
 class _Group(click.Group):
@@ -43,7 +45,7 @@ for _command in commands.ALL:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    Interrupts.watch()
+    Interrupts.watch(torchrun.alone())
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -72,7 +74,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
     """The one line for a user, and the exit code; a fault of ours is raised again."""
     # An import that an interrupt cut short may end in any error.
     if Interrupts.came or isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted; the same command resumes where it stopped", INTERRUPTED
+        code = SIGNALLED + (Interrupts.came or signal.SIGINT)
+        return "interrupted; the same command resumes where it stopped", code
     if isinstance(error, SpikewrightError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):

@@ -118,6 +118,18 @@ def test_a_missing_data_set(command, tmp_path: Path, monkeypatch) -> None:
     assert empty(out)
 
 
+def test_a_refused_training_keeps_the_finished_one(
+    command, tiny_recipe: Path, demo_folder: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.delenv("SPIKEWRIGHT_DATA", raising=False)
+    out = Path(shutil.copytree(demo_folder / "train", tmp_path / "train"))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for change in ("data=mnist", 'layers=["3C99", "10"]'):
+        outcome = command("train", tiny_recipe, "--out", out, "--force", "--set", change)
+        assert outcome.code == 2
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_a_damaged_data_set(command, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "MNIST" / "raw"
     folder.mkdir(parents=True)

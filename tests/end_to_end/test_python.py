@@ -134,7 +134,7 @@ def test_labels_outside_the_classes_are_refused_by_all_that_take_them(
             take()
     assert not (tmp_path / "new").exists()
     assert not (built / "sim").exists()
-    stimulus.save(wrong, built / "stimulus.safetensors")
+    (built / "stimulus.safetensors").write_bytes(stimulus.encode(wrong))
     with pytest.raises(spikewright.BadInput, match=message):
         spikewright.verify(built)
 

@@ -2,12 +2,14 @@
 
 # Through these also hw.hdl, hw.verilog.
 
+import errno
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +23,6 @@ from spikewright.golden.models import reference
 from spikewright.golden.network.file import save
 from spikewright.golden.network.trace import compare
 from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
-from spikewright.hw import build as build_module
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
 from spikewright.hw.ram import FEW, is_block
@@ -157,23 +158,61 @@ def test_a_flipped_bit_in_a_memory_is_refused(built, tmp_path):
 def test_a_folder_that_cannot_be_written_is_one_line(built, tmp_path):
     network, _, _ = built
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="cannot be written") as error:
+    with pytest.raises(BadInput, match="cannot be made") as error:
         build(network, tmp_path / "file" / "x")
     assert "\n" not in str(error.value)
 
 
-def test_an_interrupted_build_is_no_build(built, tmp_path, monkeypatch):
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left")])
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_build_that_ends_early_leaves_what_was_there(
+    built, tmp_path, monkeypatch, error, earlier
+):
+    network, _, _ = built
+    folder = tmp_path / "new" / "build"
+    if earlier:
+        build(network, folder, BuildOptions(2))
+    before, written = content(tmp_path), []
+
+    def write_some(path, data):
+        written.append(path)
+        if len(written) == 9:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", write_some)
+        with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else BadInput):
+            build(network, folder, BuildOptions(4))
+    assert content(tmp_path) == before
+    assert folder.exists() == earlier
+    if earlier:
+        assert {path.name for path in folder.iterdir()} == {
+            "manifest.json", "network.safetensors", "rtl"
+        }  # fmt: skip
+        load_image(folder)
+
+
+def test_one_bad_name_leaves_the_old_build(built, tmp_path):
     network, _, _ = built
     build(network, tmp_path, BuildOptions(2))
+    before = content(tmp_path)
+    long = replace(network, meta={"name": "n" * 300})
+    with pytest.raises(BadInput, match=r"File name too long \(n+\.core\)"):
+        build(long, tmp_path, BuildOptions(4))
+    assert content(tmp_path) == before
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(build_module.file, "save", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build(network, tmp_path, BuildOptions(4))
-    with pytest.raises(BadInput, match=r"manifest.json: not found; make it with"):
-        load_image(tmp_path)
+def test_a_folder_of_no_build_is_never_replaced(built, tmp_path):
+    network, _, _ = built
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "own.v").write_text("mine")
+    with pytest.raises(BadInput, match=r"rtl: is of no build, since manifest\.json is missing"):
+        build(network, tmp_path, BuildOptions(2))
+    assert list(content(tmp_path)) == [tmp_path / "rtl" / "own.v"]
 
 
 def test_constants_are_data(built):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -27,6 +26,7 @@ from spikewright.golden.network.edges import Conv2d, Edge, Linear, SumPool2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.processes import children
 from spikewright.golden.testing import corners
 from spikewright.hw.build import build
 from spikewright.hw.options import BuildOptions
@@ -37,7 +37,7 @@ from spikewright.sim.measurement import cycle_check
 from spikewright.sim.measurement.profile import Profile
 from spikewright.sim.measurement.work_check import check_operations
 from spikewright.sim.options import SimulationOptions
-from spikewright.sim.simulators import lint, runner
+from spikewright.sim.simulators import lint
 from spikewright.sim.verify import verify
 
 BATCH = 8
@@ -323,9 +323,8 @@ def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeyp
     def late(*_, **__):
         begun.set()
         time.sleep(0.3)  # as if it still wrote its stimulus
-        launched.append(subprocess.Popen(["sleep", "3600"], start_new_session=True))
-        runner._running.add(launched[0])
-        launched[0].wait()
+        with children.Child(["sleep", "3600"]) as child:
+            launched.append(child.process.wait())
 
     def interrupt(done, total, text):
         if text.startswith("simulating"):
@@ -335,8 +334,7 @@ def test_an_interrupt_ends_a_simulation_that_is_not_yet_launched(folder, monkeyp
     monkeypatch.setattr(module, "simulate", late)
     with pytest.raises(KeyboardInterrupt):
         verify(folder, _inputs()[:1], progress=interrupt)
-    runner._running.discard(launched[0])
-    assert launched[0].returncode == -signal.SIGKILL
+    assert launched == [-signal.SIGKILL]
 
 
 def test_waves_are_kept(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,24 @@ def test_finished_run_is_only_scored_again(tiny: Recipe, uninterrupted: Path) ->
         HISTORY_NAME,
         NETWORK_NAME,
     ]
+
+
+def test_a_restart_keeps_the_old_checkpoint_until_it_has_its_own(
+    tiny: Recipe, uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(uninterrupted, tmp_path / "other"))
+    other = recipe.from_dict({**tiny.as_dict(), "timesteps": tiny.timesteps + 1})
+    with pytest.raises(BadInput, match="belongs to another recipe"):
+        train(other, folder)
+    before = (folder / checkpoint.NAME).read_bytes()
+    with pytest.raises(Stopped):
+        train(other, folder, progress=stop_at(1), restart=True)
+    assert (folder / checkpoint.NAME).read_bytes() == before
+    with pytest.raises(Stopped):
+        train(other, folder, progress=stop_at(12), restart=True)
+    assert (folder / checkpoint.NAME).read_bytes() != before
+    train(tiny, folder, restart=True)
+    assert artefacts(folder) == artefacts(uninterrupted)
 
 
 def start(tiny: Recipe, folder: Path, hash_seed: str, last: str) -> subprocess.Popen[str]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from spikewright.golden.errors import BadInput, CheckFailed, ToolMissing
+from spikewright.golden.processes import children
 from spikewright.sim.simulators import runner, toolchain
 
 COUNTER = """
@@ -77,18 +80,26 @@ def test_a_run_that_hangs_ends_at_its_deadline(bench, tmp_path):
 
 
 def test_a_run_that_nobody_wants_any_more_ends(bench, tmp_path):
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(
-            runner.run_bench, bench, "counter_bench", tmp_path / "run", tests=["hangs"]
-        )
-        log = tmp_path / "run" / "run.log"
-        start = time.monotonic()
-        while not (log.exists() and "hangs" in log.read_text()):
-            assert time.monotonic() - start < 600
-            time.sleep(0.05)
-        runner.stop_all()
-        with pytest.raises(CheckFailed, match="no result"):
-            future.result(600)
+    futures = []
+
+    def interrupted():
+        with children.pool(1) as pool:
+            futures.append(
+                pool.submit(
+                    runner.run_bench, bench, "counter_bench", tmp_path / "run", tests=["hangs"]
+                )
+            )
+            log = tmp_path / "run" / "run.log"
+            start = time.monotonic()
+            while not (log.exists() and "hangs" in log.read_text()):
+                assert time.monotonic() - start < 600
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(CheckFailed, match="no result"):
+        futures[0].result(0)
 
 
 def test_a_run_that_dies_says_where_to_look(bench, tmp_path):
@@ -126,11 +137,30 @@ def test_a_broken_off_build_is_not_taken_for_a_whole_one(tmp_path):
     cache = tmp_path / "cache"
     built = runner.build_bench([source], "tb", cache)
     # What kill -9 leaves: the folder under its temporary name, with some of its files.
-    part = built.folder.rename(built.folder.with_name(f"{built.folder.name}.1.part"))
+    dead = subprocess.run(["sh", "-c", "echo $$"], check=True, capture_output=True, text=True)
+    name = f".{built.folder.name}.{dead.stdout.strip()}-0.part"
+    part = built.folder.rename(built.folder.with_name(name))
     (part / "tb").unlink()
     again = runner.build_bench([source], "tb", cache)
     assert again.folder == built.folder
     assert (again.folder / "tb").is_file()
+    assert [path.name for path in again.folder.parent.iterdir()] == [again.folder.name]
+
+
+def test_of_several_at_once_one_builds_and_the_others_wait(tmp_path, monkeypatch):
+    source, compiled = tmp_path / "counter.v", []
+    source.write_text(COUNTER)
+
+    def compile_model(tool, sources, top, folder, waves):
+        compiled.append(folder)
+        threading.Event().wait(0.2)
+
+    monkeypatch.setattr(runner, "compile_model", compile_model)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(runner.build_bench, [source], "tb", tmp_path) for _ in range(3)]
+        [folder] = {job.result().folder for job in jobs}
+    assert len(compiled) == 1
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_a_refused_design_shows_log_and_error(tmp_path):
