@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 @contextmanager
-def memory_limit(size: int | None) -> Iterator[None]:
+def memory_limit(size: int | None) -> Generator[None]:
     """Within it, runs of networks may take `size` bytes; None: what the machine has."""
     token = _allowed.set(size)
     try:

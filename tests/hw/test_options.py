@@ -38,7 +38,7 @@ def test_plain_values():
     options = BuildOptions({"out": 2}, 1, 2, "ecp5-25k", {"ram": 4}, loadable, (network(1),))
     assert json.loads(json.dumps(options.as_dict())) == {
         "lanes": {"out": 2}, "channels_per_word": 1, "steps_per_pass": 2, "target": "ecp5-25k",
-        "budget": {"ram": 4}, "also": [fingerprint(network(1))],
+        "budget": {"ram": 4}, "also": [fingerprint(network(1))], "name": None,
         "host": {"registers": True, "counters": True, "loadable": True},
     }  # fmt: skip
 

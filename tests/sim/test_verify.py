@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikewright.golden import equality_chain
 from spikewright.golden.cycles.prediction import predict
 from spikewright.golden.errors import BadInput, CheckFailed
 from spikewright.golden.image import interpreter
@@ -385,6 +384,6 @@ def test_golden_runs_once_on_every_image(folder, monkeypatch):
             return right(subject, inputs)
 
         monkeypatch.setattr(program, "run", counted)
-    monkeypatch.setattr(equality_chain, "BATCH", 3)
+    monkeypatch.setattr(module, "BATCH", 3)
     verify(folder, _inputs(), SimulationOptions(stalls=(0, 25)))
     assert seen == [(program, n) for n in (3, 3, 2) for program in (reference, engine, interpreter)]
