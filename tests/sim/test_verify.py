@@ -361,6 +361,7 @@ def test_verilator_has_nothing_to_warn_of(folder):
 
 def test_a_warning_would_be_seen(folder, tmp_path):
     copy = shutil.copytree(folder / "rtl", tmp_path / "rtl")
+    shutil.copy(folder / "manifest.json", tmp_path)
     text = (copy / "top.v").read_text()
     (copy / "top.v").write_text(
         text.replace("\n);\n", "\n);\n    wire [3:0] narrow = 8'd200;\n", 1)
