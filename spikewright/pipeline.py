@@ -19,7 +19,7 @@ from spikewright.hw.options import BuildOptions
 from spikewright.layout import BuildFolder, read_json, writable, write_json
 from spikewright.results.builds import BuildResult
 from spikewright.results.measured import ProfileResult, Verification
-from spikewright.results.models import TrainResult
+from spikewright.results.models import SUMMARY, TrainResult
 from spikewright.results.report import Report
 from spikewright.results.synthesis import SynthesisResult
 from spikewright.sim.options import SimulationOptions
@@ -91,8 +91,9 @@ def train(recipe: Recipe, data: Path | None, device: str, steps: Steps) -> Train
                 decided(False)
         elif decided(False):
             run_training()
-    network, summary = file.load(folder.network), read_json(history)["summary"]
-    return TrainResult.of(recipe.name, network, folder.network, summary)
+    network = file.load(folder.network)
+    record = read_json(history, {"summary": SUMMARY}, "train")
+    return TrainResult.of(recipe.name, network, folder.network, record["summary"])
 
 
 def _training_progress(console: Console) -> Callable[[Progress], None]:
@@ -143,7 +144,7 @@ def verify(options: SimulationOptions, stimulus: Stimulus, steps: Steps) -> Veri
 
     inputs = {**_simulated(folder, options.simulator, stimulus), **asdict(options)}
     steps.run("verify", inputs, [result], work)
-    return Verification.from_dict(read_json(result))
+    return Verification.from_dict(read_json(result, Verification, f"verify {folder.path}"))
 
 
 def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
@@ -155,7 +156,7 @@ def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
         api.profile(folder.path, stimulus, None, simulator, steps.console.progress)
 
     steps.run("profile", _simulated(folder, simulator, stimulus), [result], work)
-    return ProfileResult.from_dict(read_json(result))
+    return ProfileResult.from_dict(read_json(result, ProfileResult, f"profile {folder.path}"))
 
 
 def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
@@ -168,7 +169,7 @@ def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
         synthesis.synth(folder.path, target, seeds, steps.console.progress)
 
     steps.run(f"synth {target}", inputs, [result], work)
-    return SynthesisResult.from_dict(read_json(result))
+    return SynthesisResult.from_dict(read_json(result, SynthesisResult, f"synth {folder.path}"))
 
 
 def report(folder: BuildFolder, console: Console) -> Report:

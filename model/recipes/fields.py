@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from spikewright.golden.errors import BadInput
+from spikewright.golden.errors import BadInput, show
 
 T = TypeVar("T")
 
@@ -163,9 +163,8 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(
-                f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}"
-            )
+            words = f"unknown key {show(prefix + key)}, must be one of {', '.join(known)}{hint}"
+            raise BadInput(f"{where}: {words}")
     values: dict[str, Any] = {}
     for name, entry in known.items():
         value = _read_key(entry, table, where, prefix, name)
@@ -202,7 +201,7 @@ def _read_key(
         part = table.get(name, {})
         if not isinstance(part, Mapping):
             raise BadInput(
-                f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
+                f"{where}: {prefix + name} is {show(part)}, must be a table [{prefix + name}]"
             )
         return read_table(nested, part, where, f"{prefix}{name}.")
     if name in table:
@@ -218,13 +217,13 @@ def _checked(rule: Rule, value: Any, where: str) -> Any:
     try:
         return rule.convert(value)
     except (ValueError, TypeError):
-        raise BadInput(f"{where} is {value!r}, must be {rule.expected}") from None
+        raise BadInput(f"{where} is {show(value)}, must be {rule.expected}") from None
 
 
 def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
     fits = isinstance(parts, list | tuple) and all(isinstance(part, Mapping) for part in parts)
     if not fits:
-        raise BadInput(f"{where}: {name} is {parts!r}, must be tables [[{name}]]")
+        raise BadInput(f"{where}: {name} is {show(parts)}, must be tables [[{name}]]")
     return tuple(
         read_table(kind, part, where, f"{name}[{place}].") for place, part in enumerate(parts)
     )

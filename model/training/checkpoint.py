@@ -13,6 +13,7 @@ import torch
 
 from spikewright.golden.atomic import write_bytes
 from spikewright.golden.errors import BadInput
+from spikewright.golden.reading import opened
 from spikewright.model.recipes import recipe as recipes
 from spikewright.model.recipes.recipe import Recipe
 
@@ -58,8 +59,11 @@ def read(folder: Path) -> tuple[dict[str, Any], Recipe]:
     """
     path = folder / NAME
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with opened(path, str(path), "a checkpoint") as stream:
+            state = torch.load(stream, map_location="cpu", weights_only=True)
         schema, found = state["schema"], json.loads(state["recipe"])
+    except BadInput as error:
+        raise BadInput(f"{error}; {ADVICE}") from None
     except Exception as error:  # a damaged file can raise anything
         raise BadInput(
             f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"

@@ -132,9 +132,9 @@ def test_a_missing_file_is_named(built, tmp_path, victim):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not the manifest"),
-        ("[]", "not the manifest"),
-        ('{"image": {"schema": 9}}', "schema is 9, must be 2"),
+        ("", "is not JSON"),
+        ("[]", r"content is \[\], must be an object; build again"),
+        ('{"image": {"schema": 9}}', "schema of the image is 9, must be 3; build again"),
     ],
 )
 def test_a_damaged_manifest_is_refused(tmp_path, text, message):
@@ -172,7 +172,9 @@ def test_an_interrupted_build_is_no_build(built, tmp_path, monkeypatch):
     monkeypatch.setattr(build_module.file, "save", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(network, tmp_path, BuildOptions(4))
-    with pytest.raises(BadInput, match=r"manifest.json: not found; make it with"):
+    with pytest.raises(
+        BadInput, match=r"manifest.json: is missing, must be .* `spikewright build` writes"
+    ):
         load_image(tmp_path)
 
 

@@ -112,7 +112,7 @@ def test_results_of_another_recipe_are_refused(two: Path, tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=r"dense-0\.json: recipe is another, must be that of the"):
         schedule.run_experiment(found, folder)
     path.write_text("{}")
-    with pytest.raises(BadInput, match=r"dense-0\.json: is no result of a run; remove it"):
+    with pytest.raises(BadInput, match=r"dense-0\.json: key 'recipe' is missing; remove it"):
         schedule.run_experiment(found, folder)
 
 
