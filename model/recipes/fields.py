@@ -15,6 +15,8 @@ from spikewright.golden.errors import BadInput, show
 
 T = TypeVar("T")
 
+MAX_TABLES = 256
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -73,18 +75,18 @@ def boolean() -> Rule:
     return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
 
 
-def words(least: int) -> Rule:
-    """A list of at least `least` strings, kept as a tuple."""
+def words(most: int) -> Rule:
+    """A list of up to `most` strings, kept as a tuple."""
 
     def convert(value: Any) -> Any:
         fits = (
             isinstance(value, list | tuple)
-            and len(value) >= least
+            and len(value) <= most
             and all(isinstance(w, str) for w in value)
         )
         return tuple(_accept(fits, value))
 
-    return Rule(f"a list of at least {least} words" if least else "a list of words", convert)
+    return Rule(f"a list of words, at most {most}", convert)
 
 
 def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
@@ -125,14 +127,14 @@ def numbers(lowest: float, highest: float) -> Rule:
     return Rule(f"a list of numbers within {lowest}..{highest}", convert)
 
 
-def values() -> Rule:
-    """A list of one or more different values that are checked elsewhere, kept as a tuple."""
+def values(most: int = 1000) -> Rule:
+    """A list of up to `most` different values that are checked elsewhere, kept as a tuple."""
 
     def convert(value: Any) -> Any:
-        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        many = _accept(isinstance(value, list | tuple) and 0 < len(value) <= most, value)
         return tuple(_accept(all(many.count(part) == 1 for part in many), many))
 
-    return Rule("a list of one or more different values", convert)
+    return Rule(f"a list of 1 to {most} different values", convert)
 
 
 def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
@@ -222,6 +224,8 @@ def _checked(rule: Rule, value: Any, where: str) -> Any:
 
 def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
     fits = isinstance(parts, list | tuple) and all(isinstance(part, Mapping) for part in parts)
+    if fits and len(parts) > MAX_TABLES:
+        raise BadInput(f"{where}: {name} are {len(parts)}, must be at most {MAX_TABLES} tables")
     if not fits:
         raise BadInput(f"{where}: {name} is {show(parts)}, must be tables [[{name}]]")
     return tuple(

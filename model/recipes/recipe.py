@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spikewright.golden.errors import BadInput, require, show
+from spikewright.golden.network.file import MAX_NODES
 from spikewright.golden.reading import read_toml
 from spikewright.model import architecture, topologies
 from spikewright.model.compression.banks import check_banks
@@ -67,7 +68,7 @@ class Recipe:
     training: Training = table(Training)  # noqa: RUF009
     stages: tuple[Stage, ...] = tables(Stage)
     coding: str = field(choice(*CODINGS), "values", quiet=True)
-    layers: tuple[str, ...] = field(words(0), ())
+    layers: tuple[str, ...] = field(words(MAX_NODES), ())
     topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
     width: float = field(number(0.01, 4), 1.0, quiet=True)
     pooling: str = field(choice("sum", "max"), "sum", quiet=True)
