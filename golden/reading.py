@@ -50,6 +50,7 @@ def opened(path: str | Path, where: str, expected: str) -> Generator[BinaryIO, N
     BadInput
         If there is no such file, or it cannot be read.
     """
+    require("\0" not in str(path), where, "name", show(str(path)), "without null bytes")
     try:
         mode = os.stat(path).st_mode
         kind = next((words for test, words in _KINDS if test(mode)), None)
@@ -62,8 +63,6 @@ def opened(path: str | Path, where: str, expected: str) -> Generator[BinaryIO, N
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BadInput(f"{where}: cannot be read ({reason}), must be {expected}") from None
-    except ValueError as error:  # a null byte in the name
-        raise BadInput(f"{where}: cannot be read ({error}), must be {expected}") from None
 
 
 def read_bytes(path: str | Path, where: str, expected: str, most: int = MAX_TEXT_BYTES) -> bytes:

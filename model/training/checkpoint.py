@@ -58,16 +58,14 @@ def read(folder: Path) -> tuple[dict[str, Any], Recipe]:
         If there is none, or it is damaged or of another version.
     """
     path = folder / NAME
-    try:
-        with opened(path, str(path), "a checkpoint") as stream:
+    with opened(path, str(path), f"a checkpoint; {ADVICE}") as stream:
+        try:
             state = torch.load(stream, map_location="cpu", weights_only=True)
-        schema, found = state["schema"], json.loads(state["recipe"])
-    except BadInput as error:
-        raise BadInput(f"{error}; {ADVICE}") from None
-    except Exception as error:  # a damaged file can raise anything
-        raise BadInput(
-            f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"
-        ) from None
+            schema, found = state["schema"], json.loads(state["recipe"])
+        except Exception as error:  # a damaged file can raise anything
+            raise BadInput(
+                f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"
+            ) from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; {ADVICE}")
     return state, recipes.from_dict(found, str(path))

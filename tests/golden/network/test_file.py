@@ -386,7 +386,7 @@ def test_unwritable_places(tmp_path: Path) -> None:
 def test_unreadable_places(tmp_path: Path) -> None:
     for path in unwritable(tmp_path):
         with pytest.raises(
-            BadInput, match=r"network file .*: (is missing|is a folder|cannot be read)"
+            BadInput, match=r"network file .*: (is missing|is a folder|cannot be read|name is)"
         ):
             file.load(path)
 
