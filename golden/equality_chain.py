@@ -107,6 +107,12 @@ class Link:
         }  # fmt: skip
 
     @classmethod
+    def json_form(cls) -> dict[str, Any]:
+        """The types of what `as_dict` gives."""
+        counts = dict.fromkeys(("images", "spikes", "membranes", "logits", "mismatches"), int)
+        return {"link": str, **counts, "first_mismatch": str | None}
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Link:
         """What `as_dict` gave."""
         return cls(

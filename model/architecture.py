@@ -30,10 +30,11 @@ INPUT = "input"
 GAIN_BITS = 8
 """Bits of a gain: its scale is that of small weights, so it needs the whole range of int8."""
 
-_CONVOLUTION = re.compile(r"([0-9]+)C([0-9]+)(?:p([0-9]+))?(?:s([0-9]+))?")
-_RESIDUAL = re.compile(r"([0-9]+)R([0-9]+)(?:s([0-9]+))?")
-_POOL = re.compile(r"([PM])([0-9]+)")
-_LINEAR = re.compile(r"[0-9]+")
+_NUMBER = "([0-9]{1,9})"
+_CONVOLUTION = re.compile(f"{_NUMBER}C{_NUMBER}(?:p{_NUMBER})?(?:s{_NUMBER})?")
+_RESIDUAL = re.compile(f"{_NUMBER}R{_NUMBER}(?:s{_NUMBER})?")
+_POOL = re.compile(f"([PM]){_NUMBER}")
+_LINEAR = re.compile(_NUMBER)
 
 
 @dataclass(frozen=True, kw_only=True)

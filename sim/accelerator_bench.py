@@ -17,7 +17,8 @@ from spikewright.golden.cycles.prediction import Source
 from spikewright.golden.cycles.stalls import Stalls
 from spikewright.golden.errors import BadInput, CheckFailed, require
 from spikewright.golden.image.counters import Counters
-from spikewright.golden.image.image_file import load_image, rtl_prefix
+from spikewright.golden.image.host_interface import HostInterface
+from spikewright.golden.image.image_file import load_image, read_manifest, rtl_prefix
 from spikewright.golden.image.memory_image import Image
 from spikewright.hw.system.accelerator import stream_names
 from spikewright.hw.verilog import LIBRARY
@@ -113,9 +114,9 @@ def prepare(
 
 def _refuse_empty(folder: Path) -> None:
     """A loadable build has nothing to run before its load stream has come through `top`."""
-    manifest = json.loads((folder / "manifest.json").read_text())
+    host = read_manifest(folder, {"host": HostInterface})["host"]
     require(
-        not manifest["host"]["loadable"], str(folder), "build", "loadable",
+        not host["loadable"], str(folder), "build", "loadable",
         "initialised to be verified core by core; build it without --loadable",
     )  # fmt: skip
 

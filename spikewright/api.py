@@ -6,17 +6,19 @@ folder carries everything between them, so each can run in another process, anot
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from spikewright.golden.equality_chain import Equality, Progress
 from spikewright.golden.errors import BadInput, CheckFailed
-from spikewright.golden.image.image_file import load_image
+from spikewright.golden.image.host_interface import HostInterface
+from spikewright.golden.image.image_file import load_image, read_manifest
 from spikewright.golden.image.memory_image import Image
 from spikewright.golden.network import file
 from spikewright.golden.network.graph import Network
 from spikewright.golden.processes.locks import writing
 from spikewright.hw.options import BuildOptions
-from spikewright.layout import BuildFolder, read_json, write_bytes, write_json
+from spikewright.layout import BuildFolder, read_json, to_json, write_bytes, write_json
 from spikewright.results.base import facts, layer_work
 from spikewright.results.builds import BuildResult, Plan
 from spikewright.results.measured import ProfileResult, Verification
@@ -78,11 +80,12 @@ def built(
 ) -> BuildResult:
     """The result of a build that is finished."""
     image = image or load_image(folder.path)
+    manifest = read_manifest(folder.path, {"plan": Plan})
     return BuildResult(
         **facts(network), images=len(stimulus), stimulus=stimulus.source,
         lanes={core.node: core.lanes for core in image.cores},
         memory_bits={core.node: core.memory_bits for core in image.cores},
-        plan=Plan.from_dict(read_json(folder.manifest)["plan"]),
+        plan=Plan.from_dict(manifest["plan"]),
         stuck_layers=stuck_layers(trained_rates(network)), folder=folder.path, image=image,
     )  # fmt: skip
 
@@ -133,12 +136,12 @@ def _verify(
 
     build_folder.require_built()
     network = file.load(build_folder.network)
-    stimulus = (stimulus or load(build_folder.stimulus)).first(images)
+    stimulus = (stimulus or load(build_folder.stimulus, network)).first(images)
     stimulus.require_fit(network)
     verdict = simulate(build_folder.path, stimulus.inputs, options, progress)
     cycles, profile = verdict.cycles_checked, verdict.profile
     chain = verdict.equality
-    if options.top and read_json(build_folder.manifest)["host"]["registers"]:
+    if options.top and _has_registers(build_folder):
         inputs = network.check_inputs(stimulus.inputs)
         link = top_link(build_folder.path, inputs, verdict.trace, options, progress)
         chain = Equality((*chain.links, link))
@@ -172,6 +175,10 @@ def _waves(options: SimulationOptions, chain: Equality) -> tuple[str, ...]:
     return tuple(f"sim/{options.simulator}/{run}" for run in runs) if options.waves else ()
 
 
+def _has_registers(folder: BuildFolder) -> bool:
+    return read_manifest(folder.path, {"host": HostInterface})["host"]["registers"]
+
+
 def profile(
     folder: str | Path, stimulus: Stimulus | None = None, images: int | None = None,
     simulator: str = "verilator", progress: Progress | None = None,
@@ -190,7 +197,8 @@ def profile(
     build_folder = BuildFolder(Path(folder))
     with writing(build_folder.path):
         build_folder.require_built()
-        stimulus = (stimulus or load(build_folder.stimulus)).first(images)
+        network = file.load(build_folder.network)
+        stimulus = (stimulus or load(build_folder.stimulus, network)).first(images)
         verified = _verified(build_folder, stimulus, simulator)
         if verified is None:
             options = SimulationOptions(simulator)
@@ -207,7 +215,7 @@ def profile(
 def _verified(folder: BuildFolder, stimulus: Stimulus, simulator: str) -> Verification | None:
     """The folder's verification if it measured this very build on these inputs at full speed."""
     try:
-        values = read_json(folder.result("verification"))
+        values = read_json(folder.result("verification"), Verification, f"verify {folder.path}")
     except BadInput:
         return None
     wanted = {
@@ -238,4 +246,4 @@ def report(folder: str | Path) -> Report:
         page = render(values, summary.example(build_folder))
         write_json(result, values)
         write_bytes(build_folder.html, page.encode())
-        return Report(build_folder.path, build_folder.html, read_json(result))
+        return Report(build_folder.path, build_folder.html, json.loads(to_json(values)))

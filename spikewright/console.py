@@ -7,53 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from spikewright.interrupts import Interrupts
+
 BAR_WIDTH = 24
 NAME_WIDTH = 16
 PLAIN_EVERY_S = 5.0
-
-
-class Interrupts:
-    """Ctrl-C that cannot get lost: libraries swallow a KeyboardInterrupt that meets their import.
-
-    The signal is remembered, and `check` raises it again wherever a command reports progress.
-    SIGTERM is an interrupt too, so that it also leaves nothing behind.
-
-    Attributes
-    ----------
-    came
-        The number of the signal; 0 before one has come.
-    """
-
-    came = 0
-
-    @classmethod
-    def watch(cls, alone: bool) -> None:
-        """Remember interrupts from now on; one that is ignored by our parent's wish stays so.
-
-        A process that is not `alone` may wait inside a library for the others, where no handler
-        runs: SIGTERM ends it at once.
-        """
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, cls._note)
-        if alone and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, cls._note)
-
-    @classmethod
-    def check(cls) -> None:
-        """Raise `KeyboardInterrupt` if one came and was lost."""
-        if cls.came:
-            raise KeyboardInterrupt
-
-    @classmethod
-    def _note(cls, number: int, frame: object) -> None:
-        cls.came = number
-        raise KeyboardInterrupt
 
 
 class Console:
@@ -78,8 +41,7 @@ class Console:
     def say(self, line: str) -> None:
         """One line, over the bar if there is one."""
         self._wipe()
-        self.stream.write(line + "\n")
-        self.stream.flush()
+        self._write(line + "\n")
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -107,8 +69,7 @@ class Console:
             filled = min(BAR_WIDTH, BAR_WIDTH * done // total)
             bar = "█" * filled + "░" * (BAR_WIDTH - filled)
             self._wipe()
-            self.stream.write(f"{self._line(bar)} {done}/{total} {note}"[:110])
-            self.stream.flush()
+            self._write(f"{self._line(bar)} {done}/{total} {note}"[:110])
         elif time.monotonic() >= self._due:
             self._due = time.monotonic() + PLAIN_EVERY_S
             self.say(f"      {self._name}: {done}/{total} {note}".rstrip())
@@ -117,8 +78,7 @@ class Console:
         self._name, self._due = name, time.monotonic() + PLAIN_EVERY_S
         self.step_number += 1
         if live and self.live:
-            self.stream.write(self._line("..."))
-            self.stream.flush()
+            self._write(self._line("..."))
 
     def _line(self, state: str) -> str:
         number = f"[{self.step_number}/{self.steps}] " if self.steps else ""
@@ -126,4 +86,12 @@ class Console:
 
     def _wipe(self) -> None:
         if self.live:
-            self.stream.write("\r\x1b[K")
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        """Progress that nobody can read ends no work: a full disk, a terminal that was closed."""
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            self.stream, self.live = io.StringIO(), False

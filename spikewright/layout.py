@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewright.golden import atomic
-from spikewright.golden.errors import BadInput
+from spikewright.golden import atomic, reading, records
+from spikewright.golden.errors import BadInput, show
 
 SCHEMA = 1
 
@@ -105,21 +105,19 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_bytes(path, to_json(values).encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote.
+def read_json(path: Path, form: Any, command: str) -> dict[str, Any]:
+    """Those keys of a file of `write_json` that `form` has: see `golden.records`.
+
+    `command` writes it; it is the remedy in messages.
 
     Raises
     ------
     BadInput
-        If the file is missing, damaged or of another schema.
+        If the file is missing, damaged, of another schema, or a value is of another type.
     """
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise BadInput(f"{path}: is missing") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-        schema = values.get("schema") if isinstance(values, dict) else type(values).__name__
-        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}")
-    return values
+    where, remedy = str(path), f"run `spikewright {command} --force`"
+    values = reading.read_json(path, where, f"a result: {remedy}")
+    if not reading.is_object(values) or values.get("schema") != SCHEMA:
+        schema = values.get("schema") if reading.is_object(values) else values
+        raise BadInput(f"{where}: schema is {show(schema)}, must be {SCHEMA}: {remedy}")
+    return records.checked(form, values, where, remedy)

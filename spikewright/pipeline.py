@@ -20,7 +20,7 @@ from spikewright.hw.options import BuildOptions
 from spikewright.layout import BuildFolder, read_json, write_json
 from spikewright.results.builds import BuildResult
 from spikewright.results.measured import ProfileResult, Verification
-from spikewright.results.models import TrainResult
+from spikewright.results.models import SUMMARY, TrainResult
 from spikewright.results.report import Report
 from spikewright.results.synthesis import SynthesisResult
 from spikewright.sim.options import SimulationOptions
@@ -93,8 +93,9 @@ def train(recipe: Recipe, data: Path | None, device: str, steps: Steps) -> Train
         with torchrun.joined(device) as decided:
             if decided(False):
                 run_training(False)
-    network, summary = file.load(folder.network), read_json(history)["summary"]
-    return TrainResult.of(recipe.name, network, folder.network, summary)
+    network = file.load(folder.network)
+    record = read_json(history, {"summary": SUMMARY}, "train")
+    return TrainResult.of(recipe.name, network, folder.network, record["summary"])
 
 
 def _training_progress(console: Console) -> Callable[[Progress], None]:
@@ -146,7 +147,7 @@ def verify(options: SimulationOptions, stimulus: Stimulus, steps: Steps) -> Veri
     with writing(folder.path):
         inputs = {**_simulated(folder, options.simulator, stimulus), **asdict(options)}
         steps.run("verify", inputs, [result], work)
-        return Verification.from_dict(read_json(result))
+        return Verification.from_dict(read_json(result, Verification, f"verify {folder.path}"))
 
 
 def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
@@ -159,7 +160,7 @@ def profile(simulator: str, stimulus: Stimulus, steps: Steps) -> ProfileResult:
 
     with writing(folder.path):
         steps.run("profile", _simulated(folder, simulator, stimulus), [result], work)
-        return ProfileResult.from_dict(read_json(result))
+        return ProfileResult.from_dict(read_json(result, ProfileResult, f"profile {folder.path}"))
 
 
 def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
@@ -173,7 +174,8 @@ def synth(target: str, seeds: tuple[int, ...], steps: Steps) -> SynthesisResult:
     with writing(folder.path):
         inputs = {"build": build_hash(folder), "target": target, "seeds": list(seeds)}
         steps.run(f"synth {target}", inputs, [result], work)
-        return SynthesisResult.from_dict(read_json(result))
+        found = read_json(result, SynthesisResult, f"synth {folder.path}")
+        return SynthesisResult.from_dict(found)
 
 
 def report(folder: BuildFolder, console: Console) -> Report:

@@ -19,6 +19,9 @@ from spikewright.layout import BuildFolder, read_json, write_json
 
 Inputs = Mapping[str, Any]
 
+_STEP = {"inputs": str, "outputs": {str: str}}
+_NOTHING: dict[str, Any] = {"inputs": "", "outputs": {}}
+
 _HERE = Path(__file__).parent
 _PARTS = ("golden", "hw", "model", "sim")
 
@@ -102,14 +105,14 @@ class Steps:
 
     def finished(self, name: str, outputs: Sequence[Path]) -> bool:
         """Whether the step was done, from whatever inputs, and its outputs are untouched."""
-        hashes = self._known().get(name, {}).get("outputs", {})
+        hashes = self._known().get(name, _NOTHING)["outputs"]
         return len(hashes) == len(outputs) and all(
             path.is_file() and hashes.get(self._short(path)) == file_hash(path) for path in outputs
         )
 
     def _stands(self, name: str, key: str, outputs: Sequence[Path]) -> bool:
-        known = self._known().get(name, {})
-        return known.get("inputs") == key and self.finished(name, outputs)
+        known = self._known().get(name, _NOTHING)
+        return known["inputs"] == key and self.finished(name, outputs)
 
     def _remember(self, name: str, key: str, outputs: Sequence[Path]) -> None:
         for path in outputs:
@@ -119,7 +122,7 @@ class Steps:
 
     def _known(self) -> dict[str, Any]:
         try:
-            return read_json(self.folder.steps).get("steps", {})
+            return read_json(self.folder.steps, {"steps": {str: _STEP}}, "")["steps"]
         except BadInput:
             return {}  # missing or damaged: the work is done again
 

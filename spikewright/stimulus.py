@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden import npy
+from spikewright.golden.errors import BadInput, printable, require, show
 from spikewright.golden.network.labels import check_labels
+from spikewright.golden.reading import opened
 from spikewright.layout import BuildFolder
 
 if TYPE_CHECKING:
@@ -62,11 +65,17 @@ class Stimulus:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def require_fit(self, network: Network) -> None:
-        """Raise `BadInput` unless the inputs, and the labels' classes, are those of `network`."""
-        network.check_inputs(self.inputs)
-        if self.labels is not None:
-            check_labels(self.labels, len(self), math.prod(network.output.shape))
+    def require_fit(self, network: Network, where: str = "") -> None:
+        """Raise `BadInput` unless the inputs, and the labels' classes, are those of `network`.
+
+        `where` is what messages begin with.
+        """
+        try:
+            network.check_inputs(self.inputs)
+            if self.labels is not None:
+                check_labels(self.labels, len(self), math.prod(network.output.shape))
+        except BadInput as error:
+            raise BadInput(f"{where}{error}") from None
 
     def first(self, images: int | None) -> Stimulus:
         """The first `images` of them; all if None.
@@ -117,7 +126,7 @@ class InputChoice:
     def of_folder(self, folder: BuildFolder, network: Network) -> Stimulus:
         """The stimulus for the build of `network` in `folder`: by default what it keeps."""
         if self.source == AUTO:
-            return load(folder.stimulus).first(self.images)
+            return load(folder.stimulus, network).first(self.images)
         return self.of(network)
 
 
@@ -192,23 +201,17 @@ def _as_spikes(network: Network, images: Array, bits: int) -> Array:
     from spikewright.model.data import poisson
 
     seed = network.meta.get("seed", "0")
-    require(seed.isdecimal(), "network", "seed in its meta", repr(seed), "a whole number")
+    fits = re.fullmatch("[0-9]{1,10}", seed) is not None and int(seed) < 2**31
+    require(fits, "network", "seed in its meta", show(seed), f"a number within 0..{2**31 - 1}")
     return poisson.encode(images, np.arange(len(images)), network.timesteps, 2**bits - 1, int(seed))
 
 
 def _from_file(network: Network, path: Path) -> Stimulus:
-    try:
-        inputs = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise BadInput(
-            f"{path}: not found; --inputs takes auto, test, random or a .npy file"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a .npy file of numbers ({error})") from None
-    if not isinstance(inputs, np.ndarray):
-        raise BadInput(f"{path}: holds several arrays, must be one .npy array")
-    stimulus = Stimulus(inputs, None, path.name)
-    stimulus.require_fit(network)
+    if not os.path.lexists(path):
+        raise BadInput(f"{path}: not found; --inputs takes auto, test, random or a .npy file")
+    inputs = npy.load(path)
+    stimulus = Stimulus(inputs, None, printable(path.name))
+    stimulus.require_fit(network, f"{path}: ")
     return stimulus
 
 
@@ -228,22 +231,27 @@ def content_hash(stimulus: Stimulus) -> str:
     return hashlib.sha256(encode(stimulus)).hexdigest()
 
 
-def load(path: Path) -> Stimulus:
+def load(path: Path, network: Network | None = None) -> Stimulus:
     """Read the file of a build folder.
 
     Raises
     ------
     BadInput
-        If the file is missing or damaged, or its labels are none.
+        If the file is missing or damaged, its labels are none, or it does not fit `network`.
     """
     from safetensors import SafetensorError, safe_open
 
+    where, right = str(path), "the stimulus of a build; build again"
     try:
-        with safe_open(path, framework="numpy") as file:
+        with opened(path, where, right), safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        return Stimulus(tensors["inputs"], tensors.get("labels"), about["source"])
-    except FileNotFoundError:
-        raise BadInput(f"{path}: is missing; build again") from None
-    except (OSError, SafetensorError, KeyError, BadInput) as error:
-        raise BadInput(f"{path}: not a stimulus file ({error}); build again") from None
+        inputs, labels = tensors["inputs"], tensors.get("labels")
+        integers = [array.dtype.kind in "biu" for array in tensors.values()]
+        require(all(integers) and inputs.ndim > 0, where, "type", inputs.dtype, right)
+        found = Stimulus(inputs, labels, about["source"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, BadInput) as error:
+        raise BadInput(f"{where}: not a stimulus file ({error}), must be {right}") from None
+    if network is not None:
+        found.require_fit(network, f"{where}: ")
+    return found

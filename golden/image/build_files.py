@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from spikewright.golden.errors import BadInput
+from spikewright.golden.image.image_file import read_manifest
 
 
 def check_files(folder: str | Path) -> None:
@@ -20,23 +20,15 @@ def check_files(folder: str | Path) -> None:
         how many more there are.
     """
     folder = Path(folder)
-    wrong = list(_differences(folder / "rtl", _listed(folder / "manifest.json")))
+    wrong = list(_differences(folder / "rtl", _listed(folder)))
     if wrong:
         more = f"; {len(wrong) - 1} more files differ" if wrong[1:] else ""
         raise BadInput(f"{wrong[0]}{more}; build again")
 
 
-def _listed(manifest: Path) -> Mapping[str, str]:
+def _listed(folder: Path) -> Mapping[str, str]:
     """SHA-256 by name."""
-    try:
-        files = json.loads(manifest.read_bytes())["files"]
-        return {str(name): str(digest) for name, digest in files.items()}
-    except FileNotFoundError:
-        raise BadInput(f"{manifest}: not found; make it with `spikewright build`") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"{manifest}: lists no files of a build ({type(error).__name__}: {error}); build again"
-        ) from None
+    return read_manifest(folder, {"files": {str: str}})["files"]
 
 
 def _differences(rtl: Path, listed: Mapping[str, str]) -> list[str]:

@@ -49,6 +49,11 @@ class Counters:
         return {_with_unit(name): count for name, count in self.as_dict().items()}
 
     @classmethod
+    def json_form(cls) -> dict[str, type]:
+        """The types of what `with_units` gives."""
+        return {_with_unit(name): int for name in COUNTERS}
+
+    @classmethod
     def from_units(cls, node: str, counts: Mapping[str, int]) -> Counters:
         """What `with_units` gave."""
         return cls(node, **{name: counts[_with_unit(name)] for name in COUNTERS})

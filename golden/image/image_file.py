@@ -9,16 +9,38 @@ import hashlib
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import numpy as np
 
 from spikewright.golden.arrays import Array, Ints
-from spikewright.golden.errors import BadInput
+from spikewright.golden.errors import BadInput, require, show
 from spikewright.golden.image.memory_image import CoreImage, EdgeImage, Image, InputImage
 from spikewright.golden.image.rows import Layout, Memory, word_dtype
+from spikewright.golden.reading import is_object, read_bytes, read_json
+from spikewright.golden.records import checked
 
-SCHEMA = 2
+SCHEMA = 3
+REMEDY = "build again"
+MAX_MEMORY_BYTES = 2**30
+
+_LAYOUT = list[list[str | int]]
+
+
+def _form(kind: type) -> dict[str, Any]:
+    """What the JSON of a part holds: its fields, a layout as pairs of name and width."""
+    hints = get_type_hints(kind)
+    return {name: _LAYOUT if hint is Layout else hint for name, hint in hints.items()}
+
+
+_CORE = _form(CoreImage) | {
+    "edges": [_form(EdgeImage)],
+    "memories": {str: {"fields": _LAYOUT, "depth": int, "sha256": str}},
+}
+_IMAGE = {
+    "timesteps": int, "input": _form(InputImage), "fingerprint": str, "counting": bool,
+    "cores": [_CORE], "sha256": str,
+}  # fmt: skip
 
 
 def memory_files(image: Image, prefix: str = "") -> dict[str, bytes]:
@@ -57,7 +79,7 @@ def describe(image: Image) -> dict[str, Any]:
             for name, memory in core.memories.items()
         }
         cores.append(row)
-    return {
+    content = {
         "schema": SCHEMA,
         "timesteps": image.timesteps,
         "input": _plain(image.input),
@@ -65,6 +87,12 @@ def describe(image: Image) -> dict[str, Any]:
         "counting": image.counting,
         "cores": cores,
     }
+    return content | {"sha256": _digest(content)}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """The sha256 of the description of an image, so that an edited manifest is noticed."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(part: CoreImage | EdgeImage | InputImage) -> dict[str, Any]:
@@ -87,16 +115,34 @@ def load_image(folder: str | Path) -> Image:
         If a file is missing, damaged, of another schema, or differs from its hash in the manifest.
     """
     folder = Path(folder)
-    path = folder / "manifest.json"
-    image, prefix = _manifest(path)
+    where = str(folder / "manifest.json")
+    found, prefix = _manifest(folder)
+    image = checked({"image": _IMAGE}, {"image": found}, where, REMEDY)["image"]
+    content = {key: value for key, value in found.items() if key != "sha256"}
+    digest = show(image["sha256"])
+    require(image["sha256"] == _digest(content), where, "sha256 of the image", digest,
+            f"that of the rest of it, which was edited; {REMEDY}")  # fmt: skip
     try:
         cores = tuple(_load_core(folder / "rtl", prefix, dict(row)) for row in image["cores"])
         source = InputImage(**_typed(image["input"]))
         return Image(image["timesteps"], source, cores, image["fingerprint"], image["counting"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
-            f"{path}: its image is damaged ({type(error).__name__}: {error}); build again"
+            f"{where}: its image is damaged ({type(error).__name__}: {error}); {REMEDY}"
         ) from None
+
+
+def read_manifest(folder: str | Path, form: dict[str, Any]) -> dict[str, Any]:
+    """Those keys of a build's manifest that `form` has; see `golden.records`.
+
+    Raises
+    ------
+    BadInput
+        If there is no such file, or a key is missing or of another type.
+    """
+    where = str(Path(folder) / "manifest.json")
+    found = read_json(where, where, "the manifest that `spikewright build` writes")
+    return checked(form, found, where, REMEDY)
 
 
 def rtl_prefix(folder: str | Path) -> str:
@@ -107,7 +153,7 @@ def rtl_prefix(folder: str | Path) -> str:
     BadInput
         If the folder has no manifest of a build.
     """
-    return _manifest(Path(folder) / "manifest.json")[1]
+    return _manifest(folder)[1]
 
 
 def rtl_sources(folder: str | Path) -> list[str]:
@@ -119,36 +165,27 @@ def rtl_sources(folder: str | Path) -> list[str]:
         If the folder is no build.
     """
     listed = Path(folder) / "rtl" / f"{rtl_prefix(folder)}filelist.f"
-    if not listed.is_file():
-        raise BadInput(f"{listed}: not found; make it with `spikewright build`")
-    return listed.read_text().split()
+    return (
+        read_bytes(listed, str(listed), f"of this build; {REMEDY}").decode(errors="replace").split()
+    )
 
 
-def _manifest(path: Path) -> tuple[dict[str, Any], str]:
-    """The image of a manifest as JSON values, and the prefix of names."""
-    try:
-        manifest = json.loads(path.read_text())
-        image, prefix = manifest["image"], str(manifest.get("prefix", ""))
-        schema = image["schema"]
-    except FileNotFoundError:
-        raise BadInput(f"{path}: not found; make it with `spikewright build`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not the manifest of a build ({error})") from None
-    if schema != SCHEMA:
-        raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; build again")
-    return image, prefix
+def _manifest(folder: str | Path) -> tuple[dict[str, Any], str]:
+    """The image of a manifest as JSON values, whose schema is ours, and the prefix of names."""
+    found = read_manifest(folder, {"image": Any, "prefix?": str})
+    image = found["image"] if is_object(found["image"]) else {}
+    require(image.get("schema") == SCHEMA, str(Path(folder) / "manifest.json"),
+            "schema of the image", image.get("schema"), f"{SCHEMA}; {REMEDY}")  # fmt: skip
+    return image, found.get("prefix", "")
 
 
 def _load_core(folder: Path, prefix: str, row: dict[str, Any]) -> CoreImage:
     memories: dict[str, Memory] = {}
     for name, about in row.pop("memories").items():
         path = folder / f"{prefix}{row['node']}_{name}.mem"
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be read ({error.strerror}); build again") from None
+        text = read_bytes(path, str(path), f"of this build; {REMEDY}", MAX_MEMORY_BYTES)
         if hashlib.sha256(text).hexdigest() != about["sha256"]:
-            raise BadInput(f"{path}: differs from the hash in manifest.json; build again")
+            raise BadInput(f"{path}: differs from the hash in manifest.json; {REMEDY}")
         layout = _layout(about["fields"])
         numbers = _digits(layout)
         lines = np.frombuffer(text, np.uint8).reshape(-1, len(numbers) + 1)

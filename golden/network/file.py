@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikewright.golden.atomic import write_bytes
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, require, show
 from spikewright.golden.network.edges import (
     Conv2d,
     Edge,
@@ -40,17 +40,17 @@ from spikewright.golden.network.tensor_file import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
     canonical,
-    is_object,
     pack,
-    parse,
-    show,
     unpack,
 )
+from spikewright.golden.reading import is_object, parse_json, read_bytes
 
 SCHEMAS = (1, 2)
 KEY = "spikewright"
 MAX_NODES = 256
 MAX_EDGES = 1024
+MAX_META = 64
+MAX_META_CHARACTERS = 200
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -78,20 +78,8 @@ def load(path: str | Path) -> Network:
     BadInput
         Naming file, node or tensor, field, value, and what would be right.
     """
-    where = f"network file {str(path)!r}"
-    path = Path(path)
-    try:
-        exists = path.exists()
-        if not path.is_file():
-            raise BadInput(
-                f"{where}: is {'no file' if exists else 'missing'}, must be a saved network"
-            )
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{where}: cannot be read: {reason}") from None
-    return decode(data, where)
+    where = f"network file '{path}'"
+    return decode(read_bytes(path, where, "a saved network", MAX_FILE_BYTES), where)
 
 
 def fingerprint(network: Network) -> str:
@@ -137,7 +125,7 @@ def decode(data: bytes, where: str = "network file") -> Network:
     if set(metadata) != {KEY}:
         keys = show(sorted(metadata))
         raise BadInput(f"{where}: the keys of the metadata are {keys}, must be {KEY!r} alone")
-    value = parse(metadata[KEY], f"{where}: graph")
+    value = parse_json(metadata[KEY], f"{where}: graph")
     version = value.get("schema") if is_object(value) else None
     require(type(version) is int and version in SCHEMAS, where, "schema", show(version),
             "1 or 2, the versions that this program reads")  # fmt: skip
@@ -303,6 +291,10 @@ def _check_sizes(nodes: Sequence[object], edges: Sequence[object], where: str) -
 
 
 def _check_meta(meta: Mapping[Any, object], where: str) -> None:
+    """Short strings: they end in file names, reports and messages."""
+    require(len(meta) <= MAX_META, where, "number of meta keys", len(meta), f"at most {MAX_META}")
+    right = f"a string of at most {MAX_META_CHARACTERS} characters"
     for key, value in meta.items():
-        require(isinstance(key, str), where, "meta key", show(key), "a string")
-        require(isinstance(value, str), where, f"meta {show(key)}", show(value), "a string")
+        for what, text in (("meta key", key), (f"meta {show(key)}", value)):
+            fits = isinstance(text, str) and len(text) <= MAX_META_CHARACTERS
+            require(fits, where, what, show(text), right)

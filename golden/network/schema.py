@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from spikewright.golden.errors import BadInput, require
-from spikewright.golden.network.tensor_file import is_object, show
+from spikewright.golden.errors import BadInput, require, show
+from spikewright.golden.reading import is_object
 
 MAX_STRING = 64  # also the length of a sha256
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import NoReturn, TypeGuard, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, require, show
+from spikewright.golden.reading import is_list, is_object, parse_json
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_HEADER_BYTES = 2**20
@@ -82,7 +83,7 @@ def unpack(data: bytes, where: str) -> tuple[dict[str, str], dict[str, NDArray[n
     for limit, why in ((MAX_HEADER_BYTES, "the limit"), (rest, "all that follows it")):
         fits = length <= limit
         require(fits, where, "header length", f"{show(length)} bytes", f"at most {limit}, {why}")
-    header = parse(data[8 : 8 + length], f"{where}: header")
+    header = parse_json(data[8 : 8 + length], f"{where}: header")
     if not is_object(header):
         raise BadInput(f"{where}: header is a {type(header).__name__}, must be an object")
     metadata = header.pop("__metadata__", {})
@@ -141,16 +142,6 @@ def _naturals(value: object, where: str) -> list[int]:
     return numbers
 
 
-def is_object(value: object) -> TypeGuard[dict[str, object]]:
-    """Whether a value of `parse` is a JSON object."""
-    return isinstance(value, dict)
-
-
-def is_list(value: object) -> TypeGuard[list[object]]:
-    """Whether a value of `parse` is a JSON list."""
-    return isinstance(value, list)
-
-
 def canonical(value: object) -> bytes:
     r"""The one JSON text of a value: sorted keys, no blanks, ASCII.
 
@@ -158,51 +149,3 @@ def canonical(value: object) -> bytes:
     b'{"a":"\\u00fc","b":[1,2]}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def parse(text: bytes | str, where: str) -> object:
-    """Read JSON strictly: UTF-8, no key twice, no NaN, no infinity, nothing nested without end.
-
-    Raises
-    ------
-    BadInput
-        Naming `where` and the fault.
-
-    >>> parse('{"a": 1, "a": 2}', "header")
-    Traceback (most recent call last):
-        ...
-    spikewright.golden.errors.BadInput: header: key 'a' appears twice, must appear once
-    """
-
-    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        unique: dict[str, object] = {}
-        for key, value in items:
-            if key in unique:
-                raise BadInput(f"{where}: key {show(key)} appears twice, must appear once")
-            unique[key] = value
-        return unique
-
-    def constant(name: str) -> NoReturn:
-        raise BadInput(f"{where}: holds {name}, must hold finite numbers")
-
-    try:
-        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        return json.loads(decoded, object_pairs_hook=pairs, parse_constant=constant)
-    except RecursionError:
-        raise BadInput(f"{where}: is nested too deeply, must be a plain object") from None
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, an integer of 5000 digits
-        raise BadInput(f"{where}: is not JSON ({str(error).splitlines()[0]})") from None
-
-
-def show(value: object) -> str:
-    """A value as messages show it: one line, ASCII, not long, whatever it is.
-
-    >>> show("x" * 100)
-    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..."
-    """
-    if type(value) is int and abs(value) > 10**18:
-        return "a number beyond 10^18"
-    if (is_object(value) or is_list(value)) and len(value) > 16:
-        return f"a {type(value).__name__} of {len(value)}"
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -8,13 +8,14 @@ that takes several values. A run is one variant at one value with one seed;
 from __future__ import annotations
 
 import re
-import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, require, show
+from spikewright.golden.reading import read_toml
 from spikewright.model.experiments.measures import Measure
 from spikewright.model.experiments.parameter_sweep import Sweep
 from spikewright.model.recipes import recipe as recipes
@@ -32,6 +33,8 @@ from spikewright.model.recipes.recipe import Recipe
 
 NAME = re.compile("[a-z][a-z0-9-]*")
 FOLDER = Path(__file__).parent
+MAX_RUNS = 1000
+MAX_SLUG = 128
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,8 @@ def load(name_or_path: str | Path) -> Experiment:
     path = FOLDER / f"{name_or_path}.toml" if known else Path(name_or_path)
     where = f"experiment {str(name_or_path)!r}"
     right = f"a .toml file that exists, or one of {', '.join(names())}"
-    fits = path.suffix == ".toml" and path.is_file()
-    require(fits, "experiment", "name", repr(str(name_or_path)), right)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{where}: is no TOML ({error})") from None
+    require(path.suffix == ".toml", "experiment", "name", show(str(name_or_path)), right)
+    content = read_toml(path, where, right)
     experiment = read_table(Experiment, content, where)
     slugs = [variant.slug for variant in experiment.variants]
     require(bool(slugs), where, "variants", slugs, "at least 1 table [[variants]]")
@@ -157,6 +156,15 @@ def _check_runs(experiment: Experiment, content: Mapping[str, Any], where: str) 
         swept = any(variant.sweep for variant in experiment.variants)
         require(swept, where, "sweep.key", repr(sweep.key), "swept by at least 1 variant")
     experiment.measure.check(where)
-    files = [case.slug for case in experiment.cases()]
-    twice = next((file for file in files if files.count(file) > 1), None)
-    require(twice is None, where, "file name", repr(twice), "of one run; rename a variant")
+    runs = sum(1 for _ in experiment.points()) * len(experiment.seeds)
+    require(runs <= MAX_RUNS, where, "number of runs", runs, f"at most {MAX_RUNS}")
+    try:
+        counted = Counter(case.slug for case in experiment.cases())
+    except BadInput as error:
+        raise BadInput(
+            f"{where}: {str(error).removeprefix(f'experiment {experiment.name!r}: ')}"
+        ) from None
+    file, times = counted.most_common(1)[0]
+    require(times == 1, where, "file name", repr(file), "of one run; rename a variant")
+    require(len(file) <= MAX_SLUG, where, "file name", show(file),
+            f"of at most {MAX_SLUG} characters; shorten the variant's name")  # fmt: skip

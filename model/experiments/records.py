@@ -12,16 +12,36 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from spikewright.golden.atomic import made, write_bytes
 from spikewright.golden.errors import BadInput, require
+from spikewright.golden.reading import read_json
+from spikewright.golden.records import Numeral, checked
 from spikewright.model.experiments.experiment import Case
 from spikewright.model.experiments.measures import Measure
 
 RESULTS, RUNS, CLOCK, CHECKPOINT = "results", "runs", "cpu_seconds.json", "checkpoint.pt"
 
+REMEDY = "remove it to run again"
+
 Record = Mapping[str, Any]
+
+_SHARE, _COUNT = (float, 0, 1), (int, 1, 2**31)
+_ANY_SHARE, _ANY_NUMBER = (*_SHARE, None), (float, 0, 1e12, None)
+_STAGE = {
+    "kind": str, "test_accuracy?": _ANY_SHARE, "converted_accuracy?": _ANY_SHARE,
+    "converted_float_accuracy?": _ANY_SHARE,
+}  # fmt: skip
+_SUMMARY = {
+    "test_accuracy": _SHARE, "test_images": _COUNT, "density": _SHARE, "stages?": [_STAGE],
+    "weight_bits?": _COUNT, "timesteps?": _COUNT, "spikes_per_neuron?": _ANY_NUMBER,
+    "storage_ratio?": _ANY_NUMBER, "operations_ratio?": _ANY_NUMBER,
+}  # fmt: skip
+_FORM = {
+    "summary": _SUMMARY, "cpu_seconds?": _ANY_NUMBER,
+    "measures?": {"bits?": {Numeral: _SHARE}, "noise?": {Numeral: {Numeral: _SHARE}}},
+}  # fmt: skip
 
 
 def path_of(case: Case, folder: Path) -> Path:
@@ -40,14 +60,13 @@ def read(case: Case, folder: Path) -> Record | None:
     path = path_of(case, folder)
     if not path.exists():
         return None
-    try:
-        record = json.loads(path.read_text())
-        same_recipe, _ = record["recipe"] == case.recipe.as_dict(), record["summary"]
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path}: is no result of a run; remove it to run again") from None
-    require(same_recipe, str(path), "recipe", "another",
-            "that of the experiment; use another folder, or remove it to run again")  # fmt: skip
-    return record
+    where = str(path)
+    record = read_json(path, where, f"the result of a run; {REMEDY}")
+    trained = checked({"recipe": {str: Any}}, record, where, REMEDY)["recipe"]
+    require(trained == case.recipe.as_dict(), where, "recipe", "another",
+            f"that of the experiment; use another folder, or {REMEDY}")  # fmt: skip
+    checked(_FORM, record, where, REMEDY)
+    return cast(Record, record)
 
 
 def is_due(case: Case, measure: Measure, folder: Path) -> bool:
@@ -133,9 +152,10 @@ class Clock:
         self._path, self._started, self._before = run_folder / CLOCK, time.process_time(), 0.0
         self.known = not (run_folder / CHECKPOINT).exists()
         try:
-            self._before = float(json.loads(self._path.read_text())["seconds"])
+            kept = read_json(self._path, str(self._path), "a clock")
+            self._before = checked({"seconds": float}, kept, str(self._path), REMEDY)["seconds"]
             self.known = True
-        except (OSError, ValueError, KeyError, TypeError):
+        except BadInput:
             pass  # the time is no result: without it the run is valid
 
     @property

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from spikewright.golden.errors import BadInput
+from spikewright.golden.errors import BadInput, show
 
 T = TypeVar("T")
+
+MAX_TABLES = 256
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,18 @@ def boolean() -> Rule:
     return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
 
 
-def words(least: int) -> Rule:
-    """A list of at least `least` strings, kept as a tuple."""
+def words(most: int) -> Rule:
+    """A list of up to `most` strings, kept as a tuple."""
 
     def convert(value: Any) -> Any:
         fits = (
             isinstance(value, list | tuple)
-            and len(value) >= least
+            and len(value) <= most
             and all(isinstance(w, str) for w in value)
         )
         return tuple(_accept(fits, value))
 
-    return Rule(f"a list of at least {least} words" if least else "a list of words", convert)
+    return Rule(f"a list of words, at most {most}", convert)
 
 
 def word_or_number(lowest: float, highest: float, *options: str) -> Rule:
@@ -125,14 +127,14 @@ def numbers(lowest: float, highest: float) -> Rule:
     return Rule(f"a list of numbers within {lowest}..{highest}", convert)
 
 
-def values() -> Rule:
-    """A list of one or more different values that are checked elsewhere, kept as a tuple."""
+def values(most: int = 1000) -> Rule:
+    """A list of up to `most` different values that are checked elsewhere, kept as a tuple."""
 
     def convert(value: Any) -> Any:
-        many = _accept(isinstance(value, list | tuple) and len(value) > 0, value)
+        many = _accept(isinstance(value, list | tuple) and 0 < len(value) <= most, value)
         return tuple(_accept(all(many.count(part) == 1 for part in many), many))
 
-    return Rule("a list of one or more different values", convert)
+    return Rule(f"a list of 1 to {most} different values", convert)
 
 
 def text(pattern: str, is_right: Callable[[str], bool]) -> Rule:
@@ -163,9 +165,8 @@ def read_table(kind: type[T], table: Mapping[str, Any], where: str, prefix: str 
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise BadInput(
-                f"{where}: unknown key {prefix + key!r}, must be one of {', '.join(known)}{hint}"
-            )
+            words = f"unknown key {show(prefix + key)}, must be one of {', '.join(known)}{hint}"
+            raise BadInput(f"{where}: {words}")
     values: dict[str, Any] = {}
     for name, entry in known.items():
         value = _read_key(entry, table, where, prefix, name)
@@ -202,7 +203,7 @@ def _read_key(
         part = table.get(name, {})
         if not isinstance(part, Mapping):
             raise BadInput(
-                f"{where}: {prefix + name} is {part!r}, must be a table [{prefix + name}]"
+                f"{where}: {prefix + name} is {show(part)}, must be a table [{prefix + name}]"
             )
         return read_table(nested, part, where, f"{prefix}{name}.")
     if name in table:
@@ -218,13 +219,15 @@ def _checked(rule: Rule, value: Any, where: str) -> Any:
     try:
         return rule.convert(value)
     except (ValueError, TypeError):
-        raise BadInput(f"{where} is {value!r}, must be {rule.expected}") from None
+        raise BadInput(f"{where} is {show(value)}, must be {rule.expected}") from None
 
 
 def _tables(kind: type[T], parts: Any, where: str, name: str) -> tuple[T, ...]:
     fits = isinstance(parts, list | tuple) and all(isinstance(part, Mapping) for part in parts)
+    if fits and len(parts) > MAX_TABLES:
+        raise BadInput(f"{where}: {name} are {len(parts)}, must be at most {MAX_TABLES} tables")
     if not fits:
-        raise BadInput(f"{where}: {name} is {parts!r}, must be tables [[{name}]]")
+        raise BadInput(f"{where}: {name} is {show(parts)}, must be tables [[{name}]]")
     return tuple(
         read_table(kind, part, where, f"{name}[{place}].") for place, part in enumerate(parts)
     )

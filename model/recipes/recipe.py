@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikewright.golden.errors import BadInput, require
+from spikewright.golden.errors import BadInput, require, show
+from spikewright.golden.network.file import MAX_NODES
+from spikewright.golden.reading import read_toml
 from spikewright.model import architecture, topologies
 from spikewright.model.compression.banks import check_banks
 from spikewright.model.data.coding import KINDS as CODINGS
@@ -67,7 +68,7 @@ class Recipe:
     training: Training = table(Training)  # noqa: RUF009
     stages: tuple[Stage, ...] = tables(Stage)
     coding: str = field(choice(*CODINGS), "values", quiet=True)
-    layers: tuple[str, ...] = field(words(0), ())
+    layers: tuple[str, ...] = field(words(MAX_NODES), ())
     topology: str = field(choice("none", *topologies.NAMES), "none", quiet=True)
     width: float = field(number(0.01, 4), 1.0, quiet=True)
     pooling: str = field(choice("sum", "max"), "sum", quiet=True)
@@ -105,16 +106,19 @@ class Recipe:
         """The stages, each with a name; without any, one spiking stage with gradual pruning."""
         return stages.named(self.stages or (Stage("snn", options={"sparse": "gradual"}),))
 
-    def of_stage(self, stage: Stage, changes: Mapping[str, Any] | None = None) -> Recipe:
+    def of_stage(
+        self, stage: Stage, changes: Mapping[str, Any] | None = None, where: str = ""
+    ) -> Recipe:
         """The recipe that `stage` trains: its own tables over these, and no stages.
 
-        `changes`, nested plain values that earlier stages found, lie in between.
+        `changes`, nested plain values that earlier stages found, lie in between. `where` names
+        the recipe in messages.
         """
         content = plain(self)
         content.pop("stages", None)
         for change in (changes or {}, stage.changes()):
             content = merged(content, change)
-        return _tables(content, f"recipe {self.name!r}: stage {stage.name!r}")
+        return _tables(content, f"{where or f'recipe {self.name!r}'}: stage {stage.name!r}")
 
 
 def names() -> tuple[str, ...]:
@@ -140,20 +144,9 @@ def load(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -
         where = f"recipe {str(name_or_path)!r}"
     else:
         where = f"recipe {path}"
-        known = f"a .toml file that exists, or one of {', '.join(names())}"
-        require(
-            path.suffix == ".toml" and path.is_file(),
-            "recipe",
-            "name",
-            repr(str(name_or_path)),
-            known,
-        )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{where}: is no TOML ({error})") from None
-    except OSError as error:
-        raise BadInput(f"{where}: cannot be read ({error.strerror})") from None
+    known = f"a .toml file that exists, or one of {', '.join(names())}"
+    require(path.suffix == ".toml", "recipe", "name", show(str(name_or_path)), known)
+    content = read_toml(path, where, known)
     for key, value in (overrides or {}).items():
         _override(content, key, value, where)
     return from_dict(content, where)
@@ -168,14 +161,15 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
         if isinstance(found, list):
             right = f"a place within 0..{len(found) - 1}"
             outer = ".".join(tables[: depth - 1])
-            require(name.isdigit() and int(name) < len(found), where, outer, repr(name), right)
+            fits = name in map(str, range(len(found)))
+            require(fits, where, outer, repr(name), right)
             found = found[int(name)]
         else:
             found = found.setdefault(name, {})
         if not isinstance(found, dict | list):
-            raise BadInput(f"{where}: {here} is {found!r}, must be a table [{here}]")
+            raise BadInput(f"{where}: {here} is {show(found)}, must be a table [{here}]")
     if not isinstance(found, dict):
-        raise BadInput(f"{where}: {key} is {value!r}, must be the key of a table")
+        raise BadInput(f"{where}: {key} is {show(value)}, must be the key of a table")
     found[last] = value
 
 
@@ -207,7 +201,7 @@ def from_dict(content: Mapping[str, Any], where: str = "recipe") -> Recipe:
     if recipe.stages:
         stages.check(plan, where)
         unused_keys.check(plan, where)
-    parts = [recipe.of_stage(stage) if recipe.stages else recipe for stage in plan]
+    parts = [recipe.of_stage(stage, where=where) if recipe.stages else recipe for stage in plan]
     check_starts.check(plan, parts, where)
     common = recipe.pruning, recipe.training
     for place, (stage, part) in enumerate(zip(plan, parts, strict=True)):

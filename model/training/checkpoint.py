@@ -12,6 +12,7 @@ import torch
 
 from spikewright.golden.atomic import write_bytes
 from spikewright.golden.errors import BadInput
+from spikewright.golden.reading import opened
 from spikewright.model.recipes import recipe as recipes
 from spikewright.model.recipes.recipe import Recipe
 
@@ -38,13 +39,14 @@ def read(folder: Path) -> tuple[dict[str, Any], Recipe]:
         If there is none, or it is damaged or of another version.
     """
     path = folder / NAME
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        schema, found = state["schema"], json.loads(state["recipe"])
-    except Exception as error:  # a damaged file can raise anything
-        raise BadInput(
-            f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"
-        ) from None
+    with opened(path, str(path), f"a checkpoint; {ADVICE}") as stream:
+        try:
+            state = torch.load(stream, map_location="cpu", weights_only=True)
+            schema, found = state["schema"], json.loads(state["recipe"])
+        except Exception as error:  # a damaged file can raise anything
+            raise BadInput(
+                f"{path}: is no readable checkpoint ({type(error).__name__}); {ADVICE}"
+            ) from None
     if schema != SCHEMA:
         raise BadInput(f"{path}: schema is {schema}, must be {SCHEMA}; {ADVICE}")
     return state, recipes.from_dict(found, str(path))

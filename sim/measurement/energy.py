@@ -18,6 +18,7 @@ from typing import Any
 
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.operations import OperationCounts
+from spikewright.golden.records import form_of
 
 SOURCE = (
     "M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014, "
@@ -81,6 +82,19 @@ class LayerEnergy:
     pruned_int8_pj: float
 
 
+_COLUMNS = [name for name in LayerEnergy.__annotations__ if name.endswith("_pj")]
+_RATIOS = {
+    f"{ann}_over_{snn}": (ann, snn)
+    for ann, snn in (
+        ("dense_fp32", "snn_fp32"),
+        ("dense_int8", "snn_int8"),
+        ("pruned_fp32", "snn_fp32"),
+        ("pruned_int8", "snn_int8"),
+        ("dense_fp32", "snn_int8"),
+    )
+}
+
+
 @dataclass(frozen=True)
 class Energy:
     """Op-count energy of one inference, in pJ; totals are sums over `layers`."""
@@ -100,17 +114,10 @@ class Energy:
     @property
     def ratios(self) -> dict[str, float]:
         """ANN over SNN, always at the same number format on both sides but where the name says."""
-        return {
-            "dense_fp32_over_snn_fp32": self.ratio("dense_fp32", "snn_fp32"),
-            "dense_int8_over_snn_int8": self.ratio("dense_int8", "snn_int8"),
-            "pruned_fp32_over_snn_fp32": self.ratio("pruned_fp32", "snn_fp32"),
-            "pruned_int8_over_snn_int8": self.ratio("pruned_int8", "snn_int8"),
-            "dense_fp32_over_snn_int8": self.ratio("dense_fp32", "snn_int8"),
-        }
+        return {name: self.ratio(ann, snn) for name, (ann, snn) in _RATIOS.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values; infinite ratios become None."""
-        columns = [name for name in LayerEnergy.__annotations__ if name.endswith("_pj")]
         ratios = {
             name: None if value == float("inf") else value for name, value in self.ratios.items()
         }
@@ -122,11 +129,21 @@ class Energy:
                 name: asdict(price) | {"mac_pj": price.mac_pj} for name, price in PRICES.items()
             },
             "totals_per_inference": {
-                name: self.total_pj(name.removesuffix("_pj")) for name in columns
+                name: self.total_pj(name.removesuffix("_pj")) for name in _COLUMNS
             },
             "ratios": ratios,
             "layers": [asdict(layer) for layer in self.layers],
         }
+
+    @classmethod
+    def json_form(cls) -> dict[str, Any]:
+        """The types of what `as_dict` gives."""
+        return {
+            "schema": int, "kind": str, "assumptions": [str], "layers": [LayerEnergy],
+            "prices": {name: {"mac_pj": float, **form_of(Price)} for name in PRICES},
+            "totals_per_inference": dict.fromkeys(_COLUMNS, float),
+            "ratios": dict.fromkeys(_RATIOS, float | None),
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Energy:

@@ -1,86 +1,58 @@
-"""The command line: `spikewright demo | train | experiment | run | build | verify | ...`.
+"""The way in: `spikewright demo | train | experiment | run | build | verify | ...`.
 
-Exit codes: 0 all is well; 1 a check failed; 2 bad input or usage; 3 a tool is missing; 130 the user
-interrupted; 143 so did SIGTERM. What a user did wrong costs one line on stderr. A traceback is a
-fault of ours.
+Exit codes: 0 all is well; 1 a check failed; 2 bad input or usage; 3 a tool is missing; 70 a fault
+of ours; 130 the user interrupted; 141 the reader of our output left; 143 SIGTERM came. All but 0
+and 141 cost one line on stderr. Imports next to nothing at first, so that Ctrl-C is
+answered from the first moment.
 """
 
 from __future__ import annotations
 
-import signal
+import io
+import os
 import sys
 from collections.abc import Sequence
 
-import click
+from spikewright.interrupts import Interrupts
 
-from spikewright import torchrun
-from spikewright.cli import commands, options
-from spikewright.console import Interrupts
-from spikewright.golden.errors import SpikewrightError
-from spikewright.layout import to_json
-
-SIGNALLED = 128  # and the number of the signal, as a shell says it
-
-
-class _Group(click.Group):
-    """Commands in the order of use, not of the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="spikewright", message="%(prog)s %(version)s")
-def cli() -> None:
-    """Cast a spiking neural network into silicon, and prove that nothing changed on the way.
-
-    Start with `spikewright demo`: real digits to verified Verilog. Each command answers to --help,
-    and to --json with one JSON object on standard output.
-    """
-
-
-for _command in commands.ALL:
-    cli.add_command(_command)
+INCOMPLETE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    Interrupts.watch(torchrun.alone())
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code instead of leaving."""
-    output = options.Output()
+    Interrupts.watch()
+    _open_streams()
     try:
-        cli.main(list(arguments), prog_name="spikewright", standalone_mode=False, obj=output)
-        return 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 2
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left: nothing to say, and nobody to say it to
-        return 1
-    except (Exception, KeyboardInterrupt) as error:
-        message, code = _explain(error)
-    line = " ".join(message.split())
-    if "--json" in arguments and not output.printed and torchrun.leads():
-        click.echo(to_json({"error": line, "exit_code": code}), nl=False)
-    click.echo(f"spikewright: {line}", err=True)
-    return code
+        from spikewright import torchrun
+        from spikewright.cli.program import run
+    except ImportError as error:
+        sys.stderr.write(f"spikewright: the installation is incomplete: {error}; install it anew\n")
+        sys.exit(INCOMPLETE)
+    if torchrun.alone():
+        Interrupts.watch_termination()
+    code = run(list(sys.argv[1:] if arguments is None else arguments))
+    _drop_unwritten()
+    sys.exit(code)
 
 
-def _explain(error: BaseException) -> tuple[str, int]:
-    """The one line for a user, and the exit code; a fault of ours is raised again."""
-    # An import that an interrupt cut short may end in any error.
-    if Interrupts.came or isinstance(error, KeyboardInterrupt | click.Abort):
-        code = SIGNALLED + (Interrupts.came or signal.SIGINT)
-        return "interrupted; the same command resumes where it stopped", code
-    if isinstance(error, SpikewrightError):
-        return str(error), error.exit_code
-    if isinstance(error, click.ClickException):
-        return error.format_message(), 2
-    if isinstance(error, OSError) and error.errno is not None:
-        where = f"{error.filename}: " if error.filename else ""
-        return where + (error.strerror or str(error)).lower(), 2
-    raise error
+def _open_streams() -> None:
+    """No file that is opened later may take the number of a standard stream that was closed."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)
+    if sys.stdout is None:
+        os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        sys.stderr.write("spikewright: standard output is closed, must be open, as in >/dev/null\n")
+        sys.exit(2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
+
+
+def _drop_unwritten() -> None:
+    """What standard output did not take was reported; the interpreter must not do so again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from spikewright.cli.values import parse_budget, parse_count
-from spikewright.golden.errors import BadInput
+from spikewright.golden.errors import BadInput, printable
 from spikewright.golden.image.host_interface import HostInterface
 from spikewright.hw.options import BuildOptions
 from spikewright.layout import to_json
@@ -239,12 +239,27 @@ class Output:
     """What went to standard output: `--json` promises one object, even when a command fails."""
 
     def __init__(self) -> None:
-        self.printed = False
+        self.begun = False
 
 
 def finish(values: Mapping[str, Any], lines: Sequence[str], json_wanted: bool) -> None:
-    """End a command: `values` as one JSON object, or `lines` for a reader."""
-    click.echo(to_json(values) if json_wanted else "\n".join(lines), nl=not json_wanted)
+    """End a command: `values` as one JSON object, or `lines` for a reader.
+
+    Raises
+    ------
+    BadInput
+        If standard output does not take it.
+    """
+    text = to_json(values) if json_wanted else "".join(f"{printable(line)}\n" for line in lines)
     output = click.get_current_context().obj
     if isinstance(output, Output):
-        output.printed = True
+        output.begun = True
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise  # no error: see `program.run`
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(
+            f"standard output cannot be written ({reason}), must have room for the result"
+        ) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
-from spikewright.golden.errors import BadInput
+from spikewright.golden.errors import BadInput, show
+from spikewright.golden.reading import parse_toml
 from spikewright.hw.options import Count
 
 
@@ -21,7 +21,7 @@ def parse_count(option: str, text: str | None) -> Count:
         return _table(text) if "=" in text else _positive(text)
     except ValueError:
         raise BadInput(
-            f"{option} is {text!r}, must be a number of 1 or more, or NODE=N,NODE=N"
+            f"{option} is {show(text)}, must be a number of 1 or more, or NODE=N,NODE=N"
         ) from None
 
 
@@ -34,7 +34,9 @@ def parse_budget(text: str | None) -> dict[str, int]:
     try:
         return _table(text) if text else {}
     except ValueError:
-        raise BadInput(f"--budget is {text!r}, must be ram=N,lut=N,dsp=N or some of them") from None
+        raise BadInput(
+            f"--budget is {show(text)}, must be ram=N,lut=N,dsp=N or some of them"
+        ) from None
 
 
 def _table(text: str) -> dict[str, int]:
@@ -65,7 +67,7 @@ def parse_stalls(text: str) -> tuple[int, ...]:
     """
     stalls = _numbers(text)
     if not stalls or not all(0 <= stall <= 99 for stall in stalls):
-        raise BadInput(f"--stall is {text!r}, must be percentages of 0..99, such as 0,25,50")
+        raise BadInput(f"--stall is {show(text)}, must be percentages of 0..99, such as 0,25,50")
     return stalls
 
 
@@ -77,7 +79,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     seeds = _numbers(text)
     if not seeds or min(seeds) < 1 or len(set(seeds)) < len(seeds):
-        raise BadInput(f"--seeds is {text!r}, must be different numbers of 1 or more, as 1,2,3")
+        raise BadInput(f"--seeds is {show(text)}, must be different numbers of 1 or more, as 1,2,3")
     return seeds
 
 
@@ -90,10 +92,10 @@ def parse_changes(changes: tuple[str, ...], seed: int | None) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for change in changes:
         key, equals, value = change.partition("=")
-        if not equals or not key:
-            raise BadInput(f"--set is {change!r}, must be KEY=VALUE, such as training.epochs=5")
+        if not equals or not key or key.count(".") > 8:
+            raise BadInput(f"--set is {show(change)}, must be KEY=VALUE, as training.epochs=5")
         try:
-            overrides[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            overrides[key] = parse_toml(f"value = {value}", "--set")["value"]
+        except BadInput:
             overrides[key] = value  # a bare word
     return overrides if seed is None else {**overrides, "training.seed": seed}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#2b3338")
@@ -127,9 +127,11 @@ class _Frame:
     """The scales, with room for every run and bar."""
 
     def __init__(self, axis: Axis, series: Sequence[Series]) -> None:
-        self.axis = axis
         points = [point for one in series for point in one.points]
         self.settings = sorted({x for point in points for x in point.xs})
+        if self.settings[0] <= 0:  # as the density of a network without weights is
+            axis = replace(axis, log=False)
+        self.axis = axis
         scale: Callable[[float], float] = math.log10 if axis.log else float
         self._scale = scale
         ends = scale(self.settings[0]), scale(self.settings[-1])

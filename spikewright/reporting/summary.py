@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikewright import stimulus, tool_check
-from spikewright.golden.errors import BadInput
+from spikewright.golden.equality_chain import Link
+from spikewright.golden.errors import BadInput, require
+from spikewright.golden.image.image_file import read_manifest
 from spikewright.golden.models import engine
 from spikewright.golden.network import file
 from spikewright.golden.network.edges import Conv2d, Edge, Linear
 from spikewright.golden.network.nodes import LIF, Readout
 from spikewright.layout import BuildFolder, read_json
 from spikewright.reporting.page import Shown
+from spikewright.results.base import Result
+from spikewright.results.measured import ProfileResult, Verification
 
 if TYPE_CHECKING:
     from spikewright.golden.network.graph import Network
@@ -27,6 +31,9 @@ FIGURES = (
     "stimulus", "spike_rate", "zeta", "stuck_layers", "corners", "corner_images",
     "fingerprint",
 )  # fmt: skip
+_CHECK = {
+    "fingerprint": str, "links": [Link], "accuracy": float | None, "accuracy_images": int,
+}  # fmt: skip
 MEASURED = ("cycles_per_inference", "latency_cycles", "utilization", "synops", "energy")
 
 
@@ -51,9 +58,9 @@ def _gather(folder: BuildFolder) -> dict[str, Any]:
     folder.require_built()
     network = file.load(folder.network)
     fingerprint = file.fingerprint(network)
-    verification = _result(folder, "verification", "verify", fingerprint)
-    profile = _result(folder, "profile", "profile", fingerprint)
-    check = _optional(folder, "check", fingerprint)
+    verification = _result(folder, "verification", Verification, "verify", fingerprint)
+    profile = _result(folder, "profile", ProfileResult, "profile", fingerprint)
+    check = _checked(folder, fingerprint)
     scored = check or verification
     return {
         **{name: verification[name] for name in FIGURES},
@@ -70,28 +77,35 @@ def _gather(folder: BuildFolder) -> dict[str, Any]:
 def example(folder: BuildFolder) -> Shown:
     """The first image of the build's stimulus, with what it did in every layer."""
     network = file.load(folder.network)
-    held = stimulus.load(folder.stimulus)
+    held = stimulus.load(folder.stimulus, network)
     one = held.first(1)
     label = None if one.labels is None else int(one.labels[0])
     trace = engine.run(network, one.inputs)
     return Shown(np.asarray(one.inputs[0]), trace, label, f"The first of the {held.source}")
 
 
-def _result(folder: BuildFolder, name: str, command: str, fingerprint: str) -> dict[str, Any]:
-    path = folder.result(name)
-    advice = f"run `spikewright {command} {folder.path}`"
+def _result(
+    folder: BuildFolder, name: str, kind: type[Result], command: str, fingerprint: str
+) -> dict[str, Any]:
+    path, command = folder.result(name), f"{command} {folder.path}"
     if not path.is_file():
-        raise BadInput(f"{folder.path}: report/{name}.json is missing; {advice}")
-    found = read_json(path)
-    if found.get("fingerprint") != fingerprint:
-        raise BadInput(f"{path}: is about another network than network.safetensors; {advice}")
+        raise BadInput(f"{folder.path}: report/{name}.json is missing; run `spikewright {command}`")
+    found = read_json(path, kind, command)
+    require(found["images"] > 0, str(path), "images", found["images"],
+            f"at least 1; run `spikewright {command} --force`")  # fmt: skip
+    if found["fingerprint"] != fingerprint:
+        raise BadInput(
+            f"{path}: is about another network than network.safetensors; "
+            f"run `spikewright {command}`"
+        )
     return found
 
 
-def _optional(folder: BuildFolder, name: str, fingerprint: str) -> dict[str, Any] | None:
-    path = folder.result(name)
-    found = read_json(path) if path.is_file() else None
-    return found if found and found.get("fingerprint") == fingerprint else None
+def _checked(folder: BuildFolder, fingerprint: str) -> dict[str, Any] | None:
+    """What `demo` compared with torch, if it was this network."""
+    path = folder.result("check")
+    found = read_json(path, _CHECK, "demo") if path.exists() else None
+    return found if found and found["fingerprint"] == fingerprint else None
 
 
 def _layers(network: Network, profile: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -180,11 +194,13 @@ def _options(convolution: Conv2d) -> str:
 def _provenance(
     network: Network, folder: BuildFolder, verification: Mapping[str, Any]
 ) -> dict[str, Any]:
-    manifest = read_json(folder.manifest)
-    files = manifest["files"]
+    manifest = read_manifest(folder.path, {"files": {str: str}, "prefix": str})
+    source = f"{manifest['prefix']}accelerator.v"
+    where = f"{folder.manifest}: files"
+    require(source in manifest["files"], where, source, "missing", "there; build again")
     about = {
         "network (sha-256)": verification["fingerprint"],
-        "accelerator.v (sha-256)": files[f"{manifest['prefix']}accelerator.v"],
+        "accelerator.v (sha-256)": manifest["files"][source],
         "origin": ", ".join(f"{key} {value}" for key, value in network.meta.items()) or "not told",
         "inputs": f"{verification['stimulus']}, {verification['images']} images",
         "simulation": f"{verification['simulator']}, stalls of "

@@ -12,6 +12,12 @@ from spikewright.golden.network.graph import Network
 from spikewright.results.base import NOT_IN_JSON, LayerWork, NetworkResult, facts
 from spikewright.results.stuck import StuckLayer, stuck_layers
 
+SUMMARY = {
+    "test_accuracy": float, "test_images": int, "validation_accuracy": float, "chosen_epoch": int,
+    "dead_channels": {str: int}, "spike_rate": {str: float},
+}  # fmt: skip
+"""The form of that part of `history.json` which a `TrainResult` shows: see `golden.records`."""
+
 
 @dataclass(frozen=True)
 class TrainResult(NetworkResult):

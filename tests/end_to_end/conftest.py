@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import spikewright
-from spikewright.cli.main import run
+from spikewright.cli.program import run
 
 TINY_RECIPE = """
 name = "tiny"

@@ -75,8 +75,8 @@ def test_an_interrupt_that_a_library_swallowed_is_not_lost(
     command, small_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An import may swallow KeyboardInterrupt; here the engine plays that part."""
-    from spikewright.console import Interrupts
     from spikewright.golden.models import engine
+    from spikewright.interrupts import Interrupts
 
     true_logits = engine.logits
 
@@ -87,7 +87,7 @@ def test_an_interrupt_that_a_library_swallowed_is_not_lost(
             pass
         return true_logits(network, inputs)
 
-    monkeypatch.setattr(Interrupts, "came", False)
+    monkeypatch.setattr(Interrupts, "came", 0)
     monkeypatch.setattr(engine, "logits", swallow)
     outcome = command("run", small_file)
     assert outcome.code == 130

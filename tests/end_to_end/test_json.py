@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spikewright.cli.commands import ALL
-from spikewright.layout import read_json
 
 KEYS = {
     "schema", "accuracy", "timesteps", "weight_bits", "density", "images", "compared_spikes",
@@ -103,7 +103,7 @@ def test_wide_words_and_long_passes_compute_the_same(command, demo_folder: Path,
     found = command("verify", network, *shape, "--out", tmp_path / "wide", "--json")
     assert found.code == 0
     assert found.json["mismatches"] == 0 < found.json["compared_membranes"]
-    manifest = read_json(tmp_path / "wide" / "manifest.json")
+    manifest = json.loads((tmp_path / "wide" / "manifest.json").read_text())
     assert manifest["steps_per_pass"] == 2
     assert set(manifest["channels_per_word"].values()) == {2}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import spikewright
 from spikewright import api, stimulus, synthesis
 from spikewright.cli import options
 from spikewright.cli.commands import ALL
-from spikewright.layout import read_json
 
 COMMANDS = {command.name: command for command in ALL}
 OTHER_DEFAULT = {("synth", "--target"), ("demo", "--seed"), ("train", "--seed")}
@@ -160,7 +160,7 @@ def test_what_a_finished_build_cannot_heed_is_refused(
     command, built: Path, verb: str, verified: list[spikewright.Stimulus], monkeypatch
 ) -> None:
     monkeypatch.setenv("SPIKEWRIGHT_DATA", str(built))  # is no wish of the user's
-    before = read_json(built / "manifest.json")
+    before = json.loads((built / "manifest.json").read_text())
     useless = VALUES if verb == "verify" else {**VALUES, **FOR_INPUTS}
     for flag, value in useless.items():
         if (verb, flag) == ("synth", "--target") or flag == "--also":
@@ -173,5 +173,5 @@ def test_what_a_finished_build_cannot_heed_is_refused(
             "network file\n"
         )
     assert not verified
-    assert read_json(built / "manifest.json") == before
+    assert json.loads((built / "manifest.json").read_text()) == before
     assert command(verb, built).err.endswith("spikewright: noted\n")

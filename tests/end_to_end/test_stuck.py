@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 
 import spikewright
 from spikewright.cli import text
-from spikewright.layout import read_json
 from spikewright.results.models import TrainResult
 from spikewright.results.stuck import ALWAYS, StuckLayer, stuck_layers, trained_rates
 
@@ -89,7 +89,7 @@ def test_a_build_says_what_training_knew(network: spikewright.Network) -> None:
 
 
 def test_training_says_it(demo_folder: Path) -> None:
-    summary = read_json(demo_folder / "train" / "history.json")["summary"]
+    summary = json.loads((demo_folder / "train" / "history.json").read_text())["summary"]
     network = spikewright.load_network(demo_folder / "network.safetensors")
 
     def result(rates: dict[str, float]) -> TrainResult:

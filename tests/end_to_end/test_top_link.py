@@ -15,7 +15,6 @@ import spikewright
 from spikewright import api, top_link
 from spikewright.driver import Accelerator
 from spikewright.golden.image.host_interface import HostInterface
-from spikewright.layout import read_json
 
 LINK = "Verilog == top over AXI"
 INPUTS = np.array([[3, 2], [15, 15], [1, 9], [0, 0]])
@@ -68,7 +67,7 @@ def test_both_simulations_are_found_again(built: Path, verified) -> None:
 def with_faulty_top(built: Path, folder: Path) -> Path:
     """A copy whose `top` turns a bit of every logit around, and whose manifest lists that `top`."""
     shutil.copytree(built, folder, ignore=shutil.ignore_patterns("report"))
-    top, manifest = folder / "rtl" / "top.v", read_json(folder / "manifest.json")
+    top, manifest = folder / "rtl" / "top.v", json.loads((folder / "manifest.json").read_text())
     text, times = re.subn(
         r"assign m_axis_logits_tdata = (.*);", r"assign m_axis_logits_tdata = (\1) ^ 32'd2;",
         top.read_text(),

@@ -133,9 +133,9 @@ def test_a_missing_file_is_named(built, tmp_path, victim):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not the manifest"),
-        ("[]", "not the manifest"),
-        ('{"image": {"schema": 9}}', "schema is 9, must be 2"),
+        ("", "is not JSON"),
+        ("[]", r"content is \[\], must be an object; build again"),
+        ('{"image": {"schema": 9}}', "schema of the image is 9, must be 3; build again"),
     ],
 )
 def test_a_damaged_manifest_is_refused(tmp_path, text, message):

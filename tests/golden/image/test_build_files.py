@@ -58,11 +58,21 @@ def test_several_differences_are_the_first_and_a_count(folder: Path) -> None:
         check_files(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"files": 7}', '{"files": ["a"]}'])
-def test_a_manifest_without_files_is_no_manifest(folder: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "is not JSON"),
+        ("{}", "key 'files' is missing; build again"),
+        ("[]", "content is .*, must be an object; build again"),
+        ('{"files": 7}', "key 'files' is 7, must be an object; build again"),
+        ('{"files": ["a"]}', "key 'files' is .*, must be an object; build again"),
+        ('{"files": {"a": 1}}', "key 'files.a' is 1, must be a string; build again"),
+    ],
+)
+def test_a_manifest_without_files_is_no_manifest(folder: Path, text: str, fault: str) -> None:
     (folder / "manifest.json").write_text(text)
-    with pytest.raises(BadInput, match=r"manifest\.json: lists no files of a build"):
+    with pytest.raises(BadInput, match=rf"manifest\.json: {fault}"):
         check_files(folder)
     (folder / "manifest.json").unlink()
-    with pytest.raises(BadInput, match=r"manifest\.json: not found"):
+    with pytest.raises(BadInput, match=r"manifest\.json: is missing, must be .*spikewright build"):
         check_files(folder)

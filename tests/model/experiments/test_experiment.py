@@ -112,7 +112,7 @@ def test_results_of_another_recipe_are_refused(two: Path, tmp_path: Path) -> Non
     with pytest.raises(BadInput, match=r"dense-0\.json: recipe is another, must be that of the"):
         schedule.run_experiment(found, folder)
     path.write_text("{}")
-    with pytest.raises(BadInput, match=r"dense-0\.json: is no result of a run; remove it"):
+    with pytest.raises(BadInput, match=r"dense-0\.json: key 'recipe' is missing; remove it"):
         schedule.run_experiment(found, folder)
 
 
@@ -167,8 +167,8 @@ def test_mistakes(two: Path, old: str, new: str, message: str) -> None:
     [
         ("weight_bits", "weight_bit", r"sweep\.key is .*did you mean 'quantization.weight_bits'"),
         ("quantization.weight_bits", "training.seed", r"sweep\.key is 'training\.seed', must be a"),
-        ("[3, 5]", "[]", r"sweep\.values is \[\], must be a list of one or more different values"),
-        ("[3, 5]", "[3, 3]", r"sweep\.values is \[3, 3\], must be a list of one or more different"),
+        ("[3, 5]", "[]", r"sweep\.values is \[\], must be a list of 1 to 1000 different values"),
+        ("[3, 5]", "[3, 3]", r"sweep\.values is \[3, 3\], must be a list of 1 to 1000 different"),
         ("[3, 5]", "[3, 9]", r"variant 'dense, weight bits 9': quantization\.weight_bits is 9"),
         ("values = [3, 5]", "", r"sweep\.values is \[\], must be a list"),
         ('key = "quantization.weight_bits"', "", r"sweep\.key is '', must be a key of recipes"),

@@ -169,7 +169,7 @@ def test_unknown_recipe() -> None:
         match=r"recipe: name is 'vgg', must be a \.toml file that exists, or one of .*digits",
     ):
         recipe.load("vgg")
-    with pytest.raises(BadInput, match=r"name is 'nowhere\.toml'"):
+    with pytest.raises(BadInput, match=r"nowhere\.toml: is missing, must be a \.toml file"):
         recipe.load("nowhere.toml")
 
 
