@@ -19,6 +19,7 @@ from pathlib import Path
 _PART = re.compile(r"\..+\.(\d+)-\d+\.part")
 _SCRATCH = re.compile(r"spikewright-(\d+)-\w+")
 _LONGEST = 200  # bytes of a name that leave room for the rest within the usual 255
+_SHORT = 60  # bytes of a folder that leave room for the rest within the 100 of a socket's path
 _numbers = itertools.count()
 
 
@@ -55,13 +56,18 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def scratch() -> Generator[Path]:
-    """A folder among the system's temporary ones, for as long as the block runs."""
+def scratch(short: bool = False) -> Generator[Path]:
+    """A folder among the system's temporary ones, for as long as the block runs.
+
+    `short`: of less than 100 bytes, for a socket, wherever `TMPDIR` is.
+    """
     place = Path(tempfile.gettempdir())
+    if short and len(os.fsencode(place)) > _SHORT:
+        place = Path("/tmp")
     for path in place.glob("spikewright-*"):
         if _dead(_SCRATCH.fullmatch(path.name)):
             remove(path)
-    with tempfile.TemporaryDirectory(prefix=f"spikewright-{os.getpid()}-") as name:
+    with tempfile.TemporaryDirectory(prefix=f"spikewright-{os.getpid()}-", dir=place) as name:
         yield Path(name)
 
 

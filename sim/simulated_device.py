@@ -66,7 +66,7 @@ class Simulation:
             if self.work == self.folder / "sim":  # not in a cache that others share
                 runner.drop_outdated(built)
             # A Unix socket's path is limited to about 100 bytes; a build folder's may be longer.
-            path = str(stack.enter_context(scratch()) / "device")
+            path = str(stack.enter_context(scratch(short=True)) / "device")
             pool = stack.enter_context(children.pool(1))
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(path)

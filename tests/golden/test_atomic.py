@@ -125,3 +125,17 @@ open(part_of(Path(sys.argv[1])), 'w')"
     assert len(list(tmp_path.iterdir())) == 1
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_for_a_socket_is_short_wherever_temporary_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = tmp_path / ("far" * 30)
+    far.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(far))
+    with scratch() as folder:
+        assert folder.parent == far
+    with scratch(short=True) as folder:
+        assert len(os.fsencode(folder)) < 100
+        assert folder.is_dir()
+    assert not folder.exists()
