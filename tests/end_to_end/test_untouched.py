@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import spikewright
+from spikewright.golden.network import file
 from spikewright.golden.testing.random_chain import Limits, random_network
 
 RECIPE = """
@@ -114,7 +115,10 @@ def place(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPIKEWRIGHT_DATA", raising=False)
     spikewright.save_network(small_network, "small.safetensors")
-    spikewright.save_network(replace(small_network, meta={"name": "n" * 300}), "long.safetensors")
+    with monkeypatch.context() as patch:  # a file of others
+        patch.setattr(file, "MAX_META_CHARACTERS", 300)
+        long = replace(small_network, meta={"name": "n" * 300})
+        spikewright.save_network(long, "long.safetensors")
     Path("damaged.safetensors").write_bytes(Path("small.safetensors").read_bytes()[:-5])
     np.save("seven.npy", np.zeros((3, 7), int))
     Path("recipe.toml").write_text('name = "small"\n' + RECIPE)

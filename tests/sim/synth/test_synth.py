@@ -230,5 +230,7 @@ def test_refused(built, tmp_path):
     shutil.copy(built[0] / "manifest.json", tmp_path)
     shutil.copytree(built[0] / "rtl", tmp_path / "rtl")
     (tmp_path / "rtl" / "filelist.f").unlink()
-    with pytest.raises(BadInput, match=r"filelist.f: not found; make it with `spikewright build`"):
+    with pytest.raises(
+        BadInput, match=r"filelist.f: is missing, must be of this build; build again"
+    ):
         synthesise(tmp_path, tmp_path / "s", SMALL)
