@@ -136,7 +136,7 @@ def train_and_record(case: Case, settings: RunSettings, progress: Callable[[Any]
     if measures := settings.measure.measure_run(case.recipe, run_folder, data_root):
         record["measures"] = measures
     if clock.known:
-        record["cpu_seconds"] = round(clock.seconds, 1)
+        record["cpu_seconds"] = round(clock.keep(), 1)
     with made(path.parent):
         write_bytes(path, (json.dumps(record, indent=1, sort_keys=True) + "\n").encode())
 
@@ -144,8 +144,8 @@ def train_and_record(case: Case, settings: RunSettings, progress: Callable[[Any]
 class Clock:
     """The CPU seconds of a run, over all interruptions.
 
-    They are saved in the run's folder at the end of every epoch, so that an interrupted epoch does
-    not count. `known` is false for a run that was trained without a clock.
+    They are saved in the run's folder at the end of every epoch and behind the scores, so that what
+    was interrupted does not count. `known` is false for a run that was trained without a clock.
     """
 
     def __init__(self, run_folder: Path) -> None:
@@ -163,7 +163,9 @@ class Clock:
         """The seconds so far, of all processes that worked on the run."""
         return self._before + time.process_time() - self._started
 
-    def keep(self) -> None:
-        """Saves the seconds."""
+    def keep(self) -> float:
+        """Saves the seconds, and returns them."""
+        seconds = self.seconds
         if self.known:
-            write_bytes(self._path, json.dumps({"seconds": self.seconds}).encode())
+            write_bytes(self._path, json.dumps({"seconds": seconds}).encode())
+        return seconds

@@ -26,6 +26,7 @@ def start(
                "--nproc-per-node", "2", "-m", "spikewright", "train", str(recipe),
                "--out", str(folder), "--json"]  # fmt: skip
     environment = environment or {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment |= {"PYTHONFAULTHANDLER": "1"}  # an abort in a library says where it was
     return subprocess.Popen(
         command, cwd=folder.parent, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
