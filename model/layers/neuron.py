@@ -165,10 +165,9 @@ class NeuronLayer(nn.Module):
 
     def project(self) -> None:
         """Zeroes pruned weights and clamps the leak to 0..1; call it after every optimiser step."""
-        if self.shortcut is None:
-            self.synapse.apply_mask()
-        else:
-            shortcut.apply_masks(self.synapse, self.shortcut)
+        self.synapse.apply_mask()
+        if isinstance(self.shortcut, Synapse):
+            self.shortcut.apply_mask()
         with torch.no_grad():
             self.leak.clamp_(0, 1)
 

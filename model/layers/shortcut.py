@@ -45,6 +45,10 @@ class Gain(nn.Module):
         """The scale (C,) by which the gain of each channel becomes `largest`."""
         return self.weight.detach().abs() / self.largest
 
+    def rounding(self, weights: Tensor) -> Tensor:
+        """The integer gains of float `weights` (C,) in units of the scale."""
+        return round_ste(weights)
+
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """The drive (rows, *shape) of `events` (rows, *source), in the dtype of `weights` (C,)."""
         return pooled(self.layer, events.to(weights.dtype)) * weights.reshape(-1, 1, 1)
@@ -76,13 +80,5 @@ def integers(first: Synapse, second: Synapse | Gain) -> tuple[Tensor, Tensor, Te
         path.weight / scale.reshape(-1, *[1] * (path.weight.ndim - 1)) for path in (first, second)
     ]
     if first.rounded:
-        weights = [round_ste(values) for values in weights]
+        weights = [first.rounding(weights[0]), second.rounding(weights[1])]
     return weights[0], weights[1], scale
-
-
-def apply_masks(first: Synapse, second: Synapse | Gain) -> None:
-    """Zeroes pruned weights of both paths; call it after every optimiser step."""
-    scale = common_scale(first, second)
-    first.apply_mask(scale)
-    if isinstance(second, Synapse):
-        second.apply_mask(scale)

@@ -88,7 +88,7 @@ class Synapse(nn.Module):
         useful = torch.where(useful < _EMPTY_SCALE, useful.max().clamp(min=_EMPTY_SCALE), useful)
         if not self.rounded:
             return self.weight / useful.reshape(-1, *[1] * (self.weight.ndim - 1)), useful
-        return whole, useful
+        return self._without_zeros(whole), useful
 
     def _quantised(self) -> tuple[Tensor, Tensor]:
         if self.weight.device.type == "cpu":
@@ -98,6 +98,21 @@ class Synapse(nn.Module):
         scale = quant.scale.detach()
         # the quotient may differ from its integer by one rounding error
         return round_ste(quant.value / scale), scale
+
+    def rounding(self, weights: Tensor) -> Tensor:
+        """The integer weights of float `weights` in units of a scale that another path shares."""
+        return self._without_zeros(round_ste(weights))
+
+    def _without_zeros(self, whole: Tensor) -> Tensor:
+        """Integer weights `whole`, where every kept weight that is rounded to 0 becomes 1 or -1.
+
+        Its sign is that of the float weight, which stays as it is: training may carry it across 0.
+        Gradients pass as if nothing were changed.
+        """
+        if not self.keep_nonzero or bool(self.mask.all()):
+            return whole
+        lost = (self.mask != 0) & (whole.detach() == 0)
+        return whole + lost * torch.copysign(torch.ones_like(self.weight), self.weight).detach()
 
     def drive(self, events: Tensor, weights: Tensor) -> Tensor:
         """The drive (rows, *shape) of `events` (rows, *source), in the dtype of `weights`."""
@@ -116,24 +131,7 @@ class Synapse(nn.Module):
         """The scale (out,) by which the largest weight of each channel becomes `largest`."""
         return self.weight.detach().abs().flatten(1).amax(1) / self.largest
 
-    def apply_mask(self, shared: Tensor | None = None) -> None:
-        """Zeroes pruned weights; call it after every optimiser step.
-
-        `shared` (out,) is the scale of each channel where a second path joins.
-        """
+    def apply_mask(self) -> None:
+        """Zeroes pruned weights; call it after every optimiser step."""
         with torch.no_grad():
             self.weight.mul_(self.mask)
-            if self.keep_nonzero and not bool(self.mask.all()):
-                self._lift(shared)
-
-    def _lift(self, shared: Tensor | None) -> None:
-        """Moves kept weights that would be rounded to 0 just far enough to become 1 or -1."""
-        size = self.weight.abs()
-        axes = tuple(range(size.ndim)) if self.readout else tuple(range(1, size.ndim))
-        # slightly more than half a unit, so that it is certain to round up
-        if shared is None:
-            least = size.amax(axes, keepdim=True) * (0.51 / self.largest)
-        else:
-            least = shared.reshape(-1, *[1] * (size.ndim - 1)) * 0.51
-        lifted = torch.copysign(least.expand_as(size), self.weight)
-        self.weight.copy_(torch.where((self.mask != 0) & (size < least), lifted, self.weight))
