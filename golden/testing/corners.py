@@ -1,6 +1,6 @@
 """The corners of the contract: which a network has, which a run visits, inputs that visit more.
 
-They are those of `random_chain` (the step of a neuron) and of `graph_coverage` (edges).
+They are those of `chain_coverage` (the step of a neuron) and of `graph_coverage` (edges).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from spikewright.golden.network.nodes import LIF, Readout
 from spikewright.golden.network.operations import fan_out
 from spikewright.golden.network.trace import Trace
 from spikewright.golden.network.widths import node_widths
-from spikewright.golden.testing import graph_coverage, random_chain
+from spikewright.golden.testing import chain_coverage, graph_coverage, random_chain
 
-CORNERS: tuple[str, ...] = (*random_chain.CORNERS, *graph_coverage.CORNERS)
+CORNERS: tuple[str, ...] = (*chain_coverage.CORNERS, *graph_coverage.CORNERS)
 
 _DRAWS, _IMAGES = 8, 8
 
@@ -59,7 +59,7 @@ def possible(network: Network) -> tuple[str, ...]:
             not fan_out(edge, network.node(edge.source).shape).all() for edge in edges
         ),
     }
-    for corner in random_chain.OF_A_SPIKE:
+    for corner in chain_coverage.OF_A_SPIKE:
         has[corner] = has.get(corner, True) and bool(spiking)
     return tuple(corner for corner in CORNERS if has.get(corner, True))
 
@@ -74,7 +74,7 @@ def _crops(network: Network, source: str, pool: object) -> bool:
 
 def coverage(network: Network, trace: Trace, inputs: Ints) -> dict[str, int]:
     """How often a run, whose trace has membranes, visited each of `CORNERS`."""
-    chain = random_chain.coverage(network, trace, inputs)
+    chain = chain_coverage.coverage(network, trace, inputs)
     return chain | graph_coverage.coverage(network, trace, inputs)
 
 

@@ -1,6 +1,6 @@
 """Coverage of a run of a graph: the corner cases that random graphs must reach.
 
-`golden.testing.random_chain.coverage` covers the step of a neuron; this module covers edges:
+`golden.testing.chain_coverage` covers the step of a neuron; this module covers edges:
 where they meet, what a delay keeps and drops, what a pool combines, ties of the output.
 """
 

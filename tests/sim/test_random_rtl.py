@@ -19,8 +19,9 @@ from spikewright.golden.network.edges import Conv2d
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF
 from spikewright.golden.network.trace import compare
+from spikewright.golden.testing.chain_coverage import CORNERS, coverage
 from spikewright.golden.testing.deadlock_graphs import deadlock_graph
-from spikewright.golden.testing.random_chain import CORNERS, coverage, random_inputs
+from spikewright.golden.testing.random_chain import random_inputs
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.build import build
 from spikewright.hw.compiler.compile_network import compile_network

@@ -15,7 +15,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Node, Readout
 from spikewright.golden.network.trace import Trace, compare
 from spikewright.golden.network.widths import node_widths
-from spikewright.golden.testing import graph_coverage, random_chain, random_graph
+from spikewright.golden.testing import chain_coverage, graph_coverage, random_chain, random_graph
 
 RUNS: tuple[Callable[..., Trace], ...] = (reference.run, engine.run)
 
@@ -295,14 +295,14 @@ def test_every_feature_is_drawn() -> None:
 
 
 def test_every_corner_is_visited() -> None:
-    seen = dict.fromkeys((*graph_coverage.CORNERS, *random_chain.CORNERS), 0)
+    seen = dict.fromkeys((*graph_coverage.CORNERS, *chain_coverage.CORNERS), 0)
     for seed in range(500):
         network = random_graph.random_graph(seed)
         inputs = random_chain.random_inputs(network, 4, seed)
         trace = reference.run(network, inputs)
         found = graph_coverage.coverage(network, trace, inputs)
         assert tuple(found) == graph_coverage.CORNERS
-        for corner, times in (found | random_chain.coverage(network, trace, inputs)).items():
+        for corner, times in (found | chain_coverage.coverage(network, trace, inputs)).items():
             seen[corner] += times > 0
     assert {corner: times for corner, times in seen.items() if times < 30} == {}
 

@@ -9,7 +9,7 @@ from spikewright.golden.models import reference
 from spikewright.golden.network.edges import Conv2d, SumPool2d
 from spikewright.golden.network.file import encode
 from spikewright.golden.network.graph import Network
-from spikewright.golden.testing import random_chain
+from spikewright.golden.testing import chain_coverage, random_chain
 
 SEEDS = range(300)  # those that the chain of equality runs on
 
@@ -24,11 +24,11 @@ def test_every_corner_is_visited(networks: list[Network]) -> None:
     in_networks: Counter[str] = Counter()
     for seed, network in zip(SEEDS, networks, strict=True):
         inputs = random_chain.random_inputs(network, 4, seed)
-        found = random_chain.coverage(network, reference.run(network, inputs), inputs)
-        assert tuple(found) == random_chain.CORNERS
+        found = chain_coverage.coverage(network, reference.run(network, inputs), inputs)
+        assert tuple(found) == chain_coverage.CORNERS
         total.update(found)
         in_networks.update({corner: int(times > 0) for corner, times in found.items()})
-    for corner in random_chain.CORNERS:
+    for corner in chain_coverage.CORNERS:
         assert in_networks[corner] >= 30, f"{corner}: only in {in_networks[corner]} networks"
         assert total[corner] >= 300, f"{corner}: only {total[corner]} times"
 

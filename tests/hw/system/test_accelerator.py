@@ -15,8 +15,9 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import LIF, Input, Readout
 from spikewright.golden.network.operations import count
 from spikewright.golden.network.trace import compare
+from spikewright.golden.testing.chain_coverage import coverage
 from spikewright.golden.testing.deadlock_graphs import DEADLOCK_GRAPHS, deadlock_graph
-from spikewright.golden.testing.random_chain import Limits, coverage, random_inputs, random_network
+from spikewright.golden.testing.random_chain import Limits, random_inputs, random_network
 from spikewright.golden.testing.random_graph import GRAPH_FEATURES, features, random_graph
 from spikewright.hw.compiler.compile_network import compile_network
 from spikewright.hw.options import BuildOptions
