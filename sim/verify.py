@@ -31,7 +31,7 @@ from spikewright.golden.network.graph import Network
 from spikewright.golden.network.operations import OperationCounts, count
 from spikewright.golden.network.trace import Trace
 from spikewright.golden.processes import children
-from spikewright.golden.testing.corners import Visits, corner_inputs
+from spikewright.golden.testing.corners import Visits, corner_inputs, never_visited
 from spikewright.sim.accelerator_bench import Run, prepare, simulate
 from spikewright.sim.measurement.cycle_check import CycleCheck, check
 from spikewright.sim.measurement.profile import Profile, profile_of
@@ -81,7 +81,7 @@ class Verdict:
     @property
     def unvisited(self) -> tuple[str, ...]:
         """The corners that no input visited."""
-        return tuple(corner for corner, times in self.corners.items() if not times)
+        return never_visited(self.corners)
 
     def and_on_corners(self, more: Verdict) -> Verdict:
         """With what was compared on corner inputs."""

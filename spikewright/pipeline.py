@@ -63,6 +63,14 @@ class DemoSettings:
         overrides = {} if self.seed is None else {"training.seed": self.seed}
         return training.load_recipe(self.recipe, overrides)
 
+    def require_images(self, recipe: Recipe) -> None:
+        """Refuse before the training what its test images could not serve after it."""
+        if self.images is not None:
+            from spikewright.model import data as datasets
+
+            tests = datasets.load(recipe.data, self.data, recipe.timesteps, train=False).test_x
+            Stimulus(tests, None, f"test images of {recipe.data}").first(self.images)
+
 
 def train(recipe: Recipe, data: Path | None, device: str, steps: Steps) -> TrainResult:
     """Train a recipe, resuming from its checkpoint, unless that is finished already.
@@ -225,6 +233,7 @@ def demo(
     """
     settings, console = settings or DemoSettings(), console or Console.quiet()
     recipe, steps = settings.read_recipe(), Steps(BuildFolder(Path(folder)), console, force)
+    settings.require_images(recipe)
     with writing(steps.folder.path):
         return _demo(recipe, settings, steps)
 

@@ -24,6 +24,11 @@ CORNERS: tuple[str, ...] = (*chain_coverage.CORNERS, *graph_coverage.CORNERS)
 _DRAWS, _IMAGES = 8, 8
 
 
+def never_visited(visits: Mapping[str, int]) -> tuple[str, ...]:
+    """The corners counted in `visits` that were not visited once, in the order of `CORNERS`."""
+    return tuple(corner for corner in CORNERS if visits.get(corner) == 0)
+
+
 def possible(network: Network) -> tuple[str, ...]:
     """The corners that a run of `network` can visit at all, in the order of `CORNERS`.
 

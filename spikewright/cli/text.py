@@ -167,8 +167,10 @@ def _compared(result: Values, what: str) -> str:
 
 def _corners(result: Values) -> list[str]:
     """Which corners of the contract no input met; exact ties and clamps are some of them."""
+    from spikewright.golden.testing.corners import never_visited
+
     corners, added = result["corners"], result["corner_images"]
-    missed = [corner for corner, times in corners.items() if not times]
+    missed = never_visited(corners)
     line = f"corners     {len(corners) - len(missed)} of {len(corners)} visited"
     line += f", with {added} more inputs" if added else ""
     if not missed:

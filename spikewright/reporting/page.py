@@ -10,6 +10,7 @@ import jinja2
 from numpy.typing import NDArray
 
 from spikewright.golden.network.trace import Trace
+from spikewright.golden.testing.corners import never_visited
 from spikewright.reporting import charts, spike_maps
 from spikewright.reporting.shapes import quantity
 
@@ -135,7 +136,7 @@ def _chain(links: Sequence[Values]) -> list[dict[str, Any]]:
 
 
 def _corners(visits: Mapping[str, int]) -> str:
-    missed = [corner for corner, times in visits.items() if not times]
+    missed = never_visited(visits)
     met = f"These inputs visited {len(visits) - len(missed)} of the {len(visits)} corners of the "
     met += "contract that the network has"
     return f"{met}, all but: {', '.join(missed)}." if missed else f"{met}."

@@ -227,6 +227,15 @@ def test_too_many_images(command, demo_folder: Path) -> None:
     assert "1..20" in outcome.err
 
 
+def test_too_many_images_are_refused_before_the_training(
+    command, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    outcome = command("demo", "--recipe", tiny_recipe, "--out", out, "--images", "361")
+    refused(outcome, 2, "--images is 361", "1..360", "digits")
+    assert not out.exists()
+
+
 def test_inputs_that_do_not_fit(command, small_file: Path, tmp_path: Path) -> None:
     inputs = tmp_path / "inputs.npy"
     np.save(inputs, np.zeros((3, 7), int))

@@ -100,3 +100,13 @@ def test_ties_are_met_by_hand() -> None:
     assert trace.spikes["n"].any()
     assert corners.corner_inputs(network, []).shape == (0, 1)
     assert corners.corner_inputs(one_neuron(threshold=7), ["equal to the threshold"]).size == 0
+
+
+def test_what_was_never_visited_comes_in_the_order_of_the_contract() -> None:
+    visits = dict(sorted(dict.fromkeys(corners.CORNERS, 0).items()))  # as JSON has them
+    assert corners.never_visited(visits) == corners.CORNERS
+    visits |= {"silent inference": 3, "drive of a delayed edge": 1}
+    assert set(corners.CORNERS) - set(corners.never_visited(visits)) == {
+        "silent inference", "drive of a delayed edge",
+    }  # fmt: skip
+    assert corners.never_visited({"above the threshold": 0}) == ("above the threshold",)
