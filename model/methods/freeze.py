@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class FreezeStatistics(Method):
     """From the share `training.freeze` of all steps on, batch norm keeps its running statistics.
 
-    From there the forward pass of training is that of the exported network. Every stage has it.
+    From there the forward pass of training is that of the exported network. Every spiking stage has
+    it. An ANN is not exported: it learns with the statistics of its batches to the end, and any of
+    its epochs can be chosen.
     """
 
     name = "frozen statistics"
@@ -28,8 +30,8 @@ class FreezeStatistics(Method):
 
     @classmethod
     def selected(cls, stage: Stage, recipe: Recipe) -> bool:
-        """Always."""
-        return True
+        """If it trains what may be exported."""
+        return stage.kind == "snn"
 
     def begin(self, context: Context) -> None:
         """Compute the step."""

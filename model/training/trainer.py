@@ -277,7 +277,7 @@ class Trainer:
 
     def _keep_if_best(self) -> None:
         """Of the epochs that end with all methods settled: highest accuracy, loss, latest."""
-        if self.epoch * self.per_epoch <= max(method.settled for method in self.methods):
+        if self.epoch * self.per_epoch <= max((method.settled for method in self.methods), default=0):
             return
 
         def rank(epoch: int) -> tuple[float, float]:
