@@ -16,11 +16,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Shifts by up to `shift` pixels, random flips, a zeroed square of side `cutout` (0: none)."""
+    """Shifts by up to `shift` pixels, random flips, a zeroed square of side `cutout` (0: none).
+
+    What moves in is 0, or with `reflect` the image mirrored at its border pixels. With
+    `alternating`, whether an image is mirrored is drawn once, and changes from epoch to epoch: two
+    epochs in a row show both (Jordan, arXiv 2404.00498).
+    """
 
     shift: int = 0
     flip: bool = False
     cutout: int = 0
+    reflect: bool = False
+    alternating: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +57,7 @@ def draw(
 def augmented(images: Images, rule: Augmentation, draws: Draws, indices: Ints) -> Images:
     """The augmented `images` (N, ..., H, W); `indices` (N,) are their numbers in `draws`."""
     if rule.shift:
-        images = shifted(images, draws.offsets[indices], rule.shift)
+        images = shifted(images, draws.offsets[indices], rule.shift, rule.reflect)
     if rule.flip:
         images = flipped(images, draws.mirrored[indices])
     if rule.cutout:
@@ -58,13 +65,13 @@ def augmented(images: Images, rule: Augmentation, draws: Draws, indices: Ints) -
     return images
 
 
-def shifted(images: Images, offsets: Ints, largest: int) -> Images:
-    """Each image moved by its (rows, columns) of `offsets` (N, 2), within +-largest; zeros move in.
+def shifted(images: Images, offsets: Ints, largest: int, reflect: bool = False) -> Images:
+    """Each image moved by its (rows, columns) of `offsets` (N, 2), within +-largest.
 
-    `images` is (N, ..., H, W).
+    `images` is (N, ..., H, W). Zeros move in, or with `reflect` the image mirrored at its border.
     """
     border = [(0, 0)] * (images.ndim - 2) + [(largest, largest)] * 2
-    padded = np.pad(images, border)
+    padded = np.pad(images, border, "reflect" if reflect else "constant")
     height, width = images.shape[-2:]
     moved = np.empty_like(images)
     for dy in range(-largest, largest + 1):

@@ -7,6 +7,7 @@ random state to save.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ Shard = tuple[int, int]
 """Rank and number of processes: which of how many equal slices of a batch."""
 VALUES = Coder()
 ALL: Shard = (0, 1)
-_SPLIT = 2**32 - 1  # in place of an epoch's number; no run has so many epochs
+_SPLIT, _FLIPS = 2**32 - 1, 2**32 - 2  # in place of an epoch's number; no run has so many
 
 
 def split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -68,6 +69,8 @@ def epoch_batches(
     order = generator.permutation(len(images))
     height, width = images.shape[-2:]
     draws = draw(rule, generator, len(images), (height, width))
+    if rule.alternating:
+        draws = replace(draws, mirrored=alternately_mirrored(len(images), seed, epoch))
     for step in range(steps_per_epoch(len(images), batch_size)):
         indices = order[step * batch_size : (step + 1) * batch_size]
         first, last = (len(indices) * (shard[0] + n) // shard[1] for n in (0, 1))
@@ -75,6 +78,16 @@ def epoch_batches(
         batch = augmented(images[indices], rule, draws, indices)
         inputs = torch.from_numpy(coder.floats(batch, indices, epoch))
         yield inputs.to(device), torch.from_numpy(labels[indices]).to(device)
+
+
+def alternately_mirrored(count: int, seed: int, epoch: int) -> NDArray[np.bool_]:
+    """Which of `count` images are mirrored: drawn from the seed, and the others in the next epoch.
+
+    >>> (alternately_mirrored(8, 0, 3) != alternately_mirrored(8, 0, 4)).all()
+    np.True_
+    """
+    drawn = np.random.default_rng([seed, _FLIPS]).random(count) < 0.5
+    return drawn ^ (epoch % 2 == 1)
 
 
 def sequential_batches(

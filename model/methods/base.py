@@ -5,7 +5,8 @@ A stage composes methods; none knows of the others. Per step::
     before_step of all  ->  forward, loss + loss of all  ->  backward, optimiser, project
                         ->  after_step of all
 
-and after the last step of an epoch `end_epoch` of all, then validation. What a method must remember
+and after the last step of an epoch `end_epoch` of all, then validation, between
+`begin_validation` and `end_validation` of all. What a method must remember
 for the rest of its stage it returns from `state`, in tensors and plain values: a run that was
 stopped builds the method anew, calls `begin`, then `restore`, and goes on byte for byte.
 
@@ -74,8 +75,8 @@ class Method:
     -------
     name : str; unique, as messages call the method
     order : int; methods of a stage are called by rising order. Those of the kit: 10 to 14 choose
-        weights, 20 levels, 30 freezes statistics, 40 parameters, 50 and 60 teach, 70 drops neurons,
-        80 measures widths, 90 penalises spikes
+        weights, 20 levels, 30 freezes statistics, 35 and 36 average, 40 holds parameters, 50 and 60
+        teach, 70 drops neurons, 80 measures widths, 90 penalises spikes
     selector : Selector or None; the key and the word by which a stage asks for the method
     stage_keys, training_keys : keys that it adds to a stage and to [training], by name
     pruning_keys : the keys of [pruning] that it reads
@@ -126,6 +127,12 @@ class Method:
 
     def end_epoch(self, epoch: int) -> None:
         """Called after the last step of epoch number `epoch` (from 0) of the stage."""
+
+    def begin_validation(self) -> None:
+        """Called before the network is validated, and kept if it is the best so far."""
+
+    def end_validation(self) -> None:
+        """Called after that."""
 
     def log(self) -> dict[str, Any]:
         """Plain values for the history's entry of the epoch that ended."""

@@ -150,12 +150,14 @@ def _drop(weights: Reals, mask: Bools, share: float) -> Bools:
 
 
 def momentum(optimizer: torch.optim.Optimizer, weight: nn.Parameter) -> NDArray[np.float64]:
-    """|m| / (sqrt(v) + 1e-8) of Adam for every weight."""
+    """How strongly every weight is pulled: |m| / (sqrt(v) + 1e-8) of Adam, |m| of SGD."""
     import torch
 
     from spikewright.model.runtime.device import to_numpy
 
     state = optimizer.state[weight]
+    if "momentum_buffer" in state:
+        return to_numpy(state["momentum_buffer"].to(torch.float64).abs())
     mean, square = (state[key].to(torch.float64) for key in ("exp_avg", "exp_avg_sq"))
     return to_numpy(mean.abs() / (square.sqrt() + 1e-8))
 

@@ -75,6 +75,15 @@ def boolean() -> Rule:
     return Rule("true or false", lambda value: _accept(isinstance(value, bool), value))
 
 
+def word_or_boolean(*options: str) -> Rule:
+    """True, false, or one of some words."""
+    names = ", ".join(repr(option) for option in options)
+    return Rule(
+        f"true, false or {names}",
+        lambda value: _accept(isinstance(value, bool) or value in options, value),
+    )
+
+
 def words(most: int) -> Rule:
     """A list of up to `most` strings, kept as a tuple."""
 

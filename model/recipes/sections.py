@@ -15,6 +15,7 @@ from spikewright.model.recipes.fields import (
     integers,
     number,
     opened,
+    word_or_boolean,
     word_or_number,
 )
 
@@ -75,7 +76,12 @@ class Pruning:
 class Training:
     """The optimisation, and what happens to its images.
 
-    `shift` is the largest random shift in pixels, `flip` mirrors at random, `cutout` is the side of
+    `optimizer` "sgd" has Nesterov's momentum; decay is decoupled. Biases, gains of batch norm,
+    thresholds and leaks learn at `bias_rate` times the learning rate, and so on; 0 holds them.
+    `init` is how fresh weights start: see `model.training.initialise`.
+
+    `shift` is the largest random shift in pixels, what moves in is 0 or mirrored at the `border`;
+    `flip` mirrors at random, or "alternating" from epoch to epoch; `cutout` is the side of
     a square that is set to zero. With `images` only so many of the training images are used, evenly
     spread over all; 0: all.
 
@@ -86,11 +92,23 @@ class Training:
 
     epochs: int = field(integer(1, 10000))
     batch_size: int = field(integer(2, 65536), 64)
-    learning_rate: float = field(number(1e-6, 1), 0.004)
+    learning_rate: float = field(number(1e-6, 100), 0.004)
     warmup: float = field(number(0, 0.5), 0.03)
+    schedule: str = field(choice("cosine", "linear", "constant"), "cosine", quiet=True)
+    final_rate: float = field(number(0, 1), 0.0, quiet=True)
+    optimizer: str = field(choice("adam", "sgd"), "adam", quiet=True)
+    momentum: float = field(number(0.01, 0.999), 0.9, quiet=True)
+    weight_decay: float = field(number(0, 1), 0.0, quiet=True)
+    bias_rate: float = field(number(0, 1000), 1.0, quiet=True)
+    gain_rate: float = field(number(0, 1000), 1.0, quiet=True)
+    threshold_rate: float = field(number(0, 1000), 1.0, quiet=True)
+    leak_rate: float = field(number(0, 1000), 1.0, quiet=True)
+    label_smoothing: float = field(number(0, 0.9), 0.0, quiet=True)
+    init: str = field(choice("uniform", "dirac", "whitening"), "uniform", quiet=True)
     freeze: float = field(number(0, 1), 0.70)
     shift: int = field(integer(0, 4), 0)
-    flip: bool = field(boolean(), False, quiet=True)
+    border: str = field(choice("zeros", "reflect"), "zeros", quiet=True)
+    flip: bool | str = field(word_or_boolean("alternating"), False, quiet=True)
     cutout: int = field(integer(0, 16), 0, quiet=True)
     options: dict[str, Any] = opened(methods.training_keys)  # noqa: RUF009 (a dataclass field)
     images: int = field(integer(0, 10**9), 0, quiet=True)
@@ -106,4 +124,7 @@ class Training:
     @property
     def augmentation(self) -> Augmentation:
         """What is done to training images."""
-        return Augmentation(self.shift, self.flip, self.cutout)
+        return Augmentation(
+            self.shift, bool(self.flip), self.cutout, self.border == "reflect",
+            self.flip == "alternating",
+        )  # fmt: skip

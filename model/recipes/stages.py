@@ -47,7 +47,7 @@ class Stage:
     kind: str = field(choice(*KINDS))
     name: str = field(text("a word", lambda word: word.isidentifier()), "", quiet=True)
     epochs: int | None = field(optional(integer(1, 10000)), None, quiet=True)
-    learning_rate: float | None = field(optional(number(1e-6, 1)), None, quiet=True)
+    learning_rate: float | None = field(optional(number(1e-6, 100)), None, quiet=True)
     timesteps: int | None = field(optional(integer(1, 256)), None, quiet=True)
     start: str = field(text("a word", str.isidentifier), "previous", quiet=True)
     weights: str | None = field(optional(choice("float", "quantized")), None, quiet=True)

@@ -22,28 +22,16 @@ from spikewright.model.layers.teacher import Teacher
 from spikewright.model.methods.base import Batch, Context, Method
 from spikewright.model.recipes import methods
 from spikewright.model.recipes.recipe import Recipe
-from spikewright.model.recipes.sections import Training
 from spikewright.model.recipes.stages import Stage
 from spikewright.model.runtime import distributed
 from spikewright.model.runtime.device import CPU, to_cpu
-from spikewright.model.training import divergence, stage_network
+from spikewright.model.training import divergence, optimizers, stage_network
 from spikewright.model.training.evaluate import evaluate
+from spikewright.model.training.initialise import initialise
 from spikewright.model.training.simulate import simulate
 
 History = list[dict[str, Any]]
 Weights = dict[str, Tensor]
-
-
-def learning_rate(training: Training, step: int, steps: int) -> float:
-    """Linear warmup over `warmup` of all steps, then half a cosine down to 0."""
-    warm = max(1, round(training.warmup * steps))
-    if step < warm:
-        return training.learning_rate * (step + 1) / warm
-    return (
-        training.learning_rate
-        * 0.5
-        * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +93,9 @@ class Trainer:
         self.converted: dict[str, float] = {}
         if self.inherited.source is not None:
             self._inherit(self.inherited.source)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=training.learning_rate)
+        else:
+            initialise(self.network, training.init, self.images)
+        self.optimizer = optimizers.build(self.network, training)
         self.methods = self._begin()
         self.epoch = 0
         self.history: History = []
@@ -175,7 +165,7 @@ class Trainer:
             ) from None
 
     def one_step(self, step: int, images: Tensor, labels: Tensor) -> float:
-        """One step of Adam, and what the methods do around it; returns the loss of the task.
+        """One step, and what the methods do around it; returns the loss of the task.
 
         `images` and `labels` are this process's slice of the batch, the loss that of the whole.
 
@@ -186,12 +176,14 @@ class Trainer:
         """
         for method in self.methods:
             method.before_step(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.recipe.training, step, self.steps)
+        training = self.recipe.training
+        optimizers.set_rate(self.optimizer, optimizers.learning_rate(training, step, self.steps))
         sent: list[Tensor] | None = [] if any(m.records for m in self.methods) else None
         logits, factor = self.network.logits_and_scale(images, sent)
         batch = Batch(step, images, labels, logits * factor, sent or [])
-        loss = functional.cross_entropy(batch.logits, labels)
+        loss = functional.cross_entropy(
+            batch.logits, labels, label_smoothing=training.label_smoothing
+        )
         terms = [term for m in self.methods if (term := m.loss(batch)) is not None]
         total = sum(terms, loss)
         if not math.isfinite(value := float(total.detach())):
@@ -200,6 +192,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         loss = distributed.average_gradients(self.network.parameters(), loss.detach())
+        optimizers.shrink_weights(self.optimizer)
         self.optimizer.step()
         self.network.project()
         for method in self.methods:
@@ -241,8 +234,12 @@ class Trainer:
             method.end_epoch(self.epoch)
         self.epoch += 1
         self.require_equal()
+        for method in self.methods:
+            method.begin_validation()
         self._validate(sum(losses) / len(losses))
         self._keep_if_best()
+        for method in self.methods:
+            method.end_validation()
         report(self.epoch * self.per_epoch, losses[-1], self.history[-1]["validation_accuracy"])
 
     def require_equal(self) -> None:
@@ -277,7 +274,9 @@ class Trainer:
 
     def _keep_if_best(self) -> None:
         """Of the epochs that end with all methods settled: highest accuracy, loss, latest."""
-        if self.epoch * self.per_epoch <= max((method.settled for method in self.methods), default=0):
+        if self.epoch * self.per_epoch <= max(
+            (method.settled for method in self.methods), default=0
+        ):
             return
 
         def rank(epoch: int) -> tuple[float, float]:

@@ -39,6 +39,28 @@ def test_more_augmentation_leaves_order_and_shifts_as_they_were() -> None:
     assert 20 < mirrored < 44
 
 
+def test_alternately_every_image_is_seen_from_both_sides() -> None:
+    rule, labels = Augmentation(flip=True, alternating=True), np.arange(64)
+    seen: list[dict[int, np.ndarray]] = []
+    for epoch in (6, 7, 8):
+        batches = epoch_batches(images(64), labels, 16, rule, 3, epoch)
+        seen.append(
+            {int(n): one.numpy() for many, ns in batches for one, n in zip(many, ns, strict=True)}
+        )
+    plain = images(64)
+    for n in range(64):
+        assert (seen[0][n] == seen[1][n][..., ::-1]).all()
+        assert (seen[0][n] == seen[2][n]).all()
+        assert (seen[0][n] == plain[n]).all() or (seen[1][n] == plain[n]).all()
+    assert 20 < sum((seen[0][n] == plain[n]).all() for n in range(64)) < 44
+
+
+def test_what_moves_in_may_be_the_image_mirrored() -> None:
+    image = np.arange(1, 13, dtype=np.uint8).reshape(1, 1, 3, 4)
+    moved = shifted(image, np.array([[1, -2]]), 2, reflect=True)
+    assert moved[0, 0].tolist() == [[7, 8, 7, 6], [3, 4, 3, 2], [7, 8, 7, 6]]
+
+
 def test_a_shift_is_a_crop_of_the_padded_image() -> None:
     source = images(5)
     offsets = np.array([[0, 0], [2, -2], [-1, 1], [2, 2], [0, -2]])
