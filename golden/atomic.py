@@ -53,15 +53,19 @@ def made(folder: Path) -> Generator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise BadInput(
-                f"{folder}: cannot be made ({reason}); name a folder of your own"
-            ) from None
+            raise BadInput(f"{folder}: {_why_not_made(folder, error)}") from None
         yield
     finally:
         for place in missing:
             with contextlib.suppress(OSError):
                 place.rmdir()
+
+
+def _why_not_made(folder: Path, error: Exception) -> str:
+    if folder.is_file():
+        return "is a file, must be a folder"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"cannot be made ({reason}); name a folder of your own"
 
 
 def require_writable(path: str | Path) -> None:

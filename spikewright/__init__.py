@@ -195,6 +195,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'spikewright' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), _NAMES_THERE.get(name, name))

@@ -27,7 +27,14 @@ from spikewright.results.report import Report
 from spikewright.results.stuck import rates_of, stuck_layers, trained_rates
 from spikewright.sim.options import SimulationOptions
 from spikewright.step_cache import build_hash
-from spikewright.stimulus import Stimulus, choose_stimulus, content_hash, encode, load
+from spikewright.stimulus import (
+    DEFAULT_IMAGES,
+    InputChoice,
+    Stimulus,
+    content_hash,
+    encode,
+    load,
+)
 from spikewright.top_link import TOP, top_link
 
 
@@ -56,17 +63,19 @@ def build(
     Parameters
     ----------
     stimulus
-        What `verify` and `profile` will use; None takes 100 random inputs, seed 0.
+        What `verify` and `profile` will use. None takes what `spikewright build` takes: 100 test
+        images where the network names a data set whose files are at hand, else random inputs.
 
     Raises
     ------
     BadInput
-        If the network does not fit cores or target, inputs or labels do not fit the network, or
-        the folder cannot be written or is in use. An older build in it is as before then.
+        If the network does not fit cores or target, inputs or labels do not fit the network, its
+        data set is missing or damaged in the folder that SPIKEWRIGHT_DATA names, or the build
+        folder cannot be written or is in use. An older build in it is as before then.
     """
     from spikewright.hw.build import build as build_hardware
 
-    stimulus = stimulus or choose_stimulus(network, "random")
+    stimulus = stimulus or InputChoice().of(network, DEFAULT_IMAGES)
     stimulus.require_fit(network)
     build_folder = BuildFolder(Path(folder))
     beside = {build_folder.stimulus.name: encode(stimulus)}

@@ -165,6 +165,8 @@ def _override(content: dict[str, Any], key: str, value: Any, where: str) -> None
             require(fits, where, outer, repr(name), right)
             found = found[int(name)]
         else:
+            known = name in found or name != "stages"
+            require(known, where, "stages", "absent", f"there for {key}: the recipe has none")
             found = found.setdefault(name, {})
         if not isinstance(found, dict | list):
             raise BadInput(f"{where}: {here} is {show(found)}, must be a table [{here}]")

@@ -146,7 +146,7 @@ def _links(result: Values) -> list[str]:
 
 def _accuracy(result: Values) -> str:
     if result["accuracy"] is None:
-        return f"accuracy    unknown: {result['stimulus']} have no labels"
+        return f"accuracy    unknown, without labels: {result['stimulus']}"
     return f"accuracy    {result['accuracy']:.2%} on {result['accuracy_images']} images"
 
 

@@ -321,3 +321,12 @@ def test_a_result_without_one_of_its_fields(command, demo_folder: Path, tmp_path
     assert "'links'" in outcome.err.splitlines()[-1]
     assert "spikewright verify" in outcome.err.splitlines()[-1]
     assert (out / "report" / "summary.json").read_bytes() == before
+
+
+def test_a_file_in_the_place_of_a_folder(command, small_file: Path) -> None:
+    refused(command("profile", small_file), 2, small_file.name, "is a file, must be a folder")
+
+
+def test_a_stage_of_a_recipe_without_stages(command, tmp_path: Path) -> None:
+    outcome = command("train", "digits", "--set", "stages.1.epochs=2", "--out", tmp_path / "x")
+    refused(outcome, 2, "stages is absent, must be there for stages.1.epochs: the recipe has none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.metadata
 import inspect
 import json
 import pkgutil
@@ -17,6 +19,8 @@ import spikewright
 from spikewright import api, stimulus
 from spikewright.golden.models import reference
 from spikewright.layout import to_json
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_name_is_there() -> None:
@@ -248,3 +252,19 @@ def test_a_planted_difference_in_training_is_named(
     assert checked.first_mismatch.startswith(start)
     with pytest.raises(spikewright.CheckFailed, match="1 values differ; first: torch == reference"):
         checked.require()
+
+
+def test_a_build_without_inputs_takes_those_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPIKEWRIGHT_DATA", raising=False)
+    digits = spikewright.load_network(ROOT / "examples/networks/digits.safetensors")
+    built = spikewright.build(digits, tmp_path / "digits")
+    assert (built.images, built.stimulus) == (100, "test images of digits")
+    unnamed = dataclasses.replace(digits, meta={"name": "unnamed"})
+    built = spikewright.build(unnamed, tmp_path / "unnamed")
+    assert (built.images, built.stimulus) == (100, "random integers, seed 0")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert spikewright.__version__ == importlib.metadata.version("spikewright")
