@@ -39,13 +39,24 @@ def load(path: str | Path) -> Array:
     """
     where = str(path)
     with opened(path, where, EXPECTED) as stream:
-        dtype, fortran, shape = _header(stream, where)
-        size = os.fstat(stream.fileno()).st_size - stream.tell()
-        wanted = math.prod(shape) * dtype.itemsize
-        require(size == wanted, where, "data", f"{size} bytes",
-                f"{show(wanted)} bytes, as shape {show(shape)} of {dtype} says")  # fmt: skip
-        require(size <= MAX_BYTES, where, "data", f"{size} bytes", f"at most {MAX_BYTES}")
-        data = stream.read(wanted)
+        return read(stream, os.fstat(stream.fileno()).st_size, where)
+
+
+def read(stream: BinaryIO, size: int, where: str) -> Array:
+    """The array in a stream of `size` bytes that is at its beginning; `where` names it.
+
+    Raises
+    ------
+    BadInput
+        As `load`.
+    """
+    dtype, fortran, shape = _header(stream, where)
+    size -= stream.tell()
+    wanted = math.prod(shape) * dtype.itemsize
+    require(size == wanted, where, "data", f"{size} bytes",
+            f"{show(wanted)} bytes, as shape {show(shape)} of {dtype} says")  # fmt: skip
+    require(size <= MAX_BYTES, where, "data", f"{size} bytes", f"at most {MAX_BYTES}")
+    data = stream.read(wanted)
     require(len(data) == wanted, where, "data", f"{len(data)} bytes", f"{wanted} bytes")
     flat = np.frombuffer(data, dtype)
     array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden import npy
+from spikewright.golden import npy, npz
 from spikewright.golden.errors import BadInput, printable, require, show
 from spikewright.golden.network.labels import check_labels
 from spikewright.golden.reading import opened
@@ -115,24 +115,27 @@ class InputChoice:
     data: Path | None = None
     images: int | None = None
     seed: int = 0
+    labels: Path | None = None
 
     def of(self, network: Network, at_most: int | None = None) -> Stimulus:
         """The stimulus for `network`; where the choice leaves open how many, `at_most` of them."""
-        found = choose_stimulus(network, self.source, self.data, self.images, self.seed)
+        found = choose_stimulus(
+            network, self.source, self.data, self.images, self.seed, self.labels
+        )
         if self.images is None and at_most is not None:
             return found.first(min(at_most, len(found)))
         return found
 
     def of_folder(self, folder: BuildFolder, network: Network) -> Stimulus:
         """The stimulus for the build of `network` in `folder`: by default what it keeps."""
-        if self.source == AUTO:
+        if self.source == AUTO and self.labels is None:
             return load(folder.stimulus, network).first(self.images)
         return self.of(network)
 
 
 def choose_stimulus(
     network: Network, source: str = AUTO, data: str | Path | None = None,
-    images: int | None = None, seed: int = 0,
+    images: int | None = None, seed: int = 0, labels: str | Path | None = None,
 ) -> Stimulus:  # fmt: skip
     """Choose inputs for `network`: test images, random integers, or those of a file.
 
@@ -141,19 +144,25 @@ def choose_stimulus(
     source
         "test": test images of the data set named in the network's meta. "random": random
         integers. "auto": "test" if the network names a data set and a data folder is given or
-        none is needed, else "random". Or the path of a `.npy` file.
+        none is needed, else "random". Or the path of a `.npy` file, or of a `.npz` file that holds
+        inputs `x` and perhaps labels `y`, or `test_x` and `test_y`.
     data
         The folder that holds the data sets; None takes the one in `SPIKEWRIGHT_DATA`.
     images
         How many; None takes all test images, or 100 random ones.
     seed
         Of random integers.
+    labels
+        The path of a `.npy` file with the labels of the inputs in a file.
 
     Raises
     ------
     BadInput
         If there are fewer images, a file or data set is missing or damaged, or does not fit.
     """
+    from_file = source not in (AUTO, "random", "test")
+    require(labels is None or from_file, "--labels", "inputs", show(source),
+            "those of a file, --inputs FILE, whose labels they are")  # fmt: skip
     name, data = network.meta.get("data"), None if data is None else Path(data)
     if source == AUTO:
         source = "test" if _has_test_images(name, data) else "random"
@@ -162,10 +171,11 @@ def choose_stimulus(
     if source == "test":
         if not name:
             raise BadInput(
-                "the network names no data set in its meta; use --inputs random or a .npy file"
+                "the network names no data set in its meta; "
+                "use --inputs random, or a .npy or .npz file"
             )
         return _test_images(network, name, data).first(images)
-    return _from_file(network, Path(source)).first(images)
+    return _from_file(network, Path(source), labels).first(images)
 
 
 def _has_test_images(name: str | None, data: Path | None) -> bool:
@@ -206,13 +216,31 @@ def _as_spikes(network: Network, images: Array, bits: int) -> Array:
     return poisson.encode(images, np.arange(len(images)), network.timesteps, 2**bits - 1, int(seed))
 
 
-def _from_file(network: Network, path: Path) -> Stimulus:
+def _from_file(network: Network, path: Path, labels: str | Path | None) -> Stimulus:
     if not os.path.lexists(path):
-        raise BadInput(f"{path}: not found; --inputs takes auto, test, random or a .npy file")
-    inputs = npy.load(path)
-    stimulus = Stimulus(inputs, None, printable(path.name))
-    stimulus.require_fit(network, f"{path}: ")
+        raise BadInput(
+            f"{path}: not found; --inputs takes auto, test, random, or a .npy or .npz file"
+        )
+    inputs, found = _of_archive(path) if path.suffix == ".npz" else (npy.load(path), None)
+    where = str(path)
+    if labels is not None:
+        require(found is None, where, "number of labels", "two: its own, and --labels", "one")
+        found, where = npy.load(labels), f"{path} with labels of {labels}"
+    try:
+        stimulus = Stimulus(inputs, found, printable(path.name))
+        stimulus.require_fit(network)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
     return stimulus
+
+
+def _of_archive(path: Path) -> tuple[Array, Array | None]:
+    """Inputs and labels of a `.npz` file: its test part, if it is a whole data set."""
+    arrays = npz.load(path, ("test_x", "test_y", "x", "y"))
+    for part in ("test_", ""):
+        if f"{part}x" in arrays:
+            return arrays[f"{part}x"], arrays.get(f"{part}y")
+    raise BadInput(f"{path}: has no array x, must have inputs x, or test_x, by name")
 
 
 def encode(stimulus: Stimulus) -> bytes:

@@ -39,10 +39,13 @@ data = click.option(
 )  # fmt: skip
 inputs = click.option(
     "--inputs", default="auto", metavar="SOURCE", show_default=True,
-    help="test: images of the network's data set; random: random integers; FILE.npy; "
-    "auto: of a FOLDER its own, of a NETWORK test if it names a data set that is there, else "
-    "random.",
+    help="test: images of the network's data set; random: random integers; FILE.npy, or "
+    "FILE.npz with x and perhaps labels y; auto: of a FOLDER its own, of a NETWORK "
+    "test if it names a data set that is there, else random.",
 )  # fmt: skip
+labels = click.option(
+    "--labels", type=FOLDER, metavar="FILE.npy", help="Labels of the inputs of an --inputs FILE."
+)
 lanes = click.option(
     "--lanes", metavar="N|NODE=N,...",
     help="The most lanes of each core, or lanes by node name.  [default: 8; with --target as many "
@@ -182,7 +185,7 @@ FOR_BUILDING = {
     "out", "target", "lanes", "budget", "channels_per_word", "steps_per_pass", "loadable", "also",
     "name", "registers", "counters",
 }  # fmt: skip
-FOR_STIMULUS = {"inputs", "data", "images", "seed"}
+FOR_STIMULUS = {"inputs", "labels", "data", "images", "seed"}
 
 
 def refuse_for_a_build(path: Path, useless: set[str]) -> None:
@@ -213,7 +216,7 @@ _memory = click.option(
 
 
 def stimulus(images_by_default: str, seed_of: str = "random inputs") -> Decorator:
-    """`--inputs`, `--data`, `--images` and `--seed`; the command gets them as one `choice`.
+    """`--inputs`, `--labels`, `--data`, `--images` and `--seed`, as one `choice`.
 
     With `--memory`, within which the command runs.
     """
@@ -221,16 +224,16 @@ def stimulus(images_by_default: str, seed_of: str = "random inputs") -> Decorato
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def parsed(
-            *, inputs: str, data: Path | None, images: int | None, seed: int, memory: str | None,
-            **others: Any,
+            *, inputs: str, labels: Path | None, data: Path | None, images: int | None, seed: int,
+            memory: str | None, **others: Any,
         ) -> Any:  # fmt: skip
             from spikewright.golden.footprint import memory_limit, parse_size
             from spikewright.stimulus import InputChoice
 
             with memory_limit(None if memory is None else parse_size(memory)):
-                return command(choice=InputChoice(inputs, data, images, seed), **others)
+                return command(choice=InputChoice(inputs, data, images, seed, labels), **others)
 
-        return inputs(data(images(images_by_default)(seed(seed_of)(_memory(parsed)))))
+        return inputs(labels(data(images(images_by_default)(seed(seed_of)(_memory(parsed))))))
 
     return decorate
 

@@ -18,14 +18,17 @@ from spikewright.cli.commands import ALL
 COMMANDS = {command.name: command for command in ALL}
 OTHER_DEFAULT = {("synth", "--target"), ("demo", "--seed"), ("train", "--seed")}
 WHAT_DIFFERS = {"--images", "--out", "--seed", "--target"}  # says so in its help
-INPUTS = {"--inputs", "--data", "--images", "--seed", "--memory"}
-OF_BUILD = {"network", "force", "as_json", "inputs", "data", "images", "seed", "memory"}
+INPUTS = {"--inputs", "--labels", "--data", "--images", "--seed", "--memory"}
+OF_BUILD = {
+    "network", "force", "as_json", "inputs", "labels", "data", "images", "seed", "memory",
+}  # fmt: skip
 VALUES = {
     "--out": ["elsewhere"], "--target": ["ecp5-25k"], "--lanes": ["2"], "--budget": ["ram=4"],
     "--channels-per-word": ["2"], "--steps-per-pass": ["1"], "--loadable": [],
     "--also": ["other.safetensors"], "--name": ["mine"], "--no-registers": [], "--no-counters": [],
 }  # fmt: skip
-FOR_INPUTS = {"--inputs": ["random"], "--images": ["2"], "--seed": ["1"], "--data": ["data"]}
+FOR_INPUTS = {"--inputs": ["random"], "--images": ["2"], "--seed": ["1"], "--data": ["data"],
+              "--labels": ["labels.npy"]}  # fmt: skip
 
 
 def by_flag() -> dict[str, dict[str, click.Option]]:
