@@ -6,21 +6,12 @@ checks no other file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from spikewright.golden.jit import entry
 from spikewright.golden.models.engine_tables import Array, Constants, Pooling, Sheet, Wiring
-
-
-def _jit(function: Callable[..., Any]) -> Any:
-    """Compile at the first call; cache in `__pycache__`, or nowhere if no folder is writable."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder that it may write to
-        return numba.njit(nogil=True)(function)
 
 
 class Events(NamedTuple):
@@ -35,7 +26,7 @@ class Events(NamedTuple):
     valued: bool
 
 
-@_jit
+@entry
 def list_events(frames: Array, valued: bool) -> Events:
     """List the nonzero values of frames (frames, neurons)."""
     address = np.empty(frames.size + 1, np.int32)
@@ -46,7 +37,7 @@ def list_events(frames: Array, valued: bool) -> Events:
     return Events(address, value, start, valued)
 
 
-@_jit
+@entry
 def _list(frame: Array, address: Array, value: Array, count: int, valued: bool) -> int:
     """Append the events of one frame; return the new count. Needs one spare element."""
     for neuron in range(len(frame)):
@@ -58,7 +49,7 @@ def _list(frame: Array, address: Array, value: Array, count: int, valued: bool) 
     return count
 
 
-@_jit
+@entry
 def pooled_events(spikes: Array, pooling: Pooling) -> Events:
     """The events of spikes (frames, neurons) after pooling."""
     if pooling.ky * pooling.kx == 1:
@@ -74,7 +65,7 @@ def pooled_events(spikes: Array, pooling: Pooling) -> Events:
     return Events(address, value, start, valued)
 
 
-@_jit
+@entry
 def _pool_frame(fired: Array, values: Array, pooling: Pooling) -> None:
     """Pool the spikes of each whole window: their sum, or their OR."""
     rows, columns = pooling.height // pooling.ky, pooling.width // pooling.kx
@@ -93,7 +84,7 @@ def _pool_frame(fired: Array, values: Array, pooling: Pooling) -> None:
                     window[channel] += spikes[channel]
 
 
-@_jit
+@entry
 def run_layer(
     wiring: Wiring, sheet: Sheet, empty: Array, constants: Constants, events: Events, once: bool,
     current: Array, state: Array, spikes: Array, membranes: Array,
@@ -125,7 +116,7 @@ def run_layer(
                 membranes[image, step] = v
 
 
-@_jit
+@entry
 def collect(
     wiring: Wiring, sheet: Sheet, events: Events, once: bool, current: Array, steps: int
 ) -> None:
@@ -143,7 +134,7 @@ def collect(
                 target[k] += piece[k]
 
 
-@_jit
+@entry
 def _scatter(drive: Array, events: Events, frame: int, wiring: Wiring) -> None:
     """Add the weights of one frame's events to the drive."""
     taps, span = wiring.weights.shape[1:]
@@ -163,7 +154,7 @@ def _scatter(drive: Array, events: Events, frame: int, wiring: Wiring) -> None:
                     piece[k] += weights[k]
 
 
-@_jit
+@entry
 def _sweep(drive: Array, sheet: Sheet, state: Array, fired: Array, constants: Constants) -> None:
     """Leak, add, compare, reset and clamp every neuron once."""
     for y in range(sheet.rows):

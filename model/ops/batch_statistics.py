@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikewright.golden.jit import entry
 from spikewright.model.ops import channels_last
 from spikewright.model.ops.threads import SLICES, for_each_slice
 
 Array = NDArray[np.floating]
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _sums(x: Array, total: Array, squares: Array, start: int, stop: int) -> None:
     for row in range(start, stop):
         for c in range(x.shape[1]):
@@ -31,7 +31,7 @@ def _sums(x: Array, total: Array, squares: Array, start: int, stop: int) -> None
             squares[c] += value * value
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _line(
     x: Array, mean: Array, offset: Array, slope: Array, out: Array, start: int, stop: int
 ) -> None:

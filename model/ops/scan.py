@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikewright.golden.jit import entry
 from spikewright.model.ops import scan_torch
 from spikewright.model.ops.scan_rule import ScanRule
 from spikewright.model.ops.surrogate import fill_slope
@@ -42,7 +42,7 @@ Array = NDArray[np.floating]
 _BLOCK = 1024
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _forward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
     lowest: float, highest: float, keep: bool, spikes: Array, membranes: Array,
@@ -72,7 +72,7 @@ def _forward(
                 membranes[t, b] = v
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _backward(
     drive: Array, threshold: Array, bias: Array, leak_mul: float, inverse: float, subtract: bool,
     lowest: float, highest: float, kind: int, per: Array, grad: Array, d_drive: Array,

@@ -18,12 +18,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from spikewright.golden.jit import entry
 
 NAMES = ("triangle", "rectangle", "arctan", "fast_sigmoid", "sigmoid")
 
 
-@njit(cache=True, nogil=True)
+@entry
 def fill_slope(kind: int, u: np.ndarray, h: np.ndarray, size: int) -> None:
     """Writes h(u[:size]) of the surrogate `NAMES[kind]` into h[:size]; one plain loop per name."""
     # constants in the arrays' type: a literal would widen every operation to float64

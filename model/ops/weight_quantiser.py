@@ -25,16 +25,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
+
+from spikewright.golden.jit import entry
 
 Array = NDArray[np.float32]
 
 _LEAST = 1e-10  # Brevitas' smallest maximum
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _round(weights: Array, scale: Array, top: float, whole: Array) -> None:
     for row in range(weights.shape[0]):
         for n in range(weights.shape[1]):
@@ -43,7 +44,7 @@ def _round(weights: Array, scale: Array, top: float, whole: Array) -> None:
             whole[row, n] = min(max(level, -top), top) + np.float32(0)
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _slopes(
     weights: Array, scale: Array, whole: Array, grad: Array, direct: Array, up: Array, down: Array
 ) -> None:
