@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 from numba.core.caching import IndexDataCacheFile
@@ -30,11 +30,11 @@ class _CacheFile(IndexDataCacheFile):
     def save(self, key: Any, data: Any) -> None:
         """Save compiled code; the first one of a new source removes what no index names now."""
         if not self._load_index():
-            base = self._index_name.removesuffix("nbi")
-            for outdated in Path(self._cache_path).glob(f"{base}*.nbc"):
+            folder: str = self._cache_path
+            name = self._index_name.removesuffix("nbi")
+            for outdated in Path(folder).glob(f"{name}*.nbc"):
                 outdated.unlink(missing_ok=True)
-        numbas: Any = super()
-        numbas.save(key, data)
+        cast(Any, super()).save(key, data)
 
     def _data_name(self, number: int) -> str:
         return f"{self._index_name.removesuffix('nbi')}{uuid.uuid4().hex}.nbc"

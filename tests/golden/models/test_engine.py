@@ -10,8 +10,9 @@ import numba
 import numpy as np
 import pytest
 
+from spikewright.golden import jit
 from spikewright.golden.errors import BadInput
-from spikewright.golden.models import engine, engine_tables, kernels, reference
+from spikewright.golden.models import engine, engine_tables, reference
 from spikewright.golden.network.edges import Edge, Linear
 from spikewright.golden.network.graph import Network
 from spikewright.golden.network.nodes import Input, Readout
@@ -194,4 +195,4 @@ def test_compiles_also_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch
         return real(**options)
 
     monkeypatch.setattr(numba, "njit", without_folder)
-    assert kernels._jit(lambda a: a + 1)(1) == 2
+    assert jit.entry(lambda a: a + 1)(1) == 2
