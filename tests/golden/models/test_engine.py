@@ -1,6 +1,6 @@
 """The engine against the reference: every spike and membrane of random networks."""
 
-# Through these also golden.arrays.
+# Through these also golden.models.kernels, golden.arrays.
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
