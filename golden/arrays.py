@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import numbers
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,3 +21,11 @@ Spikes: TypeAlias = NDArray[np.uint8]
 
 Array: TypeAlias = NDArray[Any]
 """Any element type: records, or integers of several widths."""
+
+
+def plain_numbers(record: Any) -> None:
+    """Replace NumPy's integers in fields of a frozen dataclass by Python's, which never wrap."""
+    for each in dataclasses.fields(record):
+        value = getattr(record, each.name)
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool | int):
+            object.__setattr__(record, each.name, int(value))

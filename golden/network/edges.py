@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from spikewright.golden.arrays import plain_numbers
 from spikewright.golden.errors import BadInput, require
 from spikewright.golden.network.nodes import Shape, frozen
 
@@ -74,6 +75,7 @@ class Linear:
     weight_bits: int
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         object.__setattr__(
             self, "weight", _check_weight("Linear", self.weight, self.weight_bits, 2)
         )
@@ -115,6 +117,7 @@ class Conv2d:
     groups: int = 1
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         weight = _check_weight("Conv2d", self.weight, self.weight_bits, 4)
         object.__setattr__(self, "weight", weight)
         kernel = weight.shape[2:]
@@ -181,6 +184,7 @@ class Identity:
     weight_bits: int
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         gain = _check_weight("Identity", self.gain, self.weight_bits, 1, "gain")
         object.__setattr__(self, "gain", gain)
 
@@ -217,6 +221,7 @@ class SumPool2d:
     kernel_size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         object.__setattr__(self, "kernel_size", _check_window("SumPool2d", self.kernel_size))
 
     @property
@@ -236,6 +241,7 @@ class MaxPool2d:
     kernel_size: tuple[int, int]
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         object.__setattr__(self, "kernel_size", _check_window("MaxPool2d", self.kernel_size))
 
     @property
@@ -268,6 +274,7 @@ class Edge:
     delay: int = 0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         object.__setattr__(self, "operations", tuple(self.operations))
         kinds = tuple(type(operation).__name__ for operation in self.operations)
         pools = tuple(isinstance(operation, Pool) for operation in self.operations)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from spikewright.golden.arrays import Ints
+from spikewright.golden.arrays import Ints, plain_numbers
 from spikewright.golden.errors import require
 from spikewright.golden.network.edges import Conv2d, Edge, Linear, MaxPool2d
 from spikewright.golden.network.nodes import LIF, Input, Node, Readout, frozen
@@ -49,6 +49,7 @@ class Network:
     activity: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         object.__setattr__(self, "nodes", tuple(self.nodes))
         object.__setattr__(self, "edges", tuple(self.edges))
         object.__setattr__(self, "meta", MappingProxyType(dict(sorted(self.meta.items()))))

@@ -24,7 +24,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spikewright.golden.arrays import Ints
+from spikewright.golden.arrays import Ints, plain_numbers
 from spikewright.golden.errors import require
 
 MAX_LEAK_SHIFT = 8
@@ -97,6 +97,7 @@ class Input:
     signed: bool = False
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         where = _check_name("input", self.name)
         object.__setattr__(self, "shape", _check_shape(where, self.shape))
         require(self.coding in ("direct", "events"), where, "coding", repr(self.coding),
@@ -155,6 +156,7 @@ class LIF:
     membrane_bits: int
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         where = _check_name("lif", self.name)
         object.__setattr__(self, "shape", _check_shape(where, self.shape))
         bits = self.membrane_bits
@@ -214,6 +216,7 @@ class Readout:
     leak_shift: int = 0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         where = _check_name("readout", self.name)
         object.__setattr__(self, "shape", _check_shape(where, self.shape))
         require(len(self.shape) == 1, where, "shape", self.shape, "(classes,)")
